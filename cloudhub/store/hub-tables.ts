@@ -1,0 +1,135 @@
+import { randomUUID } from "node:crypto";
+import { type Database, type OpHandler, openDatabase, type Statement } from "../../platform/index.ts";
+import { MessageTable } from "./message-table.ts";
+import { hubApplicationId, hubMigrations } from "./schema.ts";
+import type { StoreOp, TableLimits } from "./sqlite-ops.ts";
+
+export interface HubTablesOptions {
+  readonly file: string;
+  readonly create: boolean;
+  readonly synchronous: "full" | "normal";
+  readonly maxBytes: number;
+  readonly limits: TableLimits;
+}
+
+/** The hub's database behind {@link StoreOp}; runs in the writer's thread. */
+export class HubTables implements OpHandler<StoreOp> {
+  readonly database: Database;
+  readonly file: string;
+  readonly #messages: MessageTable;
+  readonly #sql: ReturnType<typeof prepare>;
+
+  constructor(options: HubTablesOptions) {
+    this.file = options.file;
+    this.database = openDatabase({
+      ...options,
+      migrations: hubMigrations,
+      applicationId: hubApplicationId,
+      cacheBytes: 64 << 20,
+    });
+    this.#messages = new MessageTable(this.database, options.limits);
+    this.#sql = prepare(this.database);
+    this.#sql.addMeta.run("store_id", randomUUID());
+  }
+
+  rolledBack(): void {
+    this.#messages.rolledBack();
+  }
+
+  tidy(): boolean {
+    return this.#messages.tidy();
+  }
+
+  apply(op: StoreOp, blob: Uint8Array | undefined): unknown {
+    switch (op.op) {
+      case "put":
+        return this.#messages.put(op, blob as Uint8Array);
+      case "settle":
+        return this.#messages.settle(op);
+      case "unacked":
+        return this.#messages.unacked(op);
+      case "refuse":
+        return this.#messages.refuse(op);
+      case "expire":
+        return this.#messages.expire(op);
+      case "page":
+        return this.#messages.page(op);
+      case "backlog":
+        return this.#messages.backlog(op.node);
+      case "checkpoint":
+        return this.#messages.checkpoint(op);
+      case "ledger":
+        return this.#messages.ledger(op);
+      case "requeue":
+        return this.#messages.requeue(op);
+      case "message":
+        return this.#messages.message(op);
+      case "sweep":
+        return this.#messages.sweep(
+          op,
+          this.#nodes().map((node) => node.id),
+        );
+      case "nodes":
+        return this.#nodes();
+      case "save-node":
+        return this.#sql.saveNode.get(op.name, op.value);
+      case "remove-node":
+        this.#messages.removeNode(op.node);
+        return this.#sql.removeNode.run(op.node).changes > 0;
+      case "store-id":
+        return (this.#sql.meta.get("store_id") as { value: string }).value;
+      case "record-get":
+        return this.#sql.getRecord.get(op.kind, op.name);
+      case "record-list":
+        return this.#sql.listRecords.all(op.kind);
+      case "record-put":
+        return this.#putRecord(op);
+      case "record-delete":
+        return this.#sql.deleteRecord.run(op.kind, op.name).changes > 0;
+      default:
+        return op satisfies never;
+    }
+  }
+
+  #nodes(): { id: number; name: string; value: string }[] {
+    return this.#sql.nodes.all() as { id: number; name: string; value: string }[];
+  }
+
+  #putRecord(op: Extract<StoreOp, { op: "record-put" }>): boolean {
+    const found = this.#sql.getRecord.get(op.kind, op.name) as { revision: number } | undefined;
+    if (op.revision !== null && (found?.revision ?? 0) !== op.revision) return false;
+    this.#sql.putRecord.run(op.kind, op.name, (found?.revision ?? 0) + 1, op.value);
+    return true;
+  }
+}
+
+function prepare(
+  database: Database,
+): Record<
+  | "meta"
+  | "addMeta"
+  | "nodes"
+  | "saveNode"
+  | "removeNode"
+  | "getRecord"
+  | "listRecords"
+  | "putRecord"
+  | "deleteRecord",
+  Statement<unknown[]>
+> {
+  const sql = (text: string): Statement<unknown[]> => database.prepare(text);
+  return {
+    meta: sql("SELECT value FROM meta WHERE name = ?"),
+    addMeta: sql("INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING"),
+    nodes: sql("SELECT id, name, value FROM node ORDER BY name"),
+    saveNode: sql(
+      "INSERT INTO node (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value RETURNING id",
+    ),
+    removeNode: sql("DELETE FROM node WHERE id = ?"),
+    getRecord: sql("SELECT name, revision, value FROM record WHERE kind = ? AND name = ?"),
+    listRecords: sql("SELECT name, revision, value FROM record WHERE kind = ? ORDER BY name"),
+    putRecord: sql(`INSERT INTO record (kind, name, revision, value) VALUES (?, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET revision = excluded.revision, value = excluded.value`),
+    deleteRecord: sql("DELETE FROM record WHERE kind = ? AND name = ?"),
+  };
+}

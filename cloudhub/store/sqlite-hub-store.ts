@@ -1,0 +1,290 @@
+import { type Clock, inlineWriter, startWriter, type Writer } from "../../platform/index.ts";
+import {
+  type ErrorCode,
+  HubError,
+  type Message,
+  type MessageId,
+  type NodeId,
+  type ResourceVersion,
+  unpackMessage,
+} from "../../protocol/index.ts";
+import type {
+  Checkpoint,
+  HubStore,
+  LedgerEntry,
+  LedgerQuery,
+  LedgerState,
+  NodeOutbox,
+  NodeRecord,
+  RecordKind,
+  RecordStore,
+  Stored,
+} from "./hub-store.ts";
+import { HubTables, type HubTablesOptions } from "./hub-tables.ts";
+import { type LedgerRow, messageStates } from "./schema.ts";
+import type { CheckpointRow, LedgerRows, PutRow, StoreOp } from "./sqlite-ops.ts";
+import { SqliteOutbox } from "./sqlite-outbox.ts";
+
+export interface HubStoreOptions extends HubTablesOptions {
+  /** Deletions are remembered so long, ms. */
+  readonly tombstoneMs: number;
+  /** Ledger rows older than this go, ms. */
+  readonly ledgerMs: number;
+}
+
+/** How often what has outlived its time is swept. */
+const sweepEveryMs = 60_000;
+
+/**
+ * Opens the hub's SQLite store with its writer thread.
+ *
+ * @param onDeath The writer has died: the hub cannot go on.
+ * Rejects as `openDatabase`.
+ */
+export async function openHubStore(
+  options: HubStoreOptions,
+  clock: Clock,
+  onDeath: (error: HubError) => void,
+): Promise<HubStore> {
+  const { file, create, synchronous, maxBytes, limits } = options;
+  const data: HubTablesOptions = { file, create, synchronous, maxBytes, limits };
+  const script = new URL(
+    import.meta.url.endsWith(".ts") ? "./sqlite-writer.ts" : "./sqlite-writer.js",
+    import.meta.url,
+  );
+  return SqliteHubStore.over(await startWriter<StoreOp>(script, data, onDeath), options, clock);
+}
+
+/** The same store without a thread of its own; `file` may be `:memory:`. */
+export function openInlineHubStore(options: HubStoreOptions, clock: Clock): Promise<HubStore> {
+  return SqliteHubStore.over(inlineWriter<StoreOp>(new HubTables(options)), options, clock);
+}
+
+class SqliteHubStore implements HubStore {
+  readonly storeId: string;
+  readonly #writer: Writer<StoreOp>;
+  readonly #options: HubStoreOptions;
+  readonly #clock: Clock;
+  readonly #nodes = new Map<NodeId, { row: number; record: NodeRecord; outbox: SqliteOutbox | undefined }>();
+  #cancelSweep: () => void = () => {};
+
+  private constructor(writer: Writer<StoreOp>, storeId: string, options: HubStoreOptions, clock: Clock) {
+    this.#writer = writer;
+    this.storeId = storeId;
+    this.#options = options;
+    this.#clock = clock;
+  }
+
+  static async over(
+    writer: Writer<StoreOp>,
+    options: HubStoreOptions,
+    clock: Clock,
+  ): Promise<SqliteHubStore> {
+    const storeId = await writer.call<string>({ op: "store-id" });
+    const store = new SqliteHubStore(writer, storeId, options, clock);
+    for (const row of await writer.call<{ id: number; name: string; value: string }[]>({ op: "nodes" })) {
+      store.#nodes.set(row.name as NodeId, { row: row.id, record: JSON.parse(row.value), outbox: undefined });
+    }
+    store.#sweepLater();
+    return store;
+  }
+
+  node(node: NodeId): NodeRecord | undefined {
+    return this.#nodes.get(node)?.record;
+  }
+
+  nodes(): readonly NodeRecord[] {
+    return [...this.#nodes.values()].map((one) => one.record);
+  }
+
+  async saveNode(node: NodeId, change: Partial<Omit<NodeRecord, "node">>): Promise<NodeRecord> {
+    const before = this.#nodes.get(node);
+    const fresh = {
+      node,
+      labels: {},
+      addedAt: this.#clock.wallTime(),
+      joinedAt: undefined,
+      lastSeenAt: undefined,
+    };
+    const record: NodeRecord = { ...(before?.record ?? fresh), ...change };
+    if (before) before.record = record;
+    const { id } = await this.#writer.call<{ id: number }>({
+      op: "save-node",
+      name: node,
+      value: JSON.stringify(record),
+    });
+    const known = this.#nodes.get(node);
+    if (known === undefined) this.#nodes.set(node, { row: id, record, outbox: undefined });
+    return this.#nodes.get(node)?.record ?? record;
+  }
+
+  async removeNode(node: NodeId): Promise<boolean> {
+    const known = this.#nodes.get(node);
+    if (known === undefined) return false;
+    this.#nodes.delete(node);
+    return await this.#writer.call<boolean>({ op: "remove-node", node: known.row });
+  }
+
+  outbox(node: NodeId): NodeOutbox {
+    return this.#outbox(node);
+  }
+
+  async checkpoint(node: NodeId, resource: string): Promise<Checkpoint | undefined> {
+    const row = await this.#writer.call<CheckpointRow | undefined>({
+      op: "checkpoint",
+      node: this.#row(node),
+      resource,
+    });
+    return row && { version: row.version as ResourceVersion, deleted: row.deleted === 1, at: row.at };
+  }
+
+  async ledger(query: LedgerQuery): Promise<LedgerEntry[]> {
+    const rows = await this.#writer.call<LedgerRows>({
+      op: "ledger",
+      node: this.#row(query.node),
+      id: query.id ?? null,
+      resource: query.resource ?? null,
+      states: query.state ? statesOf(query.state) : null,
+      limit: query.limit ?? 100,
+    });
+    return rows.map((row) => entryOf(query.node, row));
+  }
+
+  async requeue(node: NodeId, position?: number): Promise<number> {
+    const op: StoreOp = {
+      op: "requeue",
+      node: this.#row(node),
+      position: position ?? null,
+      now: this.#clock.wallTime(),
+    };
+    const rows = await this.#writer.call<PutRow[]>(op);
+    const outbox = this.#outbox(node);
+    for (const row of rows) if (row.position > 0 && row.packed) outbox.resume(row.position, row.packed);
+    return rows.filter((row) => row.position > 0).length;
+  }
+
+  async message(node: NodeId, position: number): Promise<Message | undefined> {
+    const packed = await this.#writer.call<Uint8Array | undefined>({
+      op: "message",
+      node: this.#row(node),
+      position,
+    });
+    return packed && unpackMessage(packed, node);
+  }
+
+  records<T>(kind: RecordKind): RecordStore<T> {
+    const call = <R>(op: StoreOp): Promise<R> => this.#writer.call<R>(op);
+    type Row = { name: string; revision: number; value: string };
+    const stored = (row: Row): Stored<T> => ({
+      name: row.name,
+      revision: row.revision,
+      value: JSON.parse(row.value) as T,
+    });
+    return {
+      async get(name) {
+        const row = await call<Row | undefined>({ op: "record-get", kind, name });
+        return row && stored(row);
+      },
+      list: async () => (await call<Row[]>({ op: "record-list", kind })).map(stored),
+      put: (name, value, revision) =>
+        call<boolean>({
+          op: "record-put",
+          kind,
+          name,
+          value: JSON.stringify(value),
+          revision: revision ?? null,
+        }),
+      delete: (name) => call<boolean>({ op: "record-delete", kind, name }),
+    };
+  }
+
+  close(): Promise<void> {
+    this.#cancelSweep();
+    return this.#writer.close();
+  }
+
+  #outbox(node: NodeId): SqliteOutbox {
+    const known = this.#nodes.get(node);
+    if (known === undefined) throw unknownNode(node);
+    known.outbox ??= new SqliteOutbox(node, known.row, this.#writer, this.#clock);
+    return known.outbox;
+  }
+
+  #row(node: NodeId): number {
+    const known = this.#nodes.get(node);
+    if (known === undefined) throw unknownNode(node);
+    return known.row;
+  }
+
+  #sweepLater(): void {
+    this.#cancelSweep = this.#clock.after(sweepEveryMs, () => {
+      const now = this.#clock.wallTime();
+      const { tombstoneMs, ledgerMs } = this.#options;
+      const op: StoreOp = {
+        op: "sweep",
+        now,
+        tombstonesBefore: now - tombstoneMs,
+        ledgerBefore: now - ledgerMs,
+      };
+      // What fails now is swept next time.
+      void this.#writer.call(op).then(undefined, () => undefined);
+      this.#sweepLater();
+    });
+  }
+}
+
+function unknownNode(node: NodeId): HubError {
+  return new HubError(
+    "E_UNKNOWN_NODE",
+    `no node is called ${node}; it joins with a token, or add it with: hubctl nodes add ${node}`,
+  );
+}
+
+function statesOf(state: LedgerState): readonly number[] {
+  switch (state) {
+    case "accepted":
+      return [messageStates.waiting];
+    case "persisted":
+      return [messageStates.persisted, messageStates.persistedThenSuperseded];
+    case "superseded":
+      return [messageStates.superseded];
+    case "expired":
+      return [messageStates.expired];
+    case "refused":
+      return [messageStates.refused];
+  }
+}
+
+const stateNames: readonly LedgerState[] = [
+  "accepted",
+  "persisted",
+  "superseded",
+  "expired",
+  "refused",
+  "persisted",
+];
+
+function entryOf(node: NodeId, row: LedgerRow): LedgerEntry {
+  const reason =
+    row.reason === null ? undefined : (JSON.parse(row.reason) as { code: ErrorCode; text: string });
+  return {
+    node,
+    position: row.position,
+    id: row.id as MessageId,
+    resource: row.resource,
+    operation: row.operation,
+    kind: row.kind === 1 ? "state" : "event",
+    version: (row.version ?? undefined) as ResourceVersion | undefined,
+    size: row.size,
+    state: stateNames[row.state] ?? "accepted",
+    acceptedAt: row.accepted_at,
+    expiresAt: row.expires_at ?? undefined,
+    sends: row.sends,
+    firstSentAt: row.first_sent_at ?? undefined,
+    lastSentAt: row.last_sent_at ?? undefined,
+    persistedAt: row.persisted_at ?? undefined,
+    endedAt: row.ended_at ?? undefined,
+    code: reason?.code,
+    text: reason?.text,
+  };
+}

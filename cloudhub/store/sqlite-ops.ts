@@ -1,0 +1,106 @@
+import type { LedgerRow, MessageRow } from "./schema.ts";
+
+/** What crosses from the main thread to the writer. Nodes are row ids; times are wall clock ms. */
+export type StoreOp =
+  | PutOp
+  /** Rows of {@link settleWidth} numbers: node, position, sends, first sent, last sent, persisted. */
+  | { readonly op: "settle"; readonly rows: Float64Array; readonly now: number }
+  /** Rows as of settle; what was sent when a link ended. */
+  | { readonly op: "unacked"; readonly rows: Float64Array }
+  | {
+      readonly op: "refuse";
+      readonly node: number;
+      readonly position: number;
+      readonly sends: number;
+      readonly firstSentAt: number;
+      readonly lastSentAt: number;
+      readonly reason: string;
+      readonly now: number;
+    }
+  | { readonly op: "expire"; readonly node: number; readonly position: number; readonly now: number }
+  | {
+      readonly op: "page";
+      readonly node: number;
+      readonly after: number;
+      readonly messages: number;
+      readonly bytes: number;
+    }
+  | { readonly op: "backlog"; readonly node: number }
+  | { readonly op: "checkpoint"; readonly node: number; readonly resource: string }
+  | {
+      readonly op: "ledger";
+      readonly node: number;
+      readonly id: string | null;
+      readonly resource: string | null;
+      readonly states: readonly number[] | null;
+      readonly limit: number;
+    }
+  | { readonly op: "requeue"; readonly node: number; readonly position: number | null; readonly now: number }
+  | { readonly op: "message"; readonly node: number; readonly position: number }
+  | {
+      readonly op: "sweep";
+      readonly now: number;
+      readonly tombstonesBefore: number;
+      readonly ledgerBefore: number;
+    }
+  | { readonly op: "nodes" }
+  | { readonly op: "save-node"; readonly name: string; readonly value: string }
+  | { readonly op: "remove-node"; readonly node: number }
+  | { readonly op: "store-id" }
+  | { readonly op: "record-get"; readonly kind: string; readonly name: string }
+  | { readonly op: "record-list"; readonly kind: string }
+  | {
+      readonly op: "record-put";
+      readonly kind: string;
+      readonly name: string;
+      readonly value: string;
+      readonly revision: number | null;
+    }
+  | { readonly op: "record-delete"; readonly kind: string; readonly name: string };
+
+export interface PutOp {
+  readonly op: "put";
+  readonly node: number;
+  readonly id: string;
+  readonly resource: string;
+  readonly operation: string;
+  readonly kind: number;
+  /** Decimal; null: a delete that names none, or an event without one. */
+  readonly version: string | null;
+  /** The hub numbers it. */
+  readonly numbered: boolean;
+  readonly priority: number;
+  readonly expiresAt: number | null;
+  readonly now: number;
+}
+
+/** `position` 0: stale. `packed`: the bytes stored, where they are not those that came. */
+export interface PutRow {
+  readonly position: number;
+  readonly version: string | null;
+  readonly packed: Uint8Array | undefined;
+}
+
+export interface CheckpointRow {
+  readonly version: string;
+  readonly deleted: number;
+  readonly at: number;
+}
+
+export interface PageRow {
+  readonly rows: readonly MessageRow[];
+  /** False: there was more than fits into a page. */
+  readonly complete: boolean;
+}
+
+export type LedgerRows = readonly LedgerRow[];
+
+export const settleWidth = 6;
+
+/** Limits the writer keeps to. */
+export interface TableLimits {
+  readonly maxBacklogMessages: number;
+  readonly maxBacklogBytes: number;
+  /** Ledger rows kept per node beyond what waits. */
+  readonly ledgerMessages: number;
+}

@@ -1,0 +1,187 @@
+import type { Clock, Writer } from "../../platform/index.ts";
+import {
+  type ErrorCode,
+  HubError,
+  type Message,
+  type MessageId,
+  type NodeId,
+  packMessage,
+  type ResourceVersion,
+  type SendRecord,
+  type Settled,
+  type StoredMessage,
+  unpackMessage,
+} from "../../protocol/index.ts";
+import type { NodeOutbox, PutResult } from "./hub-store.ts";
+import { OutboxFeed } from "./outbox-feed.ts";
+import { kindNumbers, type MessageRow } from "./schema.ts";
+import { type PageRow, type PutRow, type StoreOp, settleWidth } from "./sqlite-ops.ts";
+
+/** One read of the store on behalf of a link. */
+const pageMessages = 256;
+const pageBytes = 1 << 20;
+
+/** The queue of one node, as the main thread sees it. */
+export class SqliteOutbox implements NodeOutbox {
+  readonly #node: NodeId;
+  readonly #row: number;
+  readonly #writer: Writer<StoreOp>;
+  readonly #clock: Clock;
+  readonly #feeds = new Set<OutboxFeed>();
+
+  constructor(node: NodeId, row: number, writer: Writer<StoreOp>, clock: Clock) {
+    this.#node = node;
+    this.#row = row;
+    this.#writer = writer;
+    this.#clock = clock;
+  }
+
+  async put(message: Message, version?: "next"): Promise<PutResult> {
+    const { delivery } = message;
+    if (delivery.kind === "volatile")
+      throw new HubError("E_BAD_MESSAGE", "a volatile message is never stored");
+    const now = this.#clock.wallTime();
+    const ttlMs = delivery.kind === "event" ? delivery.ttlMs : undefined;
+    const packed = packMessage(message);
+    const op: StoreOp = {
+      op: "put",
+      node: this.#row,
+      id: message.id,
+      resource: message.resource.path,
+      operation: message.operation,
+      kind: kindNumbers[delivery.kind],
+      version: message.resourceVersion ?? null,
+      numbered: version === "next",
+      priority: delivery.kind === "event" ? delivery.priority : 0,
+      expiresAt: ttlMs === undefined ? null : now + ttlMs,
+      now,
+    };
+    const row = await this.#writer.call<PutRow>(op, packed);
+    const known = (row.version ?? undefined) as ResourceVersion | undefined;
+    if (row.position === 0) return { stale: true, version: known };
+    if (this.#feeds.size > 0) {
+      const bytes = row.packed ?? packed;
+      this.#committed({
+        position: row.position,
+        size: bytes.length,
+        kind: delivery.kind,
+        key: op.resource,
+        deleted: delivery.kind === "state" && op.operation === "delete",
+        priority: op.priority,
+        expiresAt: op.expiresAt ?? Number.POSITIVE_INFINITY,
+        id: message.id,
+        version: known,
+        acceptedAt: now,
+        packed: bytes,
+      });
+    }
+    return { stale: false, version: known };
+  }
+
+  /** A message that was refused is back in the queue. */
+  resume(position: number, packed: Uint8Array): void {
+    const message = unpackMessage(packed, this.#node);
+    const { delivery } = message;
+    if (delivery.kind === "volatile") return;
+    const now = this.#clock.wallTime();
+    this.#committed({
+      position,
+      size: packed.length,
+      kind: delivery.kind,
+      key: message.resource.path,
+      deleted: delivery.kind === "state" && message.operation === "delete",
+      priority: delivery.kind === "event" ? delivery.priority : 0,
+      expiresAt:
+        delivery.kind === "event" && delivery.ttlMs ? now + delivery.ttlMs : Number.POSITIVE_INFINITY,
+      id: message.id,
+      version: message.resourceVersion,
+      acceptedAt: now,
+      packed,
+    });
+  }
+
+  follow(signal: AbortSignal): OutboxFeed {
+    const feed: OutboxFeed = new OutboxFeed(
+      (after) => this.#page(after),
+      signal,
+      () => this.#feeds.delete(feed),
+    );
+    this.#feeds.add(feed);
+    return feed;
+  }
+
+  settle(batch: readonly Settled[]): Promise<void> {
+    return this.#writer.call({ op: "settle", rows: this.#rowsOf(batch), now: this.#clock.wallTime() });
+  }
+
+  refuse(record: SendRecord<StoredMessage>, code: ErrorCode, text: string): Promise<void> {
+    return this.#writer.call({
+      op: "refuse",
+      node: this.#row,
+      position: record.item.position,
+      sends: record.sends,
+      firstSentAt: record.firstSentAt,
+      lastSentAt: record.lastSentAt,
+      reason: JSON.stringify({ code, text }),
+      now: this.#clock.wallTime(),
+    });
+  }
+
+  expire(item: StoredMessage): Promise<void> {
+    return this.#writer.call({
+      op: "expire",
+      node: this.#row,
+      position: item.position,
+      now: this.#clock.wallTime(),
+    });
+  }
+
+  unacked(records: readonly SendRecord<StoredMessage>[]): void {
+    if (records.length === 0) return;
+    // Numbers for the ledger only: when they cannot be written, nothing is lost.
+    void this.#writer.call({ op: "unacked", rows: this.#rowsOf(records) }).then(undefined, () => undefined);
+  }
+
+  backlog(): Promise<{ messages: number; bytes: number }> {
+    return this.#writer.call({ op: "backlog", node: this.#row });
+  }
+
+  #committed(message: StoredMessage): void {
+    for (const feed of this.#feeds) feed.committed(message);
+  }
+
+  async #page(after: number): Promise<{ messages: readonly StoredMessage[]; complete: boolean }> {
+    const op: StoreOp = { op: "page", node: this.#row, after, messages: pageMessages, bytes: pageBytes };
+    const { rows, complete } = await this.#writer.call<PageRow>(op);
+    return { messages: rows.map(storedMessage), complete };
+  }
+
+  #rowsOf(records: readonly SendRecord<StoredMessage>[]): Float64Array {
+    const rows = new Float64Array(records.length * settleWidth);
+    const now = this.#clock.wallTime();
+    records.forEach((record, i) => {
+      rows.set(
+        [this.#row, record.item.position, record.sends, record.firstSentAt, record.lastSentAt, now],
+        i * settleWidth,
+      );
+    });
+    return rows;
+  }
+}
+
+function storedMessage(row: MessageRow): StoredMessage {
+  const kind = row.kind === kindNumbers.state ? "state" : "event";
+  return {
+    position: row.position,
+    size: row.size,
+    kind,
+    key: row.resource,
+    deleted: kind === "state" && row.operation === "delete",
+    priority: row.priority,
+    expiresAt: row.expires_at ?? Number.POSITIVE_INFINITY,
+    id: row.id as MessageId,
+    version: (row.version ?? undefined) as ResourceVersion | undefined,
+    acceptedAt: row.accepted_at,
+    packed: row.packed,
+  };
+}

@@ -1,0 +1,335 @@
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import Type from "typebox";
+import Value from "typebox/value";
+import { Document, isMap, isPair, parseDocument, type YAMLMap } from "yaml";
+import { HubError, shown } from "../protocol/index.ts";
+
+/**
+ * Configuration: one schema says what is allowed, what is the default and what it means. Values come from
+ * a YAML file, then the environment, then flags; the later one wins.
+ */
+
+/** What a field's schema may say beyond JSON schema's own words. */
+interface Notes {
+  /** What it does, in which unit, when to change it. */
+  readonly description: string;
+  /** Shown by `--minconfig` too. */
+  readonly minimal?: boolean;
+  /** Never printed with its value. */
+  readonly secret?: boolean;
+}
+
+export const whole = (fallback: number, minimum: number, maximum: number, notes: Notes) =>
+  Type.Integer({ default: fallback, minimum, maximum, ...notes });
+export const text = (fallback: string, notes: Notes) =>
+  Type.String({ default: fallback, maxLength: 4096, ...notes });
+export const flag = (fallback: boolean, notes: Notes) => Type.Boolean({ default: fallback, ...notes });
+export const choice = <const Words extends readonly string[]>(
+  fallback: Words[number],
+  words: Words,
+  notes: Notes,
+) => Type.Enum([...words] as [...Words], { default: fallback, ...notes });
+export const texts = (notes: Notes) =>
+  Type.Array(Type.String({ maxLength: 1024 }), { default: [], maxItems: 256, ...notes });
+export const words = (notes: Notes) =>
+  Type.Record(Type.String(), Type.String({ maxLength: 256 }), { default: {}, ...notes });
+export const section = <Fields extends Type.TProperties>(description: string, fields: Fields) =>
+  Type.Object(fields, { additionalProperties: false, default: {}, description });
+
+export type OptionsOf<Schema extends Type.TSchema> = Type.Static<Schema>;
+
+/** The parts of a schema that are read here. */
+interface Field {
+  readonly type?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly enum?: readonly string[];
+  readonly properties?: Readonly<Record<string, Field>>;
+  readonly minimal?: boolean;
+  readonly secret?: boolean;
+  readonly items?: unknown;
+}
+
+/** A field with its place, `nodes.port`. */
+interface Leaf {
+  readonly path: readonly string[];
+  readonly field: Field;
+}
+
+export interface Sources {
+  /** YAML file; `undefined`: none. */
+  readonly file?: string | undefined;
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** Path → text, as from {@link parseFlags}. */
+  readonly flags?: Readonly<Record<string, string>>;
+  /** Values of a program that embeds this one; below the file. */
+  readonly values?: unknown;
+}
+
+/**
+ * @param prefix Of environment variables: `CLOUDHUB` makes `nodes.port` `CLOUDHUB_NODES_PORT`.
+ * Throws `E_BAD_OPTION`; each wrong field with its path, its value and what is allowed.
+ */
+export function loadOptions<Schema extends Type.TSchema>(
+  schema: Schema,
+  prefix: string,
+  sources: Sources,
+): OptionsOf<Schema> {
+  const values = structuredClone(sources.values ?? {}) as Record<string, unknown>;
+  if (sources.file !== undefined) merge(values, readYaml(sources.file));
+  const fields = leaves(schema as Field);
+  for (const leaf of fields) {
+    const given = sources.environment?.[variableOf(prefix, leaf.path)];
+    if (given !== undefined) assign(values, leaf, given, variableOf(prefix, leaf.path));
+  }
+  for (const leaf of fields) {
+    const name = flagOf(leaf.path);
+    const given = sources.flags?.[name];
+    if (given !== undefined) assign(values, leaf, given, `--${name}`);
+  }
+  return checkOptions(schema, values);
+}
+
+/** Fills in defaults and checks. Throws `E_BAD_OPTION` naming all that is wrong. */
+export function checkOptions<Schema extends Type.TSchema>(
+  schema: Schema,
+  values: unknown,
+): OptionsOf<Schema> {
+  const filled = Value.Default(schema, structuredClone(values ?? {}));
+  const problems = [...unknownFields(schema as Field, filled, []), ...wrongFields(schema, filled)];
+  if (problems.length > 0) throw new HubError("E_BAD_OPTION", problems.join("; "));
+  return filled as OptionsOf<Schema>;
+}
+
+/** Flags of a program as `--nodes.port=1`, with those every program has. Throws `E_BAD_OPTION`. */
+export function parseFlags(
+  schema: Type.TSchema,
+  argv: readonly string[],
+): {
+  flags: Record<string, string>;
+  config: string | undefined;
+  defaultconfig: boolean;
+  minconfig: boolean;
+  help: boolean;
+  version: boolean;
+} {
+  const own = Object.fromEntries(
+    leaves(schema as Field).map(({ path }) => [flagOf(path), { type: "string" as const }]),
+  );
+  const bare = { type: "boolean" as const };
+  const options = {
+    ...own,
+    config: { type: "string" as const, short: "c" },
+    defaultconfig: bare,
+    minconfig: bare,
+    help: { ...bare, short: "h" },
+    version: bare,
+  };
+  try {
+    const { values } = parseArgs({ args: [...argv], options, strict: true, allowPositionals: false });
+    const { config, defaultconfig, minconfig, help, version, ...flags } = values as Record<
+      string,
+      string | boolean | undefined
+    >;
+    return {
+      flags: flags as Record<string, string>,
+      config: config as string | undefined,
+      defaultconfig: defaultconfig === true,
+      minconfig: minconfig === true,
+      help: help === true,
+      version: version === true,
+    };
+  } catch (cause) {
+    throw new HubError("E_BAD_OPTION", `${cause instanceof Error ? cause.message : cause} (see --help)`, {
+      cause,
+    });
+  }
+}
+
+/** The configuration as YAML, each field with its meaning, bounds and default. */
+export function printConfig(schema: Type.TSchema, minimal: boolean): string {
+  const document = new Document({});
+  document.contents = yamlOf(document, schema as Field, minimal) as never;
+  return document.toString({ lineWidth: 0 });
+}
+
+/** One line a field for `--help`. */
+export function describeFlags(schema: Type.TSchema, prefix: string): string {
+  return leaves(schema as Field)
+    .map(({ path, field }) => {
+      const shownDefault =
+        Array.isArray(field.default) || isObject(field.default)
+          ? JSON.stringify(field.default)
+          : String(field.default);
+      return `  --${flagOf(path)} <${allowed(field)}>\n      ${field.description}\n      default ${shownDefault === "" ? "none" : shownDefault}; environment ${variableOf(prefix, path)}`;
+    })
+    .join("\n");
+}
+
+// ── reading ──────────────────────────────────────────────────────────────────────────────────────────────
+
+function readYaml(file: string): Record<string, unknown> {
+  let source: string;
+  try {
+    source = readFileSync(file, "utf8");
+  } catch (cause) {
+    throw new HubError(
+      "E_BAD_OPTION",
+      `cannot read ${file}: ${cause instanceof Error ? cause.message : cause}`,
+      { cause },
+    );
+  }
+  const document = parseDocument(source, { uniqueKeys: true });
+  const [error] = document.errors;
+  if (error) throw new HubError("E_BAD_OPTION", `${file} is not YAML: ${error.message}`, { cause: error });
+  const value: unknown = document.toJS({ maxAliasCount: 100 }) ?? {};
+  if (!isObject(value))
+    throw new HubError("E_BAD_OPTION", `${file} must hold fields and values, got ${shown(value)}`);
+  return value;
+}
+
+function assign(values: Record<string, unknown>, { path, field }: Leaf, given: string, from: string): void {
+  let at = values;
+  for (const key of path.slice(0, -1)) {
+    const next = isObject(at[key]) ? (at[key] as Record<string, unknown>) : {};
+    at[key] = next;
+    at = next;
+  }
+  at[path.at(-1) as string] = fromText(field, given, from);
+}
+
+/** What a text from the environment or a flag means for a field; the schema check finds what it cannot mean. */
+function fromText(field: Field, given: string, from: string): unknown {
+  if (field.type === "integer") return /^-?\d+$/.test(given) ? Number(given) : given;
+  if (field.type === "boolean") return given === "true" ? true : given === "false" ? false : given;
+  if (field.type === "array") return given === "" ? [] : given.split(",").map((one) => one.trim());
+  if (field.type !== "object") return given;
+  return Object.fromEntries(
+    given
+      .split(",")
+      .filter(Boolean)
+      .map((pair) => {
+        const [key = "", ...rest] = pair.split("=");
+        if (rest.length === 0)
+          throw new HubError(
+            "E_BAD_OPTION",
+            `${from} must be written as key=value,key=value, got ${shown(given)}`,
+          );
+        return [key.trim(), rest.join("=").trim()];
+      }),
+  );
+}
+
+function merge(into: Record<string, unknown>, from: Record<string, unknown>): void {
+  for (const [key, value] of Object.entries(from)) {
+    const before = into[key];
+    if (isObject(before) && isObject(value)) merge(before as Record<string, unknown>, value);
+    else into[key] = value;
+  }
+}
+
+// ── checking ─────────────────────────────────────────────────────────────────────────────────────────────
+
+function wrongFields(schema: Type.TSchema, values: unknown): string[] {
+  const problems = new Map<string, string>();
+  for (const error of Value.Errors(schema, values)) {
+    const path = error.instancePath.split("/").slice(1);
+    const field = fieldAt(schema as Field, path);
+    const value = valueAt(values, path);
+    const given = field?.secret ? "another value" : shown(value);
+    if (error.keyword === "additionalProperties") continue;
+    problems.set(
+      path.join("."),
+      `${path.join(".") || "the configuration"} must be ${field ? allowed(field) : error.message}, got ${given}`,
+    );
+  }
+  return [...problems.values()];
+}
+
+function unknownFields(field: Field, value: unknown, path: readonly string[]): string[] {
+  if (field.properties === undefined || !isObject(value)) return [];
+  const known = Object.keys(field.properties);
+  return Object.entries(value).flatMap(([key, member]) => {
+    const inner = field.properties?.[key];
+    if (inner) return unknownFields(inner, member, [...path, key]);
+    return [`${[...path, key].join(".")} is not a field; known here: ${known.join(", ")}`];
+  });
+}
+
+function allowed(field: Field): string {
+  if (field.enum) return field.enum.join(" | ");
+  switch (field.type) {
+    case "integer":
+      return `whole number ${field.minimum}..${field.maximum}`;
+    case "boolean":
+      return "true | false";
+    case "array":
+      return "list of texts";
+    case "object":
+      return field.properties ? "section" : "key=value, …";
+    default:
+      return "text";
+  }
+}
+
+function fieldAt(field: Field, path: readonly string[]): Field | undefined {
+  let at: Field | undefined = field;
+  for (const key of path) {
+    if (at?.properties === undefined) break;
+    at = at.properties[key];
+  }
+  return at;
+}
+
+function valueAt(values: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>(
+    (at, key) => (isObject(at) || Array.isArray(at) ? (at as Record<string, unknown>)[key] : undefined),
+    values,
+  );
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+// ── names and printing ───────────────────────────────────────────────────────────────────────────────────
+
+function leaves(field: Field, path: readonly string[] = []): Leaf[] {
+  if (field.properties === undefined) return [{ path, field }];
+  return Object.entries(field.properties).flatMap(([key, inner]) => leaves(inner, [...path, key]));
+}
+
+function flagOf(path: readonly string[]): string {
+  return path.join(".");
+}
+
+function variableOf(prefix: string, path: readonly string[]): string {
+  return [prefix, ...path.map((key) => key.replace(/[A-Z]/g, (letter) => `_${letter}`))]
+    .join("_")
+    .toUpperCase();
+}
+
+function isMinimal(field: Field): boolean {
+  return field.properties ? Object.values(field.properties).some(isMinimal) : field.minimal === true;
+}
+
+function yamlOf(document: Document, field: Field, minimal: boolean): YAMLMap {
+  const map = document.createNode({}) as YAMLMap;
+  for (const [key, inner] of Object.entries(field.properties ?? {})) {
+    if (minimal && !isMinimal(inner)) continue;
+    const value = inner.properties ? yamlOf(document, inner, minimal) : inner.default;
+    map.add(document.createPair(key, value));
+    const pair = map.items.at(-1);
+    if (!isPair(pair)) continue;
+    const node = pair.key as { commentBefore?: string; spaceBefore?: boolean };
+    node.commentBefore = inner.properties
+      ? ` ${inner.description}`
+      : ` ${inner.description} [${allowed(inner)}]`;
+    node.spaceBefore = inner.properties !== undefined;
+    if (isMap(pair.value) && inner.properties === undefined) pair.value.flow = true;
+  }
+  return map;
+}

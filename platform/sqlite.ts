@@ -1,0 +1,212 @@
+import Database from "better-sqlite3";
+import { HubError } from "../protocol/index.ts";
+
+export type { Database, Statement } from "better-sqlite3";
+
+export interface DatabaseOptions {
+  /** Path, or `:memory:`. */
+  readonly file: string;
+  /** SQL scripts, in order; `user_version` counts those that have run. Never change one that was released. */
+  readonly migrations: readonly string[];
+  /** Marks the file as ours: a database of another program is refused. */
+  readonly applicationId: number;
+  /** `full`: an acknowledged commit survives a power cut. `normal`: it survives the death of the process only. */
+  readonly synchronous: "full" | "normal";
+  /** The file's largest size in bytes; 0: no limit but the disk. */
+  readonly maxBytes: number;
+  readonly cacheBytes: number;
+  /** False: the file has been ours before, so an empty or missing one is damage, not a new store. */
+  readonly create: boolean;
+}
+
+/**
+ * Opens a database for one process: write-ahead log, migrations run, damage noticed.
+ *
+ * Throws `E_STORE_CORRUPT` for a damaged file or one that is not ours, `E_STORE_IN_USE` if another process
+ * has it, `E_STORAGE_FULL`, `E_STORAGE` otherwise; each names the file and the way out. Nothing is ever
+ * created in place of a file that cannot be read.
+ */
+export function openDatabase(options: DatabaseOptions): Database.Database {
+  try {
+    return open(options);
+  } catch (error) {
+    throw storageError(error, options.file);
+  }
+}
+
+function open(options: DatabaseOptions): Database.Database {
+  const database = new Database(options.file, { timeout: 2_000 });
+  try {
+    database.pragma("journal_mode = WAL");
+    database.pragma(`synchronous = ${options.synchronous}`);
+    database.pragma(`cache_size = -${Math.ceil(options.cacheBytes / 1024)}`);
+    database.pragma("temp_store = MEMORY");
+    if (options.maxBytes > 0)
+      database.pragma(`max_page_count = ${Math.max(Math.floor(options.maxBytes / 4096), 1)}`);
+    refuseForeign(database, options);
+    refuseDamaged(database, options.file);
+    migrate(database, options);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+function refuseForeign(database: Database.Database, options: DatabaseOptions): void {
+  const id = database.pragma("application_id", { simple: true });
+  const tables = database.prepare("SELECT count(*) FROM sqlite_master").pluck().get();
+  if (id === 0 && tables === 0 && !options.create) throw corrupt(options.file, "it is empty or missing");
+  if (id === options.applicationId || (id === 0 && tables === 0)) return;
+  throw new HubError(
+    "E_STORE_CORRUPT",
+    `${options.file} is the database of another program; name another data directory`,
+  );
+}
+
+function refuseDamaged(database: Database.Database, file: string): void {
+  const verdict = database.pragma("quick_check(1)", { simple: true });
+  if (verdict !== "ok") throw corrupt(file, String(verdict));
+}
+
+function migrate(database: Database.Database, options: DatabaseOptions): void {
+  const done = Number(database.pragma("user_version", { simple: true }));
+  if (done > options.migrations.length) {
+    throw new HubError(
+      "E_STORE_CORRUPT",
+      `${options.file} was written by a newer version of this program (schema ${done}, this one knows ${options.migrations.length}); install that version`,
+    );
+  }
+  for (let at = done; at < options.migrations.length; at++) {
+    database.transaction(() => {
+      database.exec(options.migrations[at] as string);
+      database.pragma(`user_version = ${at + 1}`);
+      database.pragma(`application_id = ${options.applicationId}`);
+    })();
+  }
+}
+
+/** What a failure of SQLite means to a caller. */
+export function storageError(error: unknown, file: string): HubError {
+  if (error instanceof HubError) return error;
+  const code = (error as { code?: unknown }).code;
+  const text = error instanceof Error ? error.message : String(error);
+  if (code === "SQLITE_FULL") {
+    return new HubError(
+      "E_STORAGE_FULL",
+      `no room to write ${file}: free space on its disk or raise its size limit`,
+      { cause: error },
+    );
+  }
+  if (code === "SQLITE_CORRUPT" || code === "SQLITE_NOTADB") return corrupt(file, text);
+  if (code === "SQLITE_BUSY" || code === "SQLITE_LOCKED") {
+    return new HubError("E_STORE_IN_USE", `${file} is in use by another process`, { cause: error });
+  }
+  return new HubError("E_STORAGE", `${file}: ${text}`, { cause: error });
+}
+
+function corrupt(file: string, text: string): HubError {
+  return new HubError(
+    "E_STORE_CORRUPT",
+    `${file} is damaged (${text}). Nothing has been changed. Stop, keep a copy of the file, then restore it from a backup, ` +
+      `or rebuild it with: sqlite3 ${file} .recover | sqlite3 ${file}.recovered`,
+  );
+}
+
+/** A piece of work that waits for its transaction. */
+interface Pending {
+  readonly work: () => unknown;
+  readonly resolve: (value: never) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Group commit: all work of one turn of the event loop goes into one transaction, whose commit resolves it
+ * all. What throws is rolled back alone: its batch is then run again, piece by piece.
+ */
+export class GroupCommit {
+  readonly #database: Database.Database;
+  readonly #file: string;
+  readonly #atTurnEnd: (run: () => void) => void;
+  readonly #afterRollback: () => void;
+  #pending: Pending[] = [];
+  #closed = false;
+
+  /** @param afterRollback Forgets what was derived from rows that are gone now. */
+  constructor(
+    parts: { database: Database.Database; file: string; atTurnEnd(run: () => void): void },
+    afterRollback: () => void = () => {},
+  ) {
+    this.#database = parts.database;
+    this.#file = parts.file;
+    this.#atTurnEnd = parts.atTurnEnd;
+    this.#afterRollback = afterRollback;
+  }
+
+  /** @returns What the work returned, once that is durable. Rejects with a HubError. */
+  run<T>(work: () => T): Promise<T> {
+    if (this.#closed) return Promise.reject(new HubError("E_CLOSED", `${this.#file} is closed`));
+    return new Promise<T>((resolve, reject) => {
+      if (this.#pending.length === 0) this.#atTurnEnd(() => this.flush());
+      this.#pending.push({ work, resolve: resolve as Pending["resolve"], reject });
+    });
+  }
+
+  /** Commits what is pending now. */
+  flush(): void {
+    const batch = this.#pending;
+    if (batch.length === 0) return;
+    this.#pending = [];
+    const results = runTransaction(
+      this.#database,
+      batch.map((one) => one.work),
+      this.#afterRollback,
+    );
+    batch.forEach((one, i) => {
+      const result = results[i] as Outcome;
+      if (result.ok) one.resolve(result.value as never);
+      else one.reject(storageError(result.error, this.#file));
+    });
+  }
+
+  /** Commits what is pending and closes the database. */
+  close(): void {
+    if (this.#closed) return;
+    this.flush();
+    this.#closed = true;
+    this.#database.close();
+  }
+}
+
+export type Outcome =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly error: unknown };
+
+/** Runs all work in one transaction; if anything fails, each piece in its own, so that only the guilty ones fail. */
+export function runTransaction(
+  database: Database.Database,
+  works: readonly (() => unknown)[],
+  afterRollback: () => void,
+): Outcome[] {
+  const together = attempt(
+    database,
+    () => works.map((work): Outcome => ({ ok: true, value: work() })),
+    afterRollback,
+  );
+  if (together.ok) return together.value as Outcome[];
+  if (works.length === 1) return [together];
+  return works.map((work) => attempt(database, work, afterRollback));
+}
+
+function attempt(database: Database.Database, work: () => unknown, afterRollback: () => void): Outcome {
+  try {
+    database.exec("BEGIN IMMEDIATE");
+    const value = work();
+    database.exec("COMMIT");
+    return { ok: true, value };
+  } catch (error) {
+    if (database.inTransaction) database.exec("ROLLBACK");
+    afterRollback();
+    return { ok: false, error };
+  }
+}

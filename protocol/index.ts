@@ -1,0 +1,20 @@
+/**
+ * The language both sides speak: message model, dialects, delivery decisions. Pure and synchronous: no I/O,
+ * no clock, no random source; what a function needs is an argument.
+ */
+export * from "./backoff.ts";
+export * from "./codec.ts";
+export * from "./delivery.ts";
+export * from "./delivery-queue.ts";
+export * from "./errors.ts";
+export * from "./frame.ts";
+export * from "./join-token.ts";
+export * from "./keepalive.ts";
+export { KubeEdgeCloudCodec, KubeEdgeEdgeCodec, type Stamp } from "./kubeedge-codec.ts";
+export * from "./message.ts";
+export * from "./message-store.ts";
+export { NativeCodec, nativeDialect } from "./native-codec.ts";
+export * from "./operation.ts";
+export { packMessage, unpackMessage } from "./packed-codec.ts";
+export * from "./resource.ts";
+export * from "./version.ts";

@@ -1,0 +1,28 @@
+import type { SendRecord } from "./delivery-queue.ts";
+import type { ErrorCode } from "./errors.ts";
+import type { Receipt, StoredMessage } from "./frame.ts";
+
+/** A message the peer has acked, with what it said about it. */
+export interface Settled extends SendRecord<StoredMessage> {
+  readonly receipt: Receipt | undefined;
+}
+
+/**
+ * Messages on their way to one peer, as a link sees them. The hub has one per node, the edge one towards
+ * the hub, a controller one in memory.
+ */
+export interface MessageStore {
+  /**
+   * All unsettled messages in the order of their positions, then new ones as they are stored; ends with the
+   * signal. For one key that order is the order of versions.
+   */
+  follow(signal: AbortSignal): AsyncIterable<readonly StoredMessage[]>;
+  /** Acked: writes the checkpoint and drops the message unless a newer one has replaced it. Resolves once durable. */
+  settle(batch: readonly Settled[]): Promise<void>;
+  /** Never acceptable to the peer: kept for people, not sent again. */
+  refuse(record: SendRecord<StoredMessage>, code: ErrorCode, text: string): Promise<void>;
+  /** Its time to live is over. */
+  expire(item: StoredMessage): Promise<void>;
+  /** What was sent and not acked when a link ended. */
+  unacked(records: readonly SendRecord<StoredMessage>[]): void;
+}

@@ -1,0 +1,351 @@
+import protobuf from "protobufjs/minimal.js";
+import type { ControlFrame, FrameLimits, LinkCodec, Received } from "./codec.ts";
+import { type ErrorCode, HubError, isErrorCode } from "./errors.ts";
+import type { Frame, Hello, Receipt, Refusal, StoredMessage } from "./frame.ts";
+import { type Message, type NodeId, requireNodeId } from "./message.ts";
+import {
+  endOf,
+  newPackage,
+  packageHeaderLength,
+  packageOf,
+  packageTypeControl,
+  packMessage,
+  unpack,
+} from "./packed-codec.ts";
+import { parseVersion } from "./version.ts";
+import { fromWire, messageFrame } from "./wire-message.ts";
+
+const { Reader, Writer } = protobuf;
+type Reader = protobuf.Reader;
+type Writer = protobuf.Writer;
+
+/** The word under which a peer offers this dialect; the number grows with each incompatible change. */
+export const nativeDialect = "native.1";
+
+/** Room for what stands around a message's content in its package. */
+const overhead = 8 * 1024;
+
+/**
+ * Dialect `native`: packages back to back, in any chunks. See message.proto for the bytes, docs/protocol.md
+ * for the conversation.
+ *
+ * @param node The node of the link: its messages do not repeat the name. `undefined` on a link that
+ *   carries messages of many nodes (a controller's); each message names its node then.
+ */
+export class NativeCodec implements LinkCodec {
+  readonly dialect = "native";
+  readonly joinable = true;
+  readonly acknowledges = true;
+  readonly #node: NodeId | undefined;
+  readonly #packages: PackageReader;
+
+  constructor(node: NodeId | undefined, limits: FrameLimits) {
+    this.#node = node;
+    this.#packages = new PackageReader(limits.maxMessageBytes + overhead);
+  }
+
+  expectsAck(): boolean {
+    return true;
+  }
+
+  message(item: StoredMessage & { readonly node?: NodeId }, resume: boolean): Uint8Array {
+    return packageOf(item.packed, {
+      position: item.position,
+      resume,
+      node: this.#node ? undefined : item.node,
+    });
+  }
+
+  volatile(message: Message): Uint8Array {
+    const node = this.#node ? undefined : message.node;
+    return packageOf(packMessage(message), { position: 0, resume: false, node });
+  }
+
+  acks(received: readonly Received[], receipts: readonly Receipt[]): Uint8Array[] {
+    return [controlPackage(2, (out) => writeAck(received, receipts, out))];
+  }
+
+  nack(received: Received, refusal: Refusal): Uint8Array[] {
+    return [controlPackage(3, (out) => writeNack(received.position, refusal, out))];
+  }
+
+  control(frame: ControlFrame): Uint8Array[] {
+    return [encodeControl(frame)];
+  }
+
+  forget(): void {}
+
+  push(chunk: Uint8Array): Frame[] {
+    return this.#packages.push(chunk).map((found) => this.#frameOf(found));
+  }
+
+  #frameOf(found: Package): Frame {
+    if (found.type === packageTypeControl) return readControl(found.payload);
+    const { wire, delivery, link, packed } = unpack(found.payload);
+    return messageFrame(link, () =>
+      fromWire(wire, this.#node ?? requireNodeId(link.node), { delivery, packed }),
+    );
+  }
+}
+
+interface Package {
+  readonly type: number;
+  readonly payload: Uint8Array;
+}
+
+/** Cuts a stream of packages, fed in any chunks; holds back at most one incomplete package. */
+export class PackageReader {
+  readonly #maxPayload: number;
+  #chunks: Uint8Array[] = [];
+  #held = 0;
+  /** Bytes needed before anything can be read. */
+  #needed = packageHeaderLength;
+
+  constructor(maxPayload: number) {
+    this.#maxPayload = maxPayload;
+  }
+
+  /** Bytes of an incomplete package. */
+  get held(): number {
+    return this.#held;
+  }
+
+  /** Throws `E_TOO_LARGE` as soon as a header announces more than the limit. */
+  push(chunk: Uint8Array): Package[] {
+    this.#chunks.push(chunk);
+    this.#held += chunk.length;
+    if (this.#held < this.#needed) return [];
+    const bytes = this.#chunks.length === 1 ? chunk : joined(this.#chunks, this.#held);
+    const found: Package[] = [];
+    let at = 0;
+    this.#needed = packageHeaderLength;
+    while (bytes.length - at >= packageHeaderLength) {
+      const length = this.#payloadLength(bytes, at);
+      const end = at + packageHeaderLength + length;
+      if (end > bytes.length) {
+        this.#needed = end - at;
+        break;
+      }
+      found.push({ type: bytes[at + 4] as number, payload: bytes.subarray(at + packageHeaderLength, end) });
+      at = end;
+    }
+    this.#chunks = at === bytes.length ? [] : [bytes.subarray(at)];
+    this.#held = bytes.length - at;
+    return found;
+  }
+
+  #payloadLength(bytes: Uint8Array, at: number): number {
+    const length = new DataView(bytes.buffer, bytes.byteOffset + at + 6, 4).getUint32(0);
+    if (length > this.#maxPayload) {
+      throw new HubError(
+        "E_TOO_LARGE",
+        `a package may have at most ${this.#maxPayload} bytes, this one has ${length}`,
+      );
+    }
+    return length;
+  }
+}
+
+function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
+  const all = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, at);
+    at += chunk.length;
+  }
+  return all;
+}
+
+// ── writing ──────────────────────────────────────────────────────────────────────────────────────────────
+
+function controlPackage(field: number, write: (out: Writer) => void): Uint8Array {
+  const out = Writer.create();
+  out.uint32((field << 3) | 2).fork();
+  write(out);
+  const payload = out.ldelim().finish();
+  const bytes = newPackage(packageTypeControl, payload.length);
+  bytes.set(payload, packageHeaderLength);
+  return bytes;
+}
+
+function encodeControl(frame: ControlFrame): Uint8Array {
+  switch (frame.type) {
+    case "hello":
+      return controlPackage(1, (out) => writeHello(frame.hello, out));
+    case "ping":
+      return controlPackage(4, () => {});
+    case "pong":
+      return controlPackage(5, () => {});
+    case "bye":
+      return controlPackage(6, (out) => {
+        out.uint32(10).string(frame.code).uint32(18).string(frame.text);
+      });
+    case "call":
+      return controlPackage(7, (out) => {
+        out.uint32(8).uint64(frame.call).uint32(18).string(frame.method).uint32(26).bytes(frame.body);
+      });
+    case "reply":
+      return controlPackage(8, (out) => {
+        out.uint32(8).uint64(frame.call).uint32(18).bytes(frame.body);
+        if (frame.error === undefined) return;
+        out.uint32(26).string(frame.error.code).uint32(34).string(frame.error.text);
+        out.uint32(40).bool(frame.error.retryable);
+      });
+  }
+}
+
+function writeHello(hello: Hello, out: Writer): void {
+  out.uint32(10).string(hello.software).uint32(18).string(hello.storeId);
+  out.uint32(24).uint32(hello.windowMessages).uint32(32).uint64(hello.windowBytes);
+  out.uint32(40).uint64(hello.maxMessageBytes).uint32(48).uint64(hello.wallTime);
+}
+
+/** Runs of neighbouring positions: acks mostly come in order, so a whole window is one run. */
+function writeAck(received: readonly Received[], receipts: readonly Receipt[], out: Writer): void {
+  const positions = received.map((one) => one.position).sort((a, b) => a - b);
+  out.uint32(10).fork();
+  let end = 0;
+  for (let i = 0; i < positions.length; ) {
+    const start = positions[i] as number;
+    let next = i + 1;
+    while (next < positions.length && positions[next] === start + next - i) next++;
+    out.uint64(start - end).uint32(next - i);
+    end = start + next - i;
+    i = next;
+  }
+  out.ldelim();
+  for (const receipt of receipts) {
+    out.uint32(18).fork().uint32(8).uint64(receipt.position);
+    if (receipt.stale) out.uint32(16).bool(true);
+    if (receipt.version !== undefined) out.uint32(26).string(receipt.version);
+    out.ldelim();
+  }
+}
+
+function writeNack(position: number, refusal: Refusal, out: Writer): void {
+  out.uint32(8).uint64(position).uint32(18).string(refusal.code).uint32(26).string(refusal.text);
+  if (refusal.retryable) out.uint32(32).bool(true);
+}
+
+// ── reading ──────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A field of a flat sub-message: number, text or bytes by its wire type. */
+type Field = number | Uint8Array;
+
+function readControl(payload: Uint8Array): Frame {
+  try {
+    const reader = Reader.create(payload);
+    const tag = reader.uint32();
+    if ((tag & 7) !== 2) throw new HubError("E_BAD_FRAME", "a control package must hold one message");
+    const end = endOf(reader, reader.uint32());
+    return controlFrame(tag >>> 3, reader, end);
+  } catch (cause) {
+    if (cause instanceof HubError) throw cause;
+    throw new HubError(
+      "E_BAD_FRAME",
+      `not a control package: ${cause instanceof Error ? cause.message : cause}`,
+      { cause },
+    );
+  }
+}
+
+function controlFrame(field: number, reader: Reader, end: number): Frame {
+  if (field === 2) return readAck(reader, end);
+  if (field === 4) return { type: "ping" };
+  if (field === 5) return { type: "pong" };
+  const fields = readFields(reader, end);
+  const number = (at: number): number =>
+    typeof fields.get(at) === "number" ? (fields.get(at) as number) : 0;
+  const bytes = (at: number): Uint8Array =>
+    fields.get(at) instanceof Uint8Array ? (fields.get(at) as Uint8Array) : empty;
+  const text = (at: number): string => utf8.decode(bytes(at));
+  switch (field) {
+    case 1:
+      return {
+        type: "hello",
+        hello: {
+          software: text(1),
+          storeId: text(2),
+          windowMessages: number(3),
+          windowBytes: number(4),
+          maxMessageBytes: number(5),
+          wallTime: number(6),
+        },
+      };
+    case 3:
+      return {
+        type: "nack",
+        position: number(1),
+        code: codeOf(text(2)),
+        text: text(3),
+        retryable: number(4) !== 0,
+      };
+    case 6:
+      return { type: "bye", code: codeOf(text(1)), text: text(2) };
+    case 7:
+      return { type: "call", call: number(1), method: text(2), body: bytes(3) };
+    case 8: {
+      const code = text(3);
+      const error =
+        code === "" ? undefined : { code: codeOf(code), text: text(4), retryable: number(5) !== 0 };
+      return { type: "reply", call: number(1), body: bytes(2), error };
+    }
+    default:
+      throw new HubError("E_BAD_FRAME", `unknown control message ${field}`);
+  }
+}
+
+const empty = new Uint8Array(0);
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+function codeOf(text: string): ErrorCode {
+  return isErrorCode(text) ? text : "E_INTERNAL";
+}
+
+function readFields(reader: Reader, end: number): Map<number, Field> {
+  const fields = new Map<number, Field>();
+  while (reader.pos < end) {
+    const tag = reader.uint32();
+    if ((tag & 7) === 0) fields.set(tag >>> 3, Number(reader.uint64()));
+    else if ((tag & 7) === 2) fields.set(tag >>> 3, reader.bytes());
+    else reader.skipType(tag & 7);
+  }
+  return fields;
+}
+
+/** The longest run a single ack may name: more than any window. */
+const maxRun = 1_000_000;
+
+function readAck(reader: Reader, end: number): Frame {
+  const positions: number[] = [];
+  const receipts: Receipt[] = [];
+  while (reader.pos < end) {
+    const tag = reader.uint32();
+    const fieldEnd = endOf(reader, reader.uint32());
+    if (tag === 10) readRuns(reader, fieldEnd, positions);
+    else if (tag === 18) receipts.push(readReceipt(reader, fieldEnd));
+    else reader.pos = fieldEnd;
+  }
+  return { type: "ack", positions, receipts };
+}
+
+function readRuns(reader: Reader, end: number, positions: number[]): void {
+  let at = 0;
+  while (reader.pos < end) {
+    at += Number(reader.uint64());
+    const length = reader.uint32();
+    if (length > maxRun || positions.length + length > maxRun)
+      throw new HubError("E_BAD_FRAME", "an ack names too many messages");
+    for (let i = 0; i < length; i++) positions.push(at++);
+  }
+}
+
+function readReceipt(reader: Reader, end: number): Receipt {
+  const fields = readFields(reader, end);
+  const version = fields.get(3);
+  return {
+    position: Number(fields.get(1) ?? 0),
+    stale: fields.get(2) === 1,
+    version: version instanceof Uint8Array ? parseVersion(utf8.decode(version)) : undefined,
+  };
+}

@@ -1,0 +1,6 @@
+/** Bytes between two processes, and the channel that carries messages over them. */
+export * from "./connection.ts";
+export * from "./memory.ts";
+export * from "./message-channel.ts";
+export { type DialOptions, dialWebSocket } from "./websocket.ts";
+export * from "./websocket-listener.ts";

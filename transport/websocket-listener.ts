@@ -1,0 +1,249 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { createServer, type Server } from "node:https";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import type { SecureContextOptions, TLSSocket } from "node:tls";
+import { WebSocketServer } from "ws";
+import { asHubError, type Dialect, type ErrorCode, HubError, nativeDialect } from "../protocol/index.ts";
+import { type Connection, formatReason, type Listener, type Peer } from "./connection.ts";
+import { addressOf, choiceHeader, keyExchange, offerHeader, WebSocketConnection } from "./websocket.ts";
+
+/** What a client says before it is let in. */
+export interface UpgradeRequest {
+  /** First value of a header; the name in any case. `undefined` if it is missing. */
+  header(name: string): string | undefined;
+  readonly path: string;
+  readonly peer: Peer;
+  readonly offersNative: boolean;
+}
+
+export interface Admitted {
+  readonly dialect: Dialect;
+  /** Takes the connection; called once the client has its answer. */
+  accept(connection: Connection): void;
+}
+
+export interface ListenOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: SecureContextOptions;
+  /** `require`: no TLS without a certificate of our CA. `request`: it is checked by who admits. */
+  readonly clientCertificate: "require" | "request";
+  readonly maxMessageBytes: number;
+  /** From the end of the TLS handshake to the end of the upgrade request, and as long for the handshake. */
+  readonly handshakeTimeoutMs: number;
+  /** Connections at once, admitted or not. */
+  readonly maxConnections: number;
+}
+
+export interface ListenParts {
+  /** Decides who is let in. Throws a HubError to refuse: the client gets its code and text, and is cut off. */
+  admit(request: UpgradeRequest): Admitted | Promise<Admitted>;
+  /** Somebody was turned away, by us or by TLS. */
+  refused(error: HubError, address: string): void;
+  /** Answers requests that are no upgrade. Default: 400. */
+  readonly request?: RequestListener;
+}
+
+export interface WebSocketListening extends Listener {
+  /** Uses another certificate for connections from now on. */
+  setTls(tls: SecureContextOptions): void;
+}
+
+/** Listens for WebSockets over TLS. Rejects with `E_PORT_TAKEN`, or `E_BAD_OPTION` for an address that is not ours. */
+export async function listenWebSocket(
+  options: ListenOptions,
+  parts: ListenParts,
+): Promise<WebSocketListening> {
+  const listening = new Listening(options, parts);
+  await listening.listen();
+  return listening;
+}
+
+class Listening implements WebSocketListening {
+  readonly #options: ListenOptions;
+  readonly #parts: ListenParts;
+  readonly #server: Server;
+  readonly #sockets: WebSocketServer;
+  /** Shook hands and has not upgraded yet. */
+  readonly #pending = new Map<Duplex, NodeJS.Timeout>();
+  readonly #dialects = new WeakMap<IncomingMessage, Dialect>();
+
+  constructor(options: ListenOptions, parts: ListenParts) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#server = createServer({
+      ...options.tls,
+      minVersion: "TLSv1.2",
+      ecdhCurve: keyExchange,
+      requestCert: true,
+      rejectUnauthorized: options.clientCertificate === "require",
+      handshakeTimeout: options.handshakeTimeoutMs,
+      headersTimeout: options.handshakeTimeoutMs,
+      requestTimeout: options.handshakeTimeoutMs,
+      maxHeaderSize: 16 * 1024,
+      noDelay: true,
+    });
+    this.#server.maxConnections = options.maxConnections;
+    this.#sockets = new WebSocketServer({
+      noServer: true,
+      perMessageDeflate: false,
+      maxPayload: options.maxMessageBytes + 64 * 1024,
+      skipUTF8Validation: true,
+      clientTracking: false,
+    });
+    this.#sockets.on("headers", (lines, request) => {
+      if (this.#dialects.get(request) === "native") lines.push(`${choiceHeader}: ${nativeDialect}`);
+    });
+    this.#sockets.on("wsClientError", (error, socket) =>
+      this.#turnAway(new HubError("E_BAD_FRAME", error.message), socket),
+    );
+    this.#server.on("request", parts.request ?? answerNoUpgrade);
+    this.#server.on("secureConnection", (socket) => this.#expectUpgrade(socket));
+    this.#server.on("tlsClientError", (error, socket) => {
+      parts.refused(new HubError("E_IDENTITY", `TLS handshake failed: ${error.message}`), addressOf(socket));
+    });
+    this.#server.on("clientError", (error, socket) => {
+      this.#turnAway(new HubError("E_BAD_FRAME", `no HTTP request: ${error.message}`), socket);
+    });
+    this.#server.on(
+      "upgrade",
+      (request, socket, head) => void this.#upgrade(request, socket as TLSSocket, head),
+    );
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  listen(): Promise<void> {
+    const { host, port } = this.#options;
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
+      this.#server.listen({ host, port, backlog: 4096 }, () => resolve());
+    });
+  }
+
+  setTls(tls: SecureContextOptions): void {
+    this.#server.setSecureContext(tls);
+  }
+
+  /** Connections that were handed over stay their owners'; what is still shaking hands is cut off. */
+  close(): Promise<void> {
+    this.#server.close();
+    this.#server.closeIdleConnections();
+    for (const socket of this.#pending.keys()) socket.destroy();
+    return Promise.resolve();
+  }
+
+  /** A client that shakes hands and then dawdles is cut off, however slowly it speaks. */
+  #expectUpgrade(socket: TLSSocket): void {
+    const timer = setTimeout(() => {
+      this.#parts.refused(
+        new HubError("E_TIMEOUT", "no complete request within the time limit"),
+        addressOf(socket),
+      );
+      socket.destroy();
+    }, this.#options.handshakeTimeoutMs);
+    this.#pending.set(socket, timer);
+    socket.once("close", () => this.#settled(socket));
+  }
+
+  #settled(socket: Duplex): void {
+    clearTimeout(this.#pending.get(socket));
+    this.#pending.delete(socket);
+  }
+
+  async #upgrade(request: IncomingMessage, socket: TLSSocket, head: Buffer): Promise<void> {
+    this.#settled(socket);
+    const onError = (): void => void socket.destroy();
+    socket.on("error", onError);
+    try {
+      if (!sameOrigin(request)) throw new HubError("E_FORBIDDEN", "the Origin header names another host");
+      const peer = { address: addressOf(socket), certificate: socket.getPeerX509Certificate()?.raw };
+      const admission = await this.#parts.admit(requestOf(request, peer));
+      if (socket.destroyed) return;
+      this.#dialects.set(request, admission.dialect);
+      this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
+        socket.off("error", onError);
+        admission.accept(new WebSocketConnection(webSocket, socket, peer, admission.dialect));
+      });
+    } catch (error) {
+      this.#turnAway(asHubError(error), socket);
+    }
+  }
+
+  #turnAway(error: HubError, socket: Duplex): void {
+    this.#parts.refused(error, addressOf(socket as TLSSocket));
+    if (!socket.writable) return void socket.destroy();
+    const body = `${formatReason({ code: error.code, text: error.message })}\n`;
+    socket.end(
+      `HTTP/1.1 ${statusOf(error.code)}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n` +
+        `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    );
+    const timer = setTimeout(() => socket.destroy(), 1_000);
+    socket.once("close", () => clearTimeout(timer));
+  }
+}
+
+function requestOf(request: IncomingMessage, peer: Peer): UpgradeRequest {
+  return {
+    // A Go client repeats a header after failed dials, and Node.js joins the copies: the first one counts.
+    header: (name) => {
+      const found = request.headersDistinct[name.toLowerCase()]?.[0];
+      return found?.split(",")[0]?.trim();
+    },
+    path: request.url ?? "/",
+    peer,
+    offersNative: request.headers[offerHeader] === nativeDialect,
+  };
+}
+
+/** As KubeEdge: a browser's page of another host must not open a socket. */
+function sameOrigin(request: IncomingMessage): boolean {
+  const { origin, host } = request.headers;
+  if (origin === undefined) return true;
+  return URL.canParse(origin) && new URL(origin).host === host;
+}
+
+function answerNoUpgrade(_request: IncomingMessage, response: ServerResponse): void {
+  response.writeHead(400, {
+    "Sec-WebSocket-Version": "13",
+    "Content-Type": "text/plain",
+    Connection: "close",
+  });
+  response.end("this port takes WebSocket connections only\n");
+}
+
+function statusOf(code: ErrorCode): string {
+  switch (code) {
+    case "E_BAD_TOKEN":
+    case "E_TOKEN_EXPIRED":
+      return "401 Unauthorized";
+    case "E_IDENTITY":
+    case "E_REVOKED":
+    case "E_FORBIDDEN":
+    case "E_UNKNOWN_NODE":
+      return "403 Forbidden";
+    case "E_NODE_LIMIT":
+    case "E_CLOSED":
+    case "E_STORAGE":
+    case "E_STORAGE_FULL":
+      return "503 Service Unavailable";
+    case "E_INTERNAL":
+      return "500 Internal Server Error";
+    default:
+      return "400 Bad Request";
+  }
+}
+
+function listenError(error: NodeJS.ErrnoException, host: string, port: number): HubError {
+  if (error.code === "EADDRINUSE") {
+    return new HubError(
+      "E_PORT_TAKEN",
+      `${host}:${port} is taken by another process; stop it or configure another port`,
+      { cause: error },
+    );
+  }
+  return new HubError("E_BAD_OPTION", `cannot listen on ${host}:${port}: ${error.message}`, { cause: error });
+}

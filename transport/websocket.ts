@@ -1,0 +1,206 @@
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
+import { type RawData, WebSocket } from "ws";
+import { type Dialect, type ErrorCode, HubError, nativeDialect } from "../protocol/index.ts";
+import {
+  type CloseReason,
+  type Connection,
+  type ConnectionEvents,
+  type Dialled,
+  formatReason,
+  type Peer,
+  parseReason,
+} from "./connection.ts";
+
+/** The request header in which a client offers our dialect, and the answer's. A KubeEdge peer ignores both. */
+export const offerHeader = "hub-dialects";
+export const choiceHeader = "hub-dialect";
+
+/** Key exchange groups: the default of Node.js costs a thin link 4 KiB more a handshake. */
+export const keyExchange = "X25519:P-256:P-384";
+
+/** More than so many unsent bytes and a connection says "full". */
+const highWaterBytes = 1 << 20;
+/** A peer that does not answer a close frame is cut off after so long. */
+const closeGraceMs = 1_000;
+/** The longest close reason that fits into a close frame. */
+const maxReasonBytes = 123;
+
+// ── one connection ───────────────────────────────────────────────────────────────────────────────────────
+
+export class WebSocketConnection implements Connection {
+  readonly peer: Peer;
+  readonly #socket: WebSocket;
+  readonly #raw: Duplex;
+  readonly #binary: boolean;
+  #reason: CloseReason | undefined;
+  #full = false;
+
+  constructor(socket: WebSocket, raw: Duplex, peer: Peer, dialect: Dialect) {
+    this.#socket = socket;
+    this.#raw = raw;
+    this.#binary = dialect === "native";
+    this.peer = peer;
+    socket.pause();
+    socket.on("error", (error: Error & { code?: string }) => {
+      const code: ErrorCode =
+        error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH" ? "E_TOO_LARGE" : "E_BAD_FRAME";
+      this.#reason ??= error.code?.startsWith("WS_ERR")
+        ? { code, text: error.message, remote: true }
+        : { code: "E_LINK_LOST", text: error.message, remote: true };
+    });
+  }
+
+  start(events: ConnectionEvents): void {
+    this.#socket.on("message", (data: RawData) => events.data(data as Uint8Array));
+    this.#socket.on("close", (_code, reason) =>
+      events.closed(this.#reason ?? parseReason(reason.toString(), true)),
+    );
+    this.#raw.on("drain", () => {
+      if (!this.#full) return;
+      this.#full = false;
+      events.drained();
+    });
+    this.#socket.resume();
+  }
+
+  send(messages: readonly Uint8Array[], flushed?: () => void): boolean {
+    if (this.#socket.readyState !== WebSocket.OPEN) return true;
+    const options = { binary: this.#binary, compress: false };
+    if (messages.length > 1) this.#raw.cork();
+    messages.forEach((message, i) => {
+      const last = i === messages.length - 1;
+      if (last && flushed) this.#socket.send(message, options, (error) => error || flushed());
+      else this.#socket.send(message, options);
+    });
+    if (messages.length > 1) this.#raw.uncork();
+    this.#full = this.#socket.bufferedAmount > highWaterBytes;
+    return !this.#full;
+  }
+
+  close(reason: { code: ErrorCode; text: string }): void {
+    this.#reason ??= { ...reason, remote: false };
+    this.#socket.resume();
+    this.#socket.close(4000, fitting(formatReason(reason)));
+    const timer = setTimeout(() => this.#socket.terminate(), closeGraceMs);
+    this.#socket.once("close", () => clearTimeout(timer));
+  }
+
+  destroy(reason: { code: ErrorCode; text: string }): void {
+    this.#reason ??= { ...reason, remote: false };
+    this.#socket.terminate();
+  }
+}
+
+function fitting(text: string): string {
+  let short = text;
+  while (Buffer.byteLength(short) > maxReasonBytes) short = short.slice(0, -1);
+  return short;
+}
+
+// ── dialling ─────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface DialOptions {
+  readonly headers: Readonly<Record<string, string>>;
+  /** What the server is checked against and what it is shown. */
+  readonly tls: { ca: Uint8Array | string; cert?: string; key?: string; session?: Buffer | undefined };
+  /** Offer our dialect, or speak KubeEdge's only. */
+  readonly offerNative: boolean;
+  readonly handshakeTimeoutMs: number;
+  readonly maxMessageBytes: number;
+  /** Given a TLS session that makes the next handshake shorter. */
+  readonly onSession?: (session: Buffer) => void;
+  /** Probe the connection with WebSocket pings, for a dialect whose peer answers nothing else; 0: no. */
+  readonly probeEveryMs: number;
+}
+
+/**
+ * Dials a WebSocket over TLS. The dialect is ours if the server takes the offer, else KubeEdge's.
+ *
+ * Rejects with `E_LINK_LOST`, or with the code the server gave in a refusal.
+ */
+export function dialWebSocket(url: string, options: DialOptions, signal: AbortSignal): Promise<Dialled> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(new HubError("E_ABORTED", "gave up before dialling"));
+    const socket = new WebSocket(url, {
+      headers: { ...options.headers, ...(options.offerNative ? { [offerHeader]: nativeDialect } : {}) },
+      ...options.tls,
+      ecdhCurve: keyExchange,
+      handshakeTimeout: options.handshakeTimeoutMs,
+      maxPayload: options.maxMessageBytes + 64 * 1024,
+      perMessageDeflate: false,
+      skipUTF8Validation: true,
+      followRedirects: false,
+    });
+    const abort = (): void => socket.terminate();
+    signal.addEventListener("abort", abort, { once: true });
+    const failed = (error: Error): void => {
+      signal.removeEventListener("abort", abort);
+      reject(signal.aborted ? new HubError("E_ABORTED", "gave up dialling") : dialError(error, url));
+    };
+    socket.once("error", failed);
+    socket.once("unexpected-response", (request, response) => {
+      void refusalOf(response).then((error) => {
+        request.destroy();
+        failed(error);
+      });
+    });
+    socket.once("upgrade", (response: IncomingMessage) => {
+      const raw = response.socket as TLSSocket;
+      raw.setNoDelay(true);
+      if (options.onSession) raw.on("session", options.onSession);
+      const dialect: Dialect = response.headers[choiceHeader] === nativeDialect ? "native" : "kubeedge";
+      socket.once("open", () => {
+        socket.off("error", failed);
+        signal.removeEventListener("abort", abort);
+        if (options.probeEveryMs > 0 && dialect === "kubeedge") probe(socket, options.probeEveryMs);
+        const peer = { address: addressOf(raw), certificate: raw.getPeerX509Certificate?.()?.raw };
+        resolve({ connection: new WebSocketConnection(socket, raw, peer, dialect), dialect });
+      });
+    });
+  });
+}
+
+/** A stock cloud answers nothing of its own, but its WebSocket library answers pings. */
+function probe(socket: WebSocket, everyMs: number): void {
+  let answered = true;
+  socket.on("pong", () => (answered = true));
+  const timer = setInterval(() => {
+    if (!answered) return socket.terminate();
+    answered = false;
+    socket.ping();
+  }, everyMs);
+  socket.once("close", () => clearInterval(timer));
+}
+
+async function refusalOf(response: IncomingMessage): Promise<HubError> {
+  let text = "";
+  try {
+    for await (const chunk of response) {
+      text += chunk;
+      if (text.length > 2_000) break;
+    }
+  } catch {
+    // The status is enough.
+  }
+  const reason = parseReason(text.trim(), true);
+  const said = text === "" ? "" : `: ${reason.text}`;
+  return new HubError(
+    reason.code,
+    reason.code === "E_LINK_LOST" ? `the hub answered ${response.statusCode}${said}` : reason.text,
+  );
+}
+
+function dialError(error: Error, url: string): HubError {
+  if (error instanceof HubError) return error;
+  const code = (error as { code?: string }).code ?? "";
+  const isTls =
+    code.startsWith("ERR_TLS") || code.includes("CERT") || code.includes("SSL") || code.includes("SIGNED");
+  const text = `${url}: ${error.message || code || "no connection"}`;
+  return new HubError(isTls ? "E_IDENTITY" : "E_LINK_LOST", text, { cause: error, retryable: true });
+}
+
+export function addressOf(socket: TLSSocket): string {
+  return `${socket.remoteAddress ?? "?"}:${socket.remotePort ?? 0}`;
+}
