@@ -29,7 +29,7 @@ export const choice = <const Words extends readonly string[]>(
   fallback: Words[number],
   words: Words,
   notes: Notes,
-) => Type.Enum([...words] as [...Words], { default: fallback, ...notes });
+) => Type.Unsafe<Words[number]>({ type: "string", enum: [...words], default: fallback, ...notes });
 export const texts = (notes: Notes) =>
   Type.Array(Type.String({ maxLength: 1024 }), { default: [], maxItems: 256, ...notes });
 export const words = (notes: Notes) =>

@@ -46,7 +46,8 @@ function plain(fields: Fields | undefined): object {
   const error = fields.error;
   if (!(error instanceof Error)) return fields;
   const code = (error as { code?: unknown }).code;
-  const cause = error.cause instanceof Error ? error.cause.message : undefined;
+  const cause =
+    error.cause instanceof Error && error.cause.message !== error.message ? error.cause.message : undefined;
   return {
     ...fields,
     error: error.message,

@@ -15,6 +15,8 @@ export interface DatabaseOptions {
   /** The file's largest size in bytes; 0: no limit but the disk. */
   readonly maxBytes: number;
   readonly cacheBytes: number;
+  /** The log is copied into the file when it has so many pages of 4 KiB: more of them copy a busy page less often. */
+  readonly checkpointPages: number;
   /** False: the file has been ours before, so an empty or missing one is damage, not a new store. */
   readonly create: boolean;
 }
@@ -40,6 +42,7 @@ function open(options: DatabaseOptions): Database.Database {
     database.pragma("journal_mode = WAL");
     database.pragma(`synchronous = ${options.synchronous}`);
     database.pragma(`cache_size = -${Math.ceil(options.cacheBytes / 1024)}`);
+    database.pragma(`wal_autocheckpoint = ${options.checkpointPages}`);
     database.pragma("temp_store = MEMORY");
     if (options.maxBytes > 0)
       database.pragma(`max_page_count = ${Math.max(Math.floor(options.maxBytes / 4096), 1)}`);
@@ -122,7 +125,8 @@ interface Pending {
 
 /**
  * Group commit: all work of one turn of the event loop goes into one transaction, whose commit resolves it
- * all. What throws is rolled back alone: its batch is then run again, piece by piece.
+ * all. Work that throws a HubError has written nothing; if the database itself fails, the batch is rolled
+ * back and run again, piece by piece.
  */
 export class GroupCommit {
   readonly #database: Database.Database;
@@ -182,20 +186,32 @@ export type Outcome =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly error: unknown };
 
-/** Runs all work in one transaction; if anything fails, each piece in its own, so that only the guilty ones fail. */
+/**
+ * Runs all work in one transaction; if the database fails, each piece in its own, so that only the guilty
+ * ones fail. A piece that throws a HubError has decided against itself before it wrote anything: it fails
+ * alone and costs the others nothing.
+ */
 export function runTransaction(
   database: Database.Database,
   works: readonly (() => unknown)[],
   afterRollback: () => void,
 ): Outcome[] {
-  const together = attempt(
-    database,
-    () => works.map((work): Outcome => ({ ok: true, value: work() })),
-    afterRollback,
-  );
+  const together = attempt(database, () => works.map(decided), afterRollback);
   if (together.ok) return together.value as Outcome[];
   if (works.length === 1) return [together];
-  return works.map((work) => attempt(database, work, afterRollback));
+  return works.map((work) => {
+    const alone = attempt(database, () => decided(work), afterRollback);
+    return alone.ok ? (alone.value as Outcome) : alone;
+  });
+}
+
+function decided(work: () => unknown): Outcome {
+  try {
+    return { ok: true, value: work() };
+  } catch (error) {
+    if (error instanceof HubError) return { ok: false, error };
+    throw error;
+  }
 }
 
 function attempt(database: Database.Database, work: () => unknown, afterRollback: () => void): Outcome {

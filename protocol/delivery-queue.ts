@@ -1,3 +1,5 @@
+import { type Entry, EventLane } from "./event-lane.ts";
+
 /**
  * What a {@link DeliveryQueue} must know about a message. Whoever feeds the queue offers messages in the
  * order of their positions; for one key that is also the order of versions.
@@ -50,36 +52,11 @@ export interface SendRecord<T extends Outgoing> {
   readonly lastSentAt: number;
 }
 
-interface Entry<T> {
-  item: T;
-  sends: number;
-  firstSentAt: number;
-  lastSentAt: number;
-  dueAt: number;
-  refusals: number;
-  inFlight: boolean;
-  done: boolean;
-}
-
 /** One resource: at most one message in flight, the others behind it in order. */
 interface Key<T> {
   inFlight: Entry<T> | undefined;
   /** Deletes, then at most one put: a put is replaced by whatever comes after it. */
   waiting: Entry<T>[];
-}
-
-/** Events of one priority, in order: settled up to `head`, sent up to `next`. */
-interface Lane<T> {
-  readonly priority: number;
-  entries: Entry<T>[];
-  head: number;
-  next: number;
-  inFlight: number;
-  refusals: number;
-  /** After a refusal: wait until nothing of the lane is in flight, then go back to the oldest unsettled. */
-  rewinding: boolean;
-  notBefore: number;
-  resume: boolean;
 }
 
 /**
@@ -95,6 +72,7 @@ interface Lane<T> {
  * - State: at most one message per key is in flight. A newer one waits behind it and replaces the put that
  *   waits there already, in its place, so a slow link carries the latest value instead of a history.
  * - Events: any number in flight, in order per priority. A refused one takes all later ones of its lane back.
+ * - What has outlived its time to live is forgotten when its turn comes, or instead of being sent again.
  * - The window bounds messages and bytes in flight. Repeats need no room: they are in flight already.
  *
  * Source: docs/delivery.md.
@@ -106,12 +84,12 @@ export class DeliveryQueue<T extends Outgoing> {
   readonly #inFlight = new Map<number, Entry<T>>();
   #inFlightBytes = 0;
   readonly #keys = new Map<string, Key<T>>();
-  /** State whose key has nothing in flight, oldest first; replaced in place, skipped if done. */
+  /** State whose key has nothing in flight, in the order in which that came to be; replaced in place. */
   readonly #ready = new Fifo<Entry<T>>();
   /** State refused for now. */
   #delayed: Entry<T>[] = [];
   /** Highest priority first. */
-  readonly #lanes: Lane<T>[] = [];
+  readonly #lanes: EventLane<T>[] = [];
   #waiting = 0;
   // Invariant: no in-flight entry is due before this. It may be too early, never too late.
   #earliestDue = Number.POSITIVE_INFINITY;
@@ -144,15 +122,14 @@ export class DeliveryQueue<T extends Outgoing> {
   /** Takes over a message. `replaced`: it took the place of an older put of its key. */
   offer(item: T): "queued" | "replaced" {
     if (item.kind === "event") {
-      this.#laneOf(item.priority).entries.push(newEntry(item));
+      this.#laneOf(item.priority).add(newEntry(item));
       this.#waiting++;
       return "queued";
     }
     const key = this.#keyOf(item.key);
     const last = key.waiting.at(-1);
     if (last !== undefined && !last.item.deleted) {
-      last.item = item;
-      last.refusals = 0;
+      Object.assign(last, { ...newEntry(item), place: last.place, dueAt: last.dueAt });
       return "replaced";
     }
     const entry = newEntry(item);
@@ -164,20 +141,23 @@ export class DeliveryQueue<T extends Outgoing> {
 
   /**
    * Picks the next message for the wire and marks it in flight: an overdue one first, then the highest
-   * priority, then the oldest.
+   * priority, then the oldest. State has priority 0.
    *
    * @param now Monotonic milliseconds.
    * @param wallTime Milliseconds since 1970; for expiry and the send record.
-   * @returns `"expired"` with a message whose time to live is over and which the queue has forgotten;
+   * @returns With `expired`, a message whose time to live is over and which the queue has forgotten;
    *   `undefined` if nothing is due or the window is full.
    */
   take(now: number, wallTime: number): (Transmission<T> & { expired: boolean }) | undefined {
     const overdue = now >= this.#earliestDue ? this.#overdue(now) : undefined;
-    if (overdue !== undefined)
+    if (overdue !== undefined) {
+      if (overdue.item.expiresAt <= wallTime) return this.#expireInFlight(overdue);
       return { ...this.#transmit(overdue, now, wallTime), expired: false, resume: false };
+    }
     this.#releaseDelayed(now);
+    for (const lane of this.#lanes) lane.poll(now);
     if (this.#inFlight.size >= this.#windowMessages) return undefined;
-    const choice = this.#choose(now);
+    const choice = this.#choose();
     if (choice === undefined) return undefined;
     const { entry, lane } = choice;
     if (entry.item.expiresAt <= wallTime) {
@@ -194,13 +174,8 @@ export class DeliveryQueue<T extends Outgoing> {
   ack(position: number): SendRecord<T> | undefined {
     const entry = this.#leaveFlight(position);
     if (entry === undefined) return undefined;
-    if (entry.item.kind === "event") {
-      const lane = this.#laneOf(entry.item.priority);
-      lane.refusals = 0;
-      this.#finishEvent(entry, lane);
-    } else {
-      this.#nextOfKey(entry.item.key);
-    }
+    if (entry.item.kind === "event") this.#laneOf(entry.item.priority).acked();
+    this.#finish(entry);
     return record(entry);
   }
 
@@ -216,20 +191,20 @@ export class DeliveryQueue<T extends Outgoing> {
     if (entry === undefined) return undefined;
     if (!behind) entry.refusals++;
     const givenUp = !retryable || entry.refusals >= this.#options.maxRefusals;
+    if (givenUp) {
+      this.#finish(entry);
+      return record(entry);
+    }
     if (entry.item.kind === "event") {
-      const lane = this.#laneOf(entry.item.priority);
-      if (givenUp) {
-        this.#finishEvent(entry, lane);
-        return record(entry);
-      }
-      this.#rewind(entry, lane, now, behind);
+      const pauseMs = behind ? undefined : (refusals: number) => this.#pause(refusals);
+      this.#laneOf(entry.item.priority).goBack(entry, now, pauseMs);
+      this.#waiting++;
       return undefined;
     }
     const key = this.#keyOf(entry.item.key);
-    const replaced = key.waiting.length > 0 && !entry.item.deleted;
-    if (givenUp || replaced) {
+    if (key.waiting.length > 0 && !entry.item.deleted) {
       this.#nextOfKey(entry.item.key);
-      return givenUp ? record(entry) : undefined;
+      return undefined;
     }
     key.inFlight = undefined;
     key.waiting.unshift(entry);
@@ -239,12 +214,14 @@ export class DeliveryQueue<T extends Outgoing> {
     return undefined;
   }
 
-  /** Monotonic ms of the next moment at which {@link take} may have something that it has not now. */
+  /**
+   * Monotonic ms of the next moment at which {@link take} may have something that it has not now; never later
+   * than that, though a time to live may end meanwhile. Infinity: not before an ack, a refusal or a new message.
+   */
   nextWakeAt(): number {
     let at = this.#earliestDue;
     for (const entry of this.#delayed) at = Math.min(at, entry.dueAt);
-    for (const lane of this.#lanes)
-      if (lane.rewinding && lane.inFlight === 0) at = Math.min(at, lane.notBefore);
+    for (const lane of this.#lanes) at = Math.min(at, lane.wakeAt());
     return at;
   }
 
@@ -280,7 +257,7 @@ export class DeliveryQueue<T extends Outgoing> {
     return first !== undefined && first.dueAt <= now ? first : undefined;
   }
 
-  #enterFlight(entry: Entry<T>, lane: Lane<T> | undefined): boolean {
+  #enterFlight(entry: Entry<T>, lane: EventLane<T> | undefined): boolean {
     let resume = false;
     if (lane === undefined) {
       const key = this.#keyOf(entry.item.key);
@@ -288,13 +265,9 @@ export class DeliveryQueue<T extends Outgoing> {
       key.waiting.shift();
       key.inFlight = entry;
     } else {
-      lane.next++;
-      lane.inFlight++;
-      resume = lane.resume;
-      lane.resume = false;
+      resume = lane.enterFlight();
     }
     this.#waiting--;
-    entry.inFlight = true;
     this.#inFlight.set(entry.item.position, entry);
     this.#inFlightBytes += entry.item.size;
     return resume;
@@ -305,30 +278,40 @@ export class DeliveryQueue<T extends Outgoing> {
     if (entry === undefined) return undefined;
     this.#inFlight.delete(position);
     this.#inFlightBytes -= entry.item.size;
-    entry.inFlight = false;
     if (this.#inFlight.size === 0) this.#earliestDue = Number.POSITIVE_INFINITY;
     return entry;
   }
 
+  /** It is not sent again: the peer does not want it any more, or has it and the ack was lost. */
+  #expireInFlight(entry: Entry<T>): Transmission<T> & { expired: boolean } {
+    this.#leaveFlight(entry.item.position);
+    this.#finish(entry);
+    return { item: entry.item, sends: entry.sends, resume: false, expired: true };
+  }
+
+  /** It has left flight for good. */
+  #finish(entry: Entry<T>): void {
+    if (entry.item.kind === "event") this.#laneOf(entry.item.priority).finish(entry, true);
+    else this.#nextOfKey(entry.item.key);
+  }
+
   /** The first thing that may go now, or `undefined`. */
-  #choose(now: number): { entry: Entry<T>; lane: Lane<T> | undefined } | undefined {
+  #choose(): { entry: Entry<T>; lane: EventLane<T> | undefined } | undefined {
     const oldest = this.#ready.peek();
     for (const lane of this.#lanes) {
       if (oldest !== undefined && lane.priority < 0) break;
-      const entry = nextEvent(lane, now);
+      const entry = lane.next();
       if (entry === undefined) continue;
-      const stateFirst =
-        lane.priority === 0 && oldest !== undefined && oldest.item.position < entry.item.position;
+      const stateFirst = lane.priority === 0 && oldest !== undefined && oldest.place < entry.place;
       return stateFirst ? { entry: oldest, lane: undefined } : { entry, lane };
     }
     return oldest === undefined ? undefined : { entry: oldest, lane: undefined };
   }
 
-  #remove(entry: Entry<T>, lane: Lane<T> | undefined): void {
+  #remove(entry: Entry<T>, lane: EventLane<T> | undefined): void {
     this.#waiting--;
     if (lane !== undefined) {
-      lane.next++;
-      this.#finishEvent(entry, lane, false);
+      lane.finish(entry, false);
       return;
     }
     this.#ready.shift();
@@ -370,73 +353,25 @@ export class DeliveryQueue<T extends Outgoing> {
     return Math.min(nackDelayMs * 2 ** Math.min(Math.max(refusals - 1, 0), 30), maxNackDelayMs);
   }
 
-  // ── events ─────────────────────────────────────────────────────────────────────────────────────────
-
-  #laneOf(priority: number): Lane<T> {
+  #laneOf(priority: number): EventLane<T> {
     const found = this.#lanes.find((lane) => lane.priority === priority);
     if (found !== undefined) return found;
-    const lane: Lane<T> = {
-      priority,
-      entries: [],
-      head: 0,
-      next: 0,
-      inFlight: 0,
-      refusals: 0,
-      rewinding: false,
-      notBefore: 0,
-      resume: false,
-    };
+    const lane = new EventLane<T>(priority);
     this.#lanes.push(lane);
     this.#lanes.sort((a, b) => b.priority - a.priority);
     return lane;
   }
-
-  #rewind(entry: Entry<T>, lane: Lane<T>, now: number, behind: boolean): void {
-    lane.inFlight--;
-    this.#waiting++;
-    if (!lane.rewinding) lane.refusals++;
-    lane.rewinding = true;
-    if (!behind)
-      lane.notBefore = Math.max(lane.notBefore, now + this.#pause(Math.max(lane.refusals, entry.refusals)));
-  }
-
-  #finishEvent(entry: Entry<T>, lane: Lane<T>, wasInFlight = true): void {
-    entry.done = true;
-    if (wasInFlight) lane.inFlight--;
-    while (lane.entries[lane.head]?.done) lane.head++;
-    if (lane.head === lane.entries.length) {
-      lane.entries = [];
-      lane.head = 0;
-      lane.next = 0;
-    } else if (lane.head >= 256 && lane.head * 2 >= lane.entries.length) {
-      lane.entries.splice(0, lane.head);
-      lane.next -= lane.head;
-      lane.head = 0;
-    }
-  }
 }
 
-/** The next event of a lane that may go now; goes back to the oldest unsettled one when a pause is over. */
-function nextEvent<T>(lane: Lane<T>, now: number): Entry<T> | undefined {
-  if (lane.rewinding) {
-    if (lane.inFlight > 0 || now < lane.notBefore) return undefined;
-    lane.rewinding = false;
-    lane.resume = true;
-    lane.next = lane.head;
-  }
-  while (lane.entries[lane.next]?.done) lane.next++;
-  return lane.entries[lane.next];
-}
-
-function newEntry<T>(item: T): Entry<T> {
+function newEntry<T extends Outgoing>(item: T): Entry<T> {
   return {
     item,
+    place: item.position,
     sends: 0,
     firstSentAt: 0,
     lastSentAt: 0,
     dueAt: 0,
     refusals: 0,
-    inFlight: false,
     done: false,
   };
 }

@@ -6,20 +6,22 @@ import type { Message } from "./message.ts";
  * stored with it.
  *
  * - `state`: the newest version per resource is all that must arrive. Acked. A waiting put gives way to a
- *   newer message of its resource; a waiting delete gives way to nothing.
+ *   newer message of its resource; a waiting delete gives way to nothing. `numbered`: the message comes
+ *   without a version and the hub gives it the next one.
  * - `event`: each one counts. Acked. Events of one sender and priority arrive in the order they were
  *   accepted. `priority` is -100..100, higher goes first, default 0. `ttlMs` counts from acceptance;
  *   `undefined` means for ever.
  * - `volatile`: sent once if the peer is connected; never stored, never acked.
  */
 export type Delivery =
-  | { readonly kind: "state" }
+  | { readonly kind: "state"; readonly numbered?: true }
   | { readonly kind: "event"; readonly priority: number; readonly ttlMs: number | undefined }
   | { readonly kind: "volatile" };
 
 export type DeliveryKind = Delivery["kind"];
 
 export const state: Delivery = { kind: "state" };
+export const numberedState: Delivery = { kind: "state", numbered: true };
 export const volatile: Delivery = { kind: "volatile" };
 
 /** An event's delivery. Throws `E_BAD_MESSAGE` for a priority outside -100..100 or a ttl that is not positive. */

@@ -3,11 +3,14 @@
  * no clock, no random source; what a function needs is an argument.
  */
 export * from "./backoff.ts";
+export * from "./calls.ts";
 export * from "./codec.ts";
 export * from "./delivery.ts";
 export * from "./delivery-queue.ts";
 export * from "./errors.ts";
+export * from "./filter.ts";
 export * from "./frame.ts";
+export * from "./hub-api.ts";
 export * from "./join-token.ts";
 export * from "./keepalive.ts";
 export { KubeEdgeCloudCodec, KubeEdgeEdgeCodec, type Stamp } from "./kubeedge-codec.ts";
@@ -17,4 +20,5 @@ export { NativeCodec, nativeDialect } from "./native-codec.ts";
 export * from "./operation.ts";
 export { packMessage, unpackMessage } from "./packed-codec.ts";
 export * from "./resource.ts";
+export * from "./rights.ts";
 export * from "./version.ts";

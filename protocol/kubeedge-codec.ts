@@ -2,8 +2,8 @@ import type { ControlFrame, FrameLimits, LinkCodec, Received } from "./codec.ts"
 import { ackRule } from "./delivery.ts";
 import { HubError } from "./errors.ts";
 import type { Frame, Receipt, Refusal, StoredMessage } from "./frame.ts";
-import { readText, writeText } from "./kubeedge-text.ts";
-import type { Message, NodeId } from "./message.ts";
+import { quoted, readText, writeText } from "./kubeedge-text.ts";
+import { contentOf, type Message, type NodeId } from "./message.ts";
 import { unpackMessage } from "./packed-codec.ts";
 import { fromWire, isEmpty, messageFrame, toWire, type WireMessage } from "./wire-message.ts";
 
@@ -56,15 +56,16 @@ export class KubeEdgeCloudCodec implements LinkCodec {
 
   message(item: StoredMessage): Uint8Array {
     const message = unpackMessage(item.packed, this.#node);
+    const text = textOf(acknowledgeable(message));
     if (edgeAcknowledges(message)) {
       this.#positions.set(message.id, item.position);
       this.#ids.set(item.position, message.id);
     }
-    return writeText(toWire(acknowledgeable(message)));
+    return text;
   }
 
   volatile(message: Message): Uint8Array {
-    return writeText(toWire(message));
+    return textOf(message);
   }
 
   acks(): Uint8Array[] {
@@ -93,17 +94,18 @@ export class KubeEdgeCloudCodec implements LinkCodec {
     if (transportOperations.has(wire.operation))
       return [{ type: "answer", bytes: transportAck(wire, this.#stamp) }];
     const position = this.#positions.get(wire.parentId);
-    if (wire.operation === "response" && !isVolumeAnswer(wire)) {
-      if (position === undefined) return [{ type: "ignored", why: "late-ack" }];
+    if (wire.operation === "response" && position !== undefined) {
       this.forget(position);
       return [{ type: "ack", positions: [position], receipts: [] }];
     }
-    if (wire.operation === "error") {
-      if (position === undefined) return [{ type: "ignored", why: "stray-error" }];
-      const text = new TextDecoder().decode(wire.content).slice(0, 500);
-      return [{ type: "nack", position, code: "E_REFUSED", text, retryable: true }];
+    if (wire.operation === "error" && position !== undefined) {
+      return [{ type: "nack", position, code: "E_REFUSED", text: errorText(wire), retryable: true }];
     }
-    return [messageFrame({ position: 0, resume: false }, () => fromWire(wire, this.#node))];
+    if (!isVolumeAnswer(wire)) {
+      if (wire.operation === "response") return [{ type: "ignored", why: "late-ack" }];
+      if (wire.operation === "error") return [{ type: "ignored", why: "stray-error" }];
+    }
+    return [messageFrame({ position: 0, resume: false }, () => fromWire(withOperation(wire), this.#node))];
   }
 }
 
@@ -136,7 +138,7 @@ export class KubeEdgeEdgeCodec implements LinkCodec {
   }
 
   volatile(message: Message): Uint8Array {
-    return writeText(toWire(message));
+    return textOf(message);
   }
 
   acks(received: readonly Received[], _receipts: readonly Receipt[]): Uint8Array[] {
@@ -145,7 +147,7 @@ export class KubeEdgeEdgeCodec implements LinkCodec {
 
   nack({ message }: Received, refusal: Refusal): Uint8Array[] {
     if (!edgeAnswers(message)) return [];
-    const text = new TextEncoder().encode(JSON.stringify(refusal.text));
+    const text = new TextEncoder().encode(quoted(refusal.text));
     return [
       writeText({ ...this.#responseTo(message), source: "metamanager", operation: "error", content: text }),
     ];
@@ -224,7 +226,25 @@ function transportAck(wire: WireMessage, stamp: Stamp): Uint8Array {
   return writeText({ ...newWire(stamp, wire.id), type: wire.type, ...route, content });
 }
 
-/** Answers to CSI calls are responses too, but go to whoever called. */
+/** The text of a message. Throws `E_BAD_MESSAGE` for content that is no JSON: the peer would close the link. */
+function textOf(message: Message): Uint8Array {
+  contentOf(message);
+  return writeText(toWire(message));
+}
+
+/** What an edge says of an error: a string, as a rule. */
+function errorText(wire: WireMessage): string {
+  const said = contentOf(wire);
+  return (typeof said === "string" ? said : new TextDecoder().decode(wire.content)).slice(0, 500);
+}
+
+/** ServiceBus reports a failed call without an operation; it is an answer like any other. */
+function withOperation(wire: WireMessage): WireMessage {
+  const isAnswer = wire.operation === "" && wire.group === "user" && wire.parentId !== "";
+  return isAnswer ? { ...wire, operation: "upload" } : wire;
+}
+
+/** Answers to CSI calls are responses and errors too, but go to whoever called. */
 function isVolumeAnswer(wire: WireMessage): boolean {
   return /^\w[-\w.+]*\/volume\/\w[-\w.+]*/.test(wire.resource);
 }
@@ -237,9 +257,12 @@ function edgeAnswers(message: Message): boolean {
   return operation === "insert" || operation === "update" || operation === "delete";
 }
 
-/** Will the cloud wait for the edge's ack? KubeEdge's rule, less what no edge acknowledges. */
+/**
+ * Will the edge acknowledge this? It does so for each object it stores. Of answers it stores only those that
+ * somebody still waits for; KubeEdge's rule says for which of them waiting for an ack is worth while.
+ */
 function edgeAcknowledges(message: Message): boolean {
-  return edgeAnswers(message) && ackRule(message).ack;
+  return edgeAnswers(message) && (message.operation !== "response" || ackRule(message).ack);
 }
 
 /** An edge acknowledges updates of sources it knows only; objects of any other publisher go under one of those. */

@@ -7,7 +7,7 @@ import type { WireMessage } from "./wire-message.ts";
  */
 
 const toUtf8 = new TextEncoder();
-const fromUtf8 = new TextDecoder();
+const fromUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 const nothing = new Uint8Array(0);
 
 /** @returns The text with its final newline, in UTF-8. `content` goes in as it is. */
@@ -36,37 +36,27 @@ export function writeText(wire: WireMessage): Uint8Array {
 /**
  * Reads one WebSocket message.
  *
- * As in Go: unknown keys and anything behind the first value are ignored, keys match in any case, invalid
- * UTF-8 becomes U+FFFD, `{}` and `null` are an empty message. The content's text is kept as it came, so
- * that large numbers survive.
+ * As in Go: unknown keys and anything behind the first value are ignored, keys match in any case, of several
+ * values of a field the last one that is not null counts, invalid UTF-8 becomes U+FFFD, `{}` and `null` are an
+ * empty message. The content's text is kept as it came, so that large numbers survive.
  *
  * Throws `E_BAD_FRAME` for anything a Go peer closes the connection for.
  */
 export function readText(chunk: Uint8Array): WireMessage {
   const text = fromUtf8.decode(chunk);
-  const end = skipValue(text, 0);
-  const value = parse(text.slice(0, end));
-  if (value === null) return emptyMessage;
-  if (typeof value !== "object" || Array.isArray(value)) throw bad("a message must be a JSON object", text);
-  const top = lowerCased(value);
-  const header = lowerCased(objectOf(top, "header"));
-  const route = lowerCased(objectOf(top, "route"));
-  const spans = members(text, 0);
-  return {
-    id: textOf(header, "msg_id"),
-    parentId: textOf(header, "parent_msg_id"),
-    timestamp: timestampOf(text, spans),
-    resourceVersion: textOf(header, "resourceversion"),
-    sync: flagOf(header, "sync"),
-    type: textOf(header, "type"),
-    source: textOf(route, "source"),
-    destination: textOf(route, "destination"),
-    group: textOf(route, "group"),
-    operation: textOf(route, "operation"),
-    resource: textOf(route, "resource"),
-    content: contentOf(text, spans),
-  };
+  const start = skipSpace(text, 0);
+  const end = text.startsWith("null", start) ? start + 4 : skipValue(text, start);
+  requireJson(text.slice(0, end));
+  const wire: Draft = { ...emptyMessage };
+  if (text[start] === "{") readMembers(text, start, (key, literal) => topFields.get(key)?.(wire, literal));
+  else if (text[start] !== "n") throw bad("a message must be a JSON object", text.slice(start, end));
+  return wire;
 }
+
+type Draft = { -readonly [Field in keyof WireMessage]: WireMessage[Field] };
+/** Reads the literal of one field, which `requireJson` has found well formed. */
+type ReadField = (wire: Draft, literal: string) => void;
+type TextField = Exclude<keyof WireMessage, "timestamp" | "sync" | "content">;
 
 const emptyMessage: WireMessage = {
   id: "",
@@ -83,6 +73,51 @@ const emptyMessage: WireMessage = {
   content: nothing,
 };
 
+const headerFields: ReadonlyMap<string, ReadField> = new Map([
+  textField("msg_id", "id"),
+  textField("parent_msg_id", "parentId"),
+  ["timestamp", (wire, literal) => void (wire.timestamp = timestampOf(literal) ?? wire.timestamp)],
+  textField("resourceversion", "resourceVersion"),
+  ["sync", (wire, literal) => void (wire.sync = flagOf(literal) ?? wire.sync)],
+  textField("type", "type"),
+]);
+
+const routeFields: ReadonlyMap<string, ReadField> = new Map([
+  textField("source", "source"),
+  textField("destination", "destination"),
+  textField("group", "group"),
+  textField("operation", "operation"),
+  textField("resource", "resource"),
+]);
+
+const topFields: ReadonlyMap<string, ReadField> = new Map([
+  objectField("header", headerFields),
+  objectField("route", routeFields),
+  ["content", (wire, literal) => void (wire.content = literal === "null" ? nothing : toUtf8.encode(literal))],
+]);
+
+function textField(key: string, field: TextField): [string, ReadField] {
+  return [
+    key,
+    (wire, literal) => {
+      if (literal === "null") return;
+      if (literal[0] !== '"') throw bad(`${key} must be a string`, literal);
+      wire[field] = stringOf(literal);
+    },
+  ];
+}
+
+function objectField(key: string, fields: ReadonlyMap<string, ReadField>): [string, ReadField] {
+  return [
+    key,
+    (wire, literal) => {
+      if (literal === "null") return;
+      if (literal[0] !== "{") throw bad(`${key} must be an object`, literal);
+      readMembers(literal, 0, (name, value) => fields.get(name)?.(wire, value));
+    },
+  ];
+}
+
 /** A JSON string as Go writes it: `<`, `>`, `&`, U+2028 and U+2029 escaped. */
 export function quoted(text: string): string {
   return JSON.stringify(text.toWellFormed()).replace(
@@ -95,13 +130,13 @@ function optional(key: string, text: string): string {
   return text === "" ? "" : `,"${key}":${quoted(text)}`;
 }
 
-function bad(what: string, text: string): HubError {
-  return new HubError("E_BAD_FRAME", `${what}, got ${shown(text)}`);
+function bad(what: string, literal: string): HubError {
+  return new HubError("E_BAD_FRAME", `${what}, got ${shown(literal.slice(0, 100))}`);
 }
 
-function parse(text: string): unknown {
+function requireJson(text: string): void {
   try {
-    return JSON.parse(text);
+    JSON.parse(text);
   } catch (cause) {
     throw new HubError(
       "E_BAD_FRAME",
@@ -111,76 +146,39 @@ function parse(text: string): unknown {
   }
 }
 
-type Members = Record<string, unknown>;
-
-function lowerCased(value: object): Members {
-  const found: Members = Object.create(null);
-  for (const [key, member] of Object.entries(value)) found[key.toLowerCase()] = member;
-  return found;
+/** The text of a string literal; halves of surrogate pairs become U+FFFD. */
+function stringOf(literal: string): string {
+  const text = literal.includes("\\") ? (JSON.parse(literal) as string) : literal.slice(1, -1);
+  return text.toWellFormed();
 }
 
-function objectOf(members: Members, key: string): object {
-  const value = members[key];
-  if (value === undefined || value === null) return {};
-  if (typeof value !== "object" || Array.isArray(value))
-    throw bad(`${key} must be an object`, JSON.stringify(value));
-  return value;
-}
-
-function textOf(members: Members, key: string): string {
-  const value = members[key];
-  if (value === undefined || value === null) return "";
-  if (typeof value !== "string") throw bad(`${key} must be a string`, JSON.stringify(value));
-  return value;
-}
-
-function flagOf(members: Members, key: string): boolean {
-  const value = members[key];
-  if (value === undefined || value === null) return false;
-  if (typeof value !== "boolean") throw bad(`${key} must be true or false`, JSON.stringify(value));
-  return value;
+function flagOf(literal: string): boolean | undefined {
+  if (literal === "null") return undefined;
+  if (literal !== "true" && literal !== "false") throw bad("sync must be true or false", literal);
+  return literal === "true";
 }
 
 /** Only a whole number in plain notation: 1.5, 1e3 and "1" cost the connection, as in Go. */
-function timestampOf(text: string, top: Spans): number | bigint {
-  const header = top.get("header");
-  if (header === undefined || text[header.start] !== "{") return 0;
-  const span = members(text, header.start).get("timestamp");
-  if (span === undefined) return 0;
-  const literal = text.slice(span.start, span.end);
-  if (literal === "null") return 0;
-  if (!/^-?\d+$/.test(literal)) throw bad("timestamp must be a whole number of milliseconds", literal);
-  const near = Number(literal);
-  if (Number.isSafeInteger(near)) return near;
+function timestampOf(literal: string): number | bigint | undefined {
+  if (literal === "null") return undefined;
+  if (!/^-?\d{1,19}$/.test(literal)) throw bad("timestamp must be a whole number of milliseconds", literal);
   const exact = BigInt(literal);
   if (BigInt.asIntN(64, exact) !== exact) throw bad("timestamp must fit into 64 bits", literal);
-  return exact;
+  const near = Number(exact);
+  return Number.isSafeInteger(near) ? near : exact;
 }
 
-function contentOf(text: string, top: Spans): Uint8Array {
-  const span = top.get("content");
-  if (span === undefined) return nothing;
-  const literal = text.slice(span.start, span.end);
-  return literal === "null" ? nothing : toUtf8.encode(literal);
-}
+// ── walking a text that is known to be well formed ───────────────────────────────────────────────────────
 
-// ── where the members of an object stand in the text, which JSON.parse has found well formed ─────────────
-
-type Spans = Map<string, { start: number; end: number }>;
-
-/** Key in lower case → place of its value; the last of several wins, as in Go. */
-function members(text: string, from: number): Spans {
-  const found: Spans = new Map();
-  let at = skipSpace(text, from) + 1;
-  for (;;) {
-    at = skipSpace(text, at);
-    if (text[at] !== '"') return found;
+/** Each member of the object that begins at `from`: its key in lower case, the text of its value. */
+function readMembers(text: string, from: number, take: (key: string, literal: string) => void): void {
+  let at = skipSpace(text, from + 1);
+  while (text[at] === '"') {
     const keyEnd = skipString(text, at);
-    const key = JSON.parse(text.slice(at, keyEnd)) as string;
     const start = skipSpace(text, skipSpace(text, keyEnd) + 1);
     const end = skipValue(text, start);
-    found.set(key.toLowerCase(), { start, end });
-    at = skipSpace(text, end) + 1;
+    take(stringOf(text.slice(at, keyEnd)).toLowerCase(), text.slice(start, end));
+    at = skipSpace(text, skipSpace(text, end) + 1);
   }
 }
 

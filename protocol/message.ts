@@ -66,6 +66,7 @@ export interface MessageDraft {
 const maxWordLength = 128;
 const nodeName = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 const utf8 = new TextEncoder();
+const fromUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 const nothing = new Uint8Array(0);
 
 /** @returns The name as a NodeId, or `undefined` if it is no DNS subdomain of at most 253 characters. */
@@ -116,7 +117,7 @@ export function toContent(value: unknown): Uint8Array {
 export function contentOf(message: Pick<Message, "content">): unknown {
   if (message.content.length === 0) return null;
   try {
-    return JSON.parse(new TextDecoder().decode(message.content));
+    return JSON.parse(fromUtf8.decode(message.content));
   } catch (cause) {
     throw new HubError("E_BAD_MESSAGE", "content is not JSON", { cause });
   }

@@ -10,7 +10,10 @@ import {
   packageOf,
   packageTypeControl,
   packMessage,
+  requireEnd,
   unpack,
+  usableDelivery,
+  writeString,
 } from "./packed-codec.ts";
 import { parseVersion } from "./version.ts";
 import { fromWire, messageFrame } from "./wire-message.ts";
@@ -76,14 +79,20 @@ export class NativeCodec implements LinkCodec {
   forget(): void {}
 
   push(chunk: Uint8Array): Frame[] {
-    return this.#packages.push(chunk).map((found) => this.#frameOf(found));
+    let acked = 0;
+    return this.#packages.push(chunk).map((found) => {
+      const frame = this.#frameOf(found);
+      if (frame.type === "ack") acked += frame.positions.length;
+      if (acked > maxAcked) throw tooManyAcked();
+      return frame;
+    });
   }
 
   #frameOf(found: Package): Frame {
     if (found.type === packageTypeControl) return readControl(found.payload);
     const { wire, delivery, link, packed } = unpack(found.payload);
     return messageFrame(link, () =>
-      fromWire(wire, this.#node ?? requireNodeId(link.node), { delivery, packed }),
+      fromWire(wire, this.#node ?? requireNodeId(link.node), { delivery: usableDelivery(delivery), packed }),
     );
   }
 }
@@ -178,31 +187,39 @@ function encodeControl(frame: ControlFrame): Uint8Array {
       return controlPackage(5, () => {});
     case "bye":
       return controlPackage(6, (out) => {
-        out.uint32(10).string(frame.code).uint32(18).string(frame.text);
+        writeString(1, frame.code, out);
+        writeString(2, frame.text, out);
       });
     case "call":
       return controlPackage(7, (out) => {
-        out.uint32(8).uint64(frame.call).uint32(18).string(frame.method).uint32(26).bytes(frame.body);
+        out.uint32(8).uint64(frame.call);
+        writeString(2, frame.method, out);
+        out.uint32(26).bytes(frame.body);
       });
     case "reply":
       return controlPackage(8, (out) => {
         out.uint32(8).uint64(frame.call).uint32(18).bytes(frame.body);
         if (frame.error === undefined) return;
-        out.uint32(26).string(frame.error.code).uint32(34).string(frame.error.text);
+        writeString(3, frame.error.code, out);
+        writeString(4, frame.error.text, out);
         out.uint32(40).bool(frame.error.retryable);
       });
   }
 }
 
 function writeHello(hello: Hello, out: Writer): void {
-  out.uint32(10).string(hello.software).uint32(18).string(hello.storeId);
+  writeString(1, hello.software, out);
+  writeString(2, hello.storeId, out);
   out.uint32(24).uint32(hello.windowMessages).uint32(32).uint64(hello.windowBytes);
   out.uint32(40).uint64(hello.maxMessageBytes).uint32(48).uint64(hello.wallTime);
 }
 
-/** Runs of neighbouring positions: acks mostly come in order, so a whole window is one run. */
+/**
+ * Runs of neighbouring positions: acks mostly come in order, so a whole window is one run. A repeated
+ * message may have been taken twice; it is named once.
+ */
 function writeAck(received: readonly Received[], receipts: readonly Receipt[], out: Writer): void {
-  const positions = received.map((one) => one.position).sort((a, b) => a - b);
+  const positions = [...new Set(received.map((one) => one.position))].sort((a, b) => a - b);
   out.uint32(10).fork();
   let end = 0;
   for (let i = 0; i < positions.length; ) {
@@ -217,13 +234,15 @@ function writeAck(received: readonly Received[], receipts: readonly Receipt[], o
   for (const receipt of receipts) {
     out.uint32(18).fork().uint32(8).uint64(receipt.position);
     if (receipt.stale) out.uint32(16).bool(true);
-    if (receipt.version !== undefined) out.uint32(26).string(receipt.version);
+    writeString(3, receipt.version ?? "", out);
     out.ldelim();
   }
 }
 
 function writeNack(position: number, refusal: Refusal, out: Writer): void {
-  out.uint32(8).uint64(position).uint32(18).string(refusal.code).uint32(26).string(refusal.text);
+  out.uint32(8).uint64(position);
+  writeString(2, refusal.code, out);
+  writeString(3, refusal.text, out);
   if (refusal.retryable) out.uint32(32).bool(true);
 }
 
@@ -235,7 +254,7 @@ type Field = number | Uint8Array;
 function readControl(payload: Uint8Array): Frame {
   try {
     const reader = Reader.create(payload);
-    const tag = reader.uint32();
+    const tag = reader.tag();
     if ((tag & 7) !== 2) throw new HubError("E_BAD_FRAME", "a control package must hold one message");
     const end = endOf(reader, reader.uint32());
     return controlFrame(tag >>> 3, reader, end);
@@ -296,7 +315,7 @@ function controlFrame(field: number, reader: Reader, end: number): Frame {
 }
 
 const empty = new Uint8Array(0);
-const utf8 = new TextDecoder("utf-8", { fatal: true });
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 function codeOf(text: string): ErrorCode {
   return isErrorCode(text) ? text : "E_INTERNAL";
@@ -305,27 +324,33 @@ function codeOf(text: string): ErrorCode {
 function readFields(reader: Reader, end: number): Map<number, Field> {
   const fields = new Map<number, Field>();
   while (reader.pos < end) {
-    const tag = reader.uint32();
-    if ((tag & 7) === 0) fields.set(tag >>> 3, Number(reader.uint64()));
-    else if ((tag & 7) === 2) fields.set(tag >>> 3, reader.bytes());
-    else reader.skipType(tag & 7);
+    const tag = reader.tag();
+    const field = tag >>> 3;
+    if ((tag & 7) === 0 && field > 0) fields.set(field, Number(reader.uint64()));
+    else if ((tag & 7) === 2 && field > 0) fields.set(field, reader.bytes());
+    else reader.skipType(tag & 7, 0, field);
   }
+  requireEnd(reader, end);
   return fields;
 }
 
-/** The longest run a single ack may name: more than any window. */
-const maxRun = 1_000_000;
+/** So many messages the acks of one chunk may name: more than any window. */
+const maxAcked = 131_072;
+
+function tooManyAcked(): HubError {
+  return new HubError("E_BAD_FRAME", "an ack names too many messages");
+}
 
 function readAck(reader: Reader, end: number): Frame {
   const positions: number[] = [];
   const receipts: Receipt[] = [];
   while (reader.pos < end) {
-    const tag = reader.uint32();
-    const fieldEnd = endOf(reader, reader.uint32());
-    if (tag === 10) readRuns(reader, fieldEnd, positions);
-    else if (tag === 18) receipts.push(readReceipt(reader, fieldEnd));
-    else reader.pos = fieldEnd;
+    const tag = reader.tag();
+    if (tag === 10) readRuns(reader, endOf(reader, reader.uint32()), positions);
+    else if (tag === 18) receipts.push(readReceipt(reader, endOf(reader, reader.uint32())));
+    else reader.skipType(tag & 7, 0, tag >>> 3);
   }
+  requireEnd(reader, end);
   return { type: "ack", positions, receipts };
 }
 
@@ -334,10 +359,10 @@ function readRuns(reader: Reader, end: number, positions: number[]): void {
   while (reader.pos < end) {
     at += Number(reader.uint64());
     const length = reader.uint32();
-    if (length > maxRun || positions.length + length > maxRun)
-      throw new HubError("E_BAD_FRAME", "an ack names too many messages");
+    if (positions.length + length > maxAcked) throw tooManyAcked();
     for (let i = 0; i < length; i++) positions.push(at++);
   }
+  requireEnd(reader, end);
 }
 
 function readReceipt(reader: Reader, end: number): Receipt {

@@ -1,5 +1,5 @@
 import protobuf from "protobufjs/minimal.js";
-import { type Delivery, event, state, volatile } from "./delivery.ts";
+import { type Delivery, event, numberedState, state, volatile } from "./delivery.ts";
 import { HubError } from "./errors.ts";
 import type { Message, NodeId } from "./message.ts";
 import { fromWire, toWire, type WireMessage } from "./wire-message.ts";
@@ -26,15 +26,23 @@ export type PackedContent = { readonly kind: "unknown" | "json" | "string"; read
 
 const contentKinds = ["unknown", "json", "string"] as const;
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const lenientUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 const toUtf8 = new TextEncoder();
 const nothing = new Uint8Array(0);
 
-/** Content as viaduct packs it: null is absent, a JSON string loses its quotes, the rest stays JSON text. */
+/**
+ * Content as viaduct packs it: null is absent, a JSON string loses its quotes, the rest stays JSON text.
+ * Throws `E_BAD_MESSAGE` for what begins like a string and is none.
+ */
 export function packContent(content: Uint8Array): PackedContent {
   if (content.length === 0 || isNull(content)) return { kind: "unknown", bytes: nothing };
   if (content[0] !== 0x22) return { kind: "json", bytes: content };
-  const text: unknown = JSON.parse(utf8.decode(content));
-  return { kind: "string", bytes: toUtf8.encode(String(text)) };
+  try {
+    const text: unknown = JSON.parse(utf8.decode(content));
+    return { kind: "string", bytes: toUtf8.encode(String(text)) };
+  } catch (cause) {
+    throw new HubError("E_BAD_MESSAGE", "content is not JSON", { cause });
+  }
 }
 
 /** The JSON text of packed content; bytes of unknown kind are taken as JSON if they are, else as text. */
@@ -42,7 +50,7 @@ export function unpackContent(content: PackedContent): Uint8Array {
   if (content.kind === "json") return content.bytes;
   if (content.kind === "string") return toUtf8.encode(JSON.stringify(utf8.decode(content.bytes)));
   if (content.bytes.length === 0) return content.bytes;
-  const text = new TextDecoder().decode(content.bytes);
+  const text = lenientUtf8.decode(content.bytes);
   try {
     JSON.parse(text);
     return content.bytes;
@@ -80,7 +88,7 @@ export function packWire(wire: WireMessage, content: PackedContent, delivery?: D
 export function packageOf(packed: Uint8Array, link: LinkFields): Uint8Array {
   const tail = Writer.create();
   if (link.position !== 0) tail.uint32(varint(30)).uint64(link.position);
-  if (link.node !== undefined) tail.uint32(bytes(31)).string(link.node);
+  if (link.node !== undefined) writeString(31, link.node, tail);
   if (link.resume) tail.uint32(varint(32)).bool(true);
   const fields = tail.finish();
   const out = newPackage(packageTypeMessage, packed.length + fields.length);
@@ -105,10 +113,17 @@ export function newPackage(type: number, payloadLength: number): Uint8Array {
   return out;
 }
 
+/** What the sender says of the delivery, unchecked: the fields of message.proto, 0 where it says nothing. */
+export interface PackedDelivery {
+  readonly kind: number;
+  readonly priority: number;
+  readonly ttlMs: number;
+}
+
 export interface Unpacked {
   readonly wire: WireMessage;
   readonly contentKind: PackedContent["kind"];
-  readonly delivery: Delivery | undefined;
+  readonly delivery: PackedDelivery;
   readonly link: { position: number; resume: boolean; node: string };
   /** The part without link fields; `undefined` if the sender did not write them last. */
   readonly packed: Uint8Array | undefined;
@@ -138,7 +153,7 @@ export function unpack(payload: Uint8Array): Unpacked {
 /** The checked message of a stored packed form. Throws as {@link unpack} and `fromWire`. */
 export function unpackMessage(packed: Uint8Array, node: NodeId): Message {
   const read = unpack(packed);
-  return fromWire(read.wire, node, { delivery: read.delivery, packed });
+  return fromWire(read.wire, node, { delivery: usableDelivery(read.delivery), packed });
 }
 
 function isNull(content: Uint8Array): boolean {
@@ -152,24 +167,32 @@ function isNull(content: Uint8Array): boolean {
 }
 
 function writeMessageHeader(wire: WireMessage, out: Writer): Writer {
-  if (wire.id !== "") out.uint32(bytes(1)).string(wire.id);
-  if (wire.parentId !== "") out.uint32(bytes(2)).string(wire.parentId);
+  writeString(1, wire.id, out);
+  writeString(2, wire.parentId, out);
   if (wire.timestamp !== 0 && wire.timestamp !== 0n) out.uint32(varint(3)).sint64(writable(wire.timestamp));
   if (wire.sync) out.uint32(varint(4)).bool(true);
-  if (wire.resourceVersion !== "") out.uint32(bytes(16)).string(wire.resourceVersion);
+  writeString(16, wire.resourceVersion, out);
   return out;
 }
 
 function writeRouter(wire: WireMessage, out: Writer): Writer {
-  if (wire.source !== "") out.uint32(bytes(1)).string(wire.source);
-  if (wire.group !== "") out.uint32(bytes(2)).string(wire.group);
-  if (wire.operation !== "") out.uint32(bytes(3)).string(wire.operation);
-  if (wire.resource !== "") out.uint32(bytes(4)).string(wire.resource);
+  writeString(1, wire.source, out);
+  writeString(2, wire.group, out);
+  writeString(3, wire.operation, out);
+  writeString(4, wire.resource, out);
   return out;
 }
 
+/**
+ * A text field, left out if empty. Halves of surrogate pairs, which UTF-8 cannot carry, become U+FFFD, as in
+ * Go; a reader would refuse them.
+ */
+export function writeString(field: number, text: string, out: Writer): void {
+  if (text !== "") out.uint32(bytes(field)).string(text.toWellFormed());
+}
+
 function writeDelivery(delivery: Delivery, out: Writer): void {
-  out.uint32(varint(17)).uint32(delivery.kind === "state" ? 1 : delivery.kind === "event" ? 2 : 3);
+  out.uint32(varint(17)).uint32(deliveryNumber(delivery));
   if (delivery.kind !== "event") return;
   if (delivery.priority !== 0) out.uint32(varint(18)).sint32(delivery.priority);
   if (delivery.ttlMs !== undefined) out.uint32(varint(19)).uint64(delivery.ttlMs);
@@ -197,15 +220,13 @@ function readMessage(payload: Uint8Array): Unpacked {
   let router: ReturnType<typeof readRouter> | undefined;
   let content: Uint8Array = nothing;
   let contentKind = 0;
-  let deliveryKind = 0;
-  let priority = 0;
-  let ttlMs = 0;
+  const delivery = { kind: 0, priority: 0, ttlMs: 0 };
   const link = { position: 0, resume: false, node: "" };
   let storedEnd = -1;
   let linkFieldsLast = true;
   while (reader.pos < reader.len) {
     const start = reader.pos;
-    const tag = reader.uint32();
+    const tag = reader.tag();
     if (tag >>> 3 >= firstLinkField && tag >>> 3 <= 32) {
       if (storedEnd < 0) storedEnd = start;
     } else if (storedEnd >= 0) {
@@ -225,13 +246,13 @@ function readMessage(payload: Uint8Array): Unpacked {
         contentKind = reader.uint32();
         break;
       case varint(17):
-        deliveryKind = reader.uint32();
+        delivery.kind = reader.uint32();
         break;
       case varint(18):
-        priority = reader.sint32();
+        delivery.priority = reader.sint32();
         break;
       case varint(19):
-        ttlMs = Number(readable(reader.uint64()));
+        delivery.ttlMs = Number(readable(reader.uint64()));
         break;
       case varint(30):
         link.position = Number(readable(reader.uint64()));
@@ -243,7 +264,7 @@ function readMessage(payload: Uint8Array): Unpacked {
         link.resume = reader.bool();
         break;
       default:
-        reader.skipType(tag & 7);
+        reader.skipType(tag & 7, 0, tag >>> 3);
     }
   }
   if (header === undefined || router === undefined) {
@@ -263,7 +284,7 @@ function readMessage(payload: Uint8Array): Unpacked {
       content: unpackContent({ kind, bytes: content }),
     },
     contentKind: kind,
-    delivery: readDelivery(deliveryKind, priority, ttlMs),
+    delivery,
     link,
     packed,
   };
@@ -273,14 +294,15 @@ function readHeader(reader: Reader, length: number) {
   const end = endOf(reader, length);
   const header = { id: "", parentId: "", timestamp: 0 as number | bigint, sync: false, resourceVersion: "" };
   while (reader.pos < end) {
-    const tag = reader.uint32();
+    const tag = reader.tag();
     if (tag === bytes(1)) header.id = reader.stringVerify();
     else if (tag === bytes(2)) header.parentId = reader.stringVerify();
     else if (tag === varint(3)) header.timestamp = readable(reader.sint64());
     else if (tag === varint(4)) header.sync = reader.bool();
     else if (tag === bytes(16)) header.resourceVersion = reader.stringVerify();
-    else reader.skipType(tag & 7);
+    else reader.skipType(tag & 7, 0, tag >>> 3);
   }
+  requireEnd(reader, end);
   return header;
 }
 
@@ -288,13 +310,14 @@ function readRouter(reader: Reader, length: number) {
   const end = endOf(reader, length);
   const router = { source: "", group: "", operation: "", resource: "" };
   while (reader.pos < end) {
-    const tag = reader.uint32();
+    const tag = reader.tag();
     if (tag === bytes(1)) router.source = reader.stringVerify();
     else if (tag === bytes(2)) router.group = reader.stringVerify();
     else if (tag === bytes(3)) router.operation = reader.stringVerify();
     else if (tag === bytes(4)) router.resource = reader.stringVerify();
-    else reader.skipType(tag & 7);
+    else reader.skipType(tag & 7, 0, tag >>> 3);
   }
+  requireEnd(reader, end);
   return router;
 }
 
@@ -305,9 +328,24 @@ export function endOf(reader: Reader, length: number): number {
   return end;
 }
 
-function readDelivery(kind: number, priority: number, ttlMs: number): Delivery | undefined {
+/** All of a sub-message has been read, and no more than that. */
+export function requireEnd(reader: Reader, end: number): void {
+  if (reader.pos !== end) throw new HubError("E_BAD_FRAME", "a field ends behind its message");
+}
+
+function deliveryNumber(delivery: Delivery): number {
+  if (delivery.kind === "state") return delivery.numbered ? 4 : 1;
+  return delivery.kind === "event" ? 2 : 3;
+}
+
+/**
+ * What the sender said of the delivery; `undefined` if nothing, or a kind that only newer peers know.
+ * Throws `E_BAD_MESSAGE` for a priority or time to live that cannot be used.
+ */
+export function usableDelivery({ kind, priority, ttlMs }: PackedDelivery): Delivery | undefined {
   if (kind === 1) return state;
   if (kind === 2) return event({ priority, ...(ttlMs > 0 ? { ttlMs } : {}) });
   if (kind === 3) return volatile;
+  if (kind === 4) return numberedState;
   return undefined;
 }

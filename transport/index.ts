@@ -1,6 +1,10 @@
 /** Bytes between two processes, and the channel that carries messages over them. */
 export * from "./connection.ts";
 export * from "./memory.ts";
+export * from "./memory-outbox.ts";
 export * from "./message-channel.ts";
+export * from "./outbox-feed.ts";
+export * from "./redial.ts";
+export * from "./subscription.ts";
 export { type DialOptions, dialWebSocket } from "./websocket.ts";
 export * from "./websocket-listener.ts";

@@ -1,4 +1,4 @@
-import type { Clock } from "../platform/index.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { ErrorCode } from "../protocol/index.ts";
 import type { CloseReason, Connection, ConnectionEvents, Peer } from "./connection.ts";
 

@@ -1,4 +1,4 @@
-import type { Clock } from "../platform/index.ts";
+import type { Clock } from "../platform/clock.ts";
 import {
   asHubError,
   type ControlFrame,

@@ -98,7 +98,11 @@ class Listening implements WebSocketListening {
     this.#sockets.on("wsClientError", (error, socket) =>
       this.#turnAway(new HubError("E_BAD_FRAME", error.message), socket),
     );
-    this.#server.on("request", parts.request ?? answerNoUpgrade);
+    const answer = parts.request ?? answerNoUpgrade;
+    this.#server.on("request", (request, response) => {
+      this.#settled(request.socket);
+      answer(request, response);
+    });
     this.#server.on("secureConnection", (socket) => this.#expectUpgrade(socket));
     this.#server.on("tlsClientError", (error, socket) => {
       parts.refused(new HubError("E_IDENTITY", `TLS handshake failed: ${error.message}`), addressOf(socket));

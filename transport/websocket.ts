@@ -104,7 +104,7 @@ function fitting(text: string): string {
 export interface DialOptions {
   readonly headers: Readonly<Record<string, string>>;
   /** What the server is checked against and what it is shown. */
-  readonly tls: { ca: Uint8Array | string; cert?: string; key?: string; session?: Buffer | undefined };
+  readonly tls: { ca?: string; cert?: string; key?: string; session?: Buffer | undefined };
   /** Offer our dialect, or speak KubeEdge's only. */
   readonly offerNative: boolean;
   readonly handshakeTimeoutMs: number;

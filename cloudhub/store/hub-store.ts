@@ -1,11 +1,13 @@
 import type {
-  DeliveryKind,
-  ErrorCode,
+  Checkpoint,
+  LedgerEntry,
+  LedgerQuery,
   Message,
-  MessageId,
   MessageStore,
   NodeId,
+  ResourceQuery,
   ResourceVersion,
+  ResourceView,
 } from "../../protocol/index.ts";
 
 /** A node the hub knows. */
@@ -18,55 +20,6 @@ export interface NodeRecord {
   readonly joinedAt: number | undefined;
   /** When its last link ended; `undefined` if it never had one. */
   readonly lastSeenAt: number | undefined;
-}
-
-/** What a node is known to have of a resource. */
-export interface Checkpoint {
-  readonly version: ResourceVersion;
-  /** True: the node has deleted it. Kept for a while, so that an older put that comes late brings nothing back. */
-  readonly deleted: boolean;
-  /** Wall clock of the checkpoint, ms since 1970. */
-  readonly at: number;
-}
-
-/** Where a message is. */
-export type LedgerState = "accepted" | "persisted" | "superseded" | "expired" | "refused";
-
-/** What the hub's ledger says of a message. Times are wall clock, ms since 1970; `undefined`: it has not come to that. */
-export interface LedgerEntry {
-  readonly node: NodeId;
-  readonly position: number;
-  readonly id: MessageId;
-  /** Resource path. */
-  readonly resource: string;
-  readonly operation: string;
-  readonly kind: DeliveryKind;
-  readonly version: ResourceVersion | undefined;
-  readonly size: number;
-  /** `accepted` also while it is being sent: see `sends`. */
-  readonly state: LedgerState;
-  readonly acceptedAt: number;
-  readonly expiresAt: number | undefined;
-  /** How often it was sent. */
-  readonly sends: number;
-  readonly firstSentAt: number | undefined;
-  readonly lastSentAt: number | undefined;
-  /** When the node's ack arrived: the node has it on its disk. */
-  readonly persistedAt: number | undefined;
-  /** When its state was written: the checkpoint, or the end of it otherwise. */
-  readonly endedAt: number | undefined;
-  /** Why it was refused. */
-  readonly code: ErrorCode | undefined;
-  readonly text: string | undefined;
-}
-
-export interface LedgerQuery {
-  readonly node: NodeId;
-  readonly id?: string;
-  readonly resource?: string;
-  readonly state?: LedgerState;
-  /** Newest first, at most so many; default 100. */
-  readonly limit?: number;
 }
 
 /** What became of a put. */
@@ -82,10 +35,9 @@ export interface NodeOutbox extends MessageStore {
   /**
    * Accepts a message. Compared with the checkpoint and the stored version in the transaction that stores it.
    *
-   * @param version `"next"`: the hub numbers it.
    * Resolves once durable. Rejects with `E_BACKLOG_FULL`, `E_BAD_VERSION`, `E_STORAGE_FULL` …
    */
-  put(message: Message, version?: "next"): Promise<PutResult>;
+  put(message: Message): Promise<PutResult>;
   /** Messages and bytes that wait. */
   backlog(): Promise<{ messages: number; bytes: number }>;
 }
@@ -123,7 +75,8 @@ export interface HubStore {
   /** Throws `E_UNKNOWN_NODE`. */
   outbox(node: NodeId): NodeOutbox;
   checkpoint(node: NodeId, resource: string): Promise<Checkpoint | undefined>;
-  ledger(query: LedgerQuery): Promise<LedgerEntry[]>;
+  resources(query: ResourceQuery & { readonly node: NodeId }): Promise<ResourceView[]>;
+  ledger(query: LedgerQuery & { readonly node: NodeId }): Promise<LedgerEntry[]>;
   /** Puts refused messages back into the queue. @returns How many. */
   requeue(node: NodeId, position?: number): Promise<number>;
   /** The content of a message that still waits or was refused. */

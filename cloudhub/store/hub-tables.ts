@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { type Database, type OpHandler, openDatabase, type Statement } from "../../platform/index.ts";
+import { type Database, openDatabase, runTransaction, type Statement } from "../../platform/sqlite.ts";
+import type { OpHandler } from "../../platform/writer.ts";
 import { MessageTable } from "./message-table.ts";
 import { hubApplicationId, hubMigrations } from "./schema.ts";
 import type { StoreOp, TableLimits } from "./sqlite-ops.ts";
@@ -26,6 +27,7 @@ export class HubTables implements OpHandler<StoreOp> {
       migrations: hubMigrations,
       applicationId: hubApplicationId,
       cacheBytes: 64 << 20,
+      checkpointPages: 10_000,
     });
     this.#messages = new MessageTable(this.database, options.limits);
     this.#sql = prepare(this.database);
@@ -36,8 +38,14 @@ export class HubTables implements OpHandler<StoreOp> {
     this.#messages.rolledBack();
   }
 
+  /** A few nodes' ledgers at a time, in one transaction; what fails is tidied another time. */
   tidy(): boolean {
-    return this.#messages.tidy();
+    let more = true;
+    const few = (): void => {
+      for (let i = 0; i < 16 && more; i++) more = this.#messages.tidy();
+    };
+    const [outcome] = runTransaction(this.database, [few], () => this.rolledBack());
+    return more && outcome?.ok === true;
   }
 
   apply(op: StoreOp, blob: Uint8Array | undefined): unknown {
@@ -58,6 +66,8 @@ export class HubTables implements OpHandler<StoreOp> {
         return this.#messages.backlog(op.node);
       case "checkpoint":
         return this.#messages.checkpoint(op);
+      case "resources":
+        return this.#messages.resources(op);
       case "ledger":
         return this.#messages.ledger(op);
       case "requeue":
@@ -103,20 +113,7 @@ export class HubTables implements OpHandler<StoreOp> {
   }
 }
 
-function prepare(
-  database: Database,
-): Record<
-  | "meta"
-  | "addMeta"
-  | "nodes"
-  | "saveNode"
-  | "removeNode"
-  | "getRecord"
-  | "listRecords"
-  | "putRecord"
-  | "deleteRecord",
-  Statement<unknown[]>
-> {
+function prepare(database: Database) {
   const sql = (text: string): Statement<unknown[]> => database.prepare(text);
   return {
     meta: sql("SELECT value FROM meta WHERE name = ?"),

@@ -1,4 +1,4 @@
-import type { Database, Statement } from "../../platform/index.ts";
+import type { Database } from "../../platform/sqlite.ts";
 import {
   compareVersions,
   HubError,
@@ -8,15 +8,18 @@ import {
   packMessage,
   type ResourceVersion,
   requireVersion,
+  state,
   unpackMessage,
   zeroVersion,
 } from "../../protocol/index.ts";
+import { type MessageStatements, prepareMessages } from "./message-statements.ts";
 import { kindNumbers, type LedgerRow, type MessageRow, messageStates } from "./schema.ts";
 import {
   type CheckpointRow,
   type PageRow,
   type PutOp,
   type PutRow,
+  type ResourceStateRow,
   type StoreOp,
   settleWidth,
   type TableLimits,
@@ -33,7 +36,6 @@ interface ResourceRow {
 
 /** Derived from the rows of one node; thrown away after a rollback. */
 interface Queue {
-  last: number;
   messages: number;
   bytes: number;
   /** Ids of the newest events, oldest first: a publisher that repeats one is recognised. */
@@ -44,11 +46,6 @@ interface Queue {
 
 type Op<Name extends StoreOp["op"]> = Extract<StoreOp, { op: Name }>;
 
-const columns =
-  "position, id, resource, operation, kind, version, priority, expires_at, size, accepted_at, packed";
-const ledgerColumns =
-  "position, state, id, resource, operation, kind, version, priority, expires_at, size, accepted_at, sends, first_sent_at, last_sent_at, persisted_at, ended_at, reason";
-
 /** So many events per node are remembered by id. */
 const rememberedEvents = 256;
 /** The ledger is cut when it has grown by so many rows. */
@@ -58,20 +55,24 @@ const cutEvery = 256;
 export class MessageTable {
   readonly #limits: TableLimits;
   readonly #queues = new Map<number, Queue>();
+  /** The newest position given out. */
+  #last: number;
   /** Nodes whose ledger may be too long or too old. */
   readonly #uncut = new Set<number>();
   #ledgerBefore = 0;
   /** The last version numbered here; loaded on first use. */
   #version: ResourceVersion | undefined;
-  readonly #sql: ReturnType<typeof prepare>;
+  readonly #sql: MessageStatements;
 
   constructor(database: Database, limits: TableLimits) {
     this.#limits = limits;
-    this.#sql = prepare(database);
+    this.#sql = prepareMessages(database);
+    this.#last = this.#lastPosition();
   }
 
   rolledBack(): void {
     this.#queues.clear();
+    this.#last = this.#lastPosition();
     this.#version = undefined;
   }
 
@@ -82,18 +83,10 @@ export class MessageTable {
   /** Acked. The checkpoint goes forward, never back. */
   settle({ rows, now }: Op<"settle">): void {
     for (let i = 0; i < rows.length; i += settleWidth) {
-      const node = rows[i];
-      const position = rows[i + 1];
-      const done = this.#sql.settle.get(
-        rows[i + 2],
-        rows[i + 3],
-        rows[i + 4],
-        rows[i + 5],
-        now,
-        node,
-        position,
-      ) as
+      const position = rows[i];
+      const done = this.#sql.settle.get(rows[i + 1], rows[i + 2], rows[i + 3], rows[i + 4], now, position) as
         | {
+            node: number;
             state: number;
             kind: number;
             resource: string;
@@ -103,23 +96,17 @@ export class MessageTable {
           }
         | undefined;
       if (done === undefined) continue;
-      if (done.state === messageStates.persisted) this.#left(node as number, done.size);
-      if (done.kind !== kindNumbers.state || done.version === null) continue;
+      const { node, resource, version } = done;
+      if (done.state === messageStates.persisted) this.#left(node, done.size);
+      if (done.kind !== kindNumbers.state || version === null) continue;
       const deleted = done.operation === "delete" ? 1 : 0;
-      this.#sql.checkpoint.run({
-        node,
-        resource: done.resource,
-        version: done.version,
-        deleted,
-        at: now,
-        position,
-      });
+      this.#sql.checkpoint.run({ node, resource, version, deleted, at: now, position });
     }
   }
 
   unacked({ rows }: Op<"unacked">): void {
     for (let i = 0; i < rows.length; i += settleWidth) {
-      this.#sql.unacked.run(rows[i + 2], rows[i + 3], rows[i + 4], rows[i], rows[i + 1]);
+      this.#sql.unacked.run(rows[i + 1], rows[i + 2], rows[i + 3], rows[i]);
     }
   }
 
@@ -131,26 +118,31 @@ export class MessageTable {
       op.lastSentAt,
       op.reason,
       op.now,
-      op.node,
       op.position,
-    ) as { resource: string; kind: number; size: number; version: string | null } | undefined;
+    ) as { node: number; resource: string; kind: number; size: number; version: string | null } | undefined;
     if (row === undefined) return;
-    this.#left(op.node, row.size);
+    const { node, resource, version } = row;
+    this.#left(node, row.size);
     if (row.kind === kindNumbers.state)
-      this.#sql.refused.run(op.position, row.version, op.position, op.node, row.resource);
+      this.#sql.refused.run({ position: op.position, version, node, resource });
   }
 
   expire(op: Op<"expire">): void {
-    const row = this.#sql.expire.get(op.now, op.node, op.position) as { size: number } | undefined;
-    if (row) this.#left(op.node, row.size);
+    const row = this.#sql.expire.get(op.now, op.position) as { node: number; size: number } | undefined;
+    if (row) this.#left(row.node, row.size);
   }
 
+  /** Positions first, rows then: what is sorted is small. */
   page(op: Op<"page">): PageRow {
+    const positions = this.#sql.positions.all(op.node, op.after, op.node, op.after, op.messages + 1) as {
+      position: number;
+    }[];
     const rows: MessageRow[] = [];
     let bytes = 0;
-    for (const row of this.#sql.page.iterate(op.node, op.after) as IterableIterator<MessageRow>) {
-      if (rows.length >= op.messages || (rows.length > 0 && bytes + row.size > op.bytes))
+    for (const { position } of positions) {
+      if (rows.length >= op.messages || (rows.length > 0 && bytes > op.bytes))
         return { rows, complete: false };
+      const row = this.#sql.row.get(position) as MessageRow;
       rows.push(row);
       bytes += row.size;
     }
@@ -164,6 +156,10 @@ export class MessageTable {
 
   checkpoint(op: Op<"checkpoint">): CheckpointRow | undefined {
     return this.#sql.readCheckpoint.get(op.node, op.resource) as CheckpointRow | undefined;
+  }
+
+  resources(op: Op<"resources">): ResourceStateRow[] {
+    return this.#sql.resources.all(op.node, op.pattern, op.limit) as ResourceStateRow[];
   }
 
   ledger(op: Op<"ledger">): LedgerRow[] {
@@ -190,7 +186,8 @@ export class MessageTable {
     const rows = this.#sql.refusedRows.all(op.node, op.position, op.position) as MessageRow[];
     const again: PutRow[] = [];
     for (const row of rows) {
-      this.#sql.forget.run(op.node, row.position);
+      if (!this.#hasRoom(this.#queue(op.node), row.size)) break;
+      this.#sql.forget.run(row.position);
       this.#queue(op.node).events.delete(row.id);
       const put: PutOp = {
         op: "put",
@@ -226,14 +223,13 @@ export class MessageTable {
     this.#uncut.delete(node);
   }
 
-  /** Cuts the ledger of one node. The newest row stays: positions go on from it. @returns True if there are more. */
+  /** Cuts the ledger of one node. @returns True if there are more to cut. */
   tidy(): boolean {
     const [node] = this.#uncut;
     if (node === undefined) return false;
     this.#uncut.delete(node);
-    const queue = this.#queue(node);
-    queue.grown = 0;
-    this.#sql.cut.run(node, queue.last, queue.last - this.#limits.ledgerMessages, this.#ledgerBefore);
+    this.#queue(node).grown = 0;
+    this.#sql.cut.run({ node, keep: this.#limits.ledgerMessages, before: this.#ledgerBefore });
     return this.#uncut.size > 0;
   }
 
@@ -269,7 +265,7 @@ export class MessageTable {
     const replaced = row?.waiting ?? null;
     if (replaced === null) this.#requireRoom(queue, packed.length);
     else this.#supersede(op.node, replaced, op.now);
-    if (row?.refused) this.#sql.supersedeRefused.run(op.now, op.node, row.refused);
+    if (row?.refused) this.#sql.supersedeRefused.run(op.now, row.refused);
     const bytes = version === op.version ? packed : withVersion(packed, version);
     const position = this.#insert(op, bytes, version);
     this.#sql.accept.run(op.node, op.resource, version, isDelete ? 1 : 0, isDelete ? null : position);
@@ -299,13 +295,13 @@ export class MessageTable {
 
   #insert(op: PutOp, packed: Uint8Array, version: string | null): number {
     const queue = this.#queue(op.node);
-    const position = ++queue.last;
+    const position = ++this.#last;
     queue.messages++;
     queue.bytes += packed.length;
     if (++queue.grown >= cutEvery) this.#uncut.add(op.node);
     this.#sql.insert.run(
-      op.node,
       position,
+      op.node,
       op.id,
       op.resource,
       op.operation,
@@ -321,15 +317,25 @@ export class MessageTable {
   }
 
   #supersede(node: number, position: number, now: number): void {
-    const row = this.#sql.supersede.get(now, node, position) as { size: number } | undefined;
+    const row = this.#sql.supersede.get(now, position) as { size: number } | undefined;
     if (row) this.#left(node, row.size);
   }
 
   #requireRoom(queue: Queue, size: number): void {
+    if (this.#hasRoom(queue, size)) return;
     const { maxBacklogMessages, maxBacklogBytes } = this.#limits;
-    if (queue.messages < maxBacklogMessages && queue.bytes + size <= maxBacklogBytes) return;
     const text = `the node's queue holds ${queue.messages} messages, ${queue.bytes} bytes; at most ${maxBacklogMessages} and ${maxBacklogBytes} are allowed`;
     throw new HubError("E_BACKLOG_FULL", text);
+  }
+
+  #hasRoom(queue: Queue, size: number): boolean {
+    return (
+      queue.messages < this.#limits.maxBacklogMessages && queue.bytes + size <= this.#limits.maxBacklogBytes
+    );
+  }
+
+  #lastPosition(): number {
+    return (this.#sql.lastPosition.get() as { last: number | null }).last ?? 0;
   }
 
   #left(node: number, size: number): void {
@@ -343,12 +349,10 @@ export class MessageTable {
     const found = this.#queues.get(node);
     if (found !== undefined) return found;
     const row = this.#sql.backlog.get(node) as { messages: number; bytes: number };
-    const last = (this.#sql.lastPosition.get(node) as { last: number | null }).last ?? 0;
     const recent = (this.#sql.recentEvents.all(node, rememberedEvents) as { id: string }[])
       .map((one) => one.id)
       .reverse();
     const queue: Queue = {
-      last,
       messages: row.messages,
       bytes: row.bytes,
       events: new Set(recent),
@@ -361,112 +365,5 @@ export class MessageTable {
 
 function withVersion(packed: Uint8Array, version: ResourceVersion): Uint8Array {
   const message = unpackMessage(packed, "unnamed" as NodeId);
-  return packMessage({ ...message, resourceVersion: version, packed: undefined });
-}
-
-function prepare(
-  database: Database,
-): Record<
-  | "resource"
-  | "accept"
-  | "insert"
-  | "supersede"
-  | "supersedeRefused"
-  | "settle"
-  | "checkpoint"
-  | "unacked"
-  | "refuse"
-  | "refused"
-  | "refusedRows"
-  | "forget"
-  | "expire"
-  | "page"
-  | "backlog"
-  | "lastPosition"
-  | "recentEvents"
-  | "readCheckpoint"
-  | "ledger"
-  | "packed"
-  | "readVersion"
-  | "writeVersion"
-  | "sweepExpired"
-  | "sweepTombstones"
-  | "cut"
-  | "removeMessages"
-  | "removeCheckpoints",
-  Statement<unknown[]>
-> {
-  const sql = (text: string): Statement<unknown[]> => database.prepare(text);
-  return {
-    resource: sql(
-      "SELECT version, deleted, accepted_version, accepted_deleted, waiting, refused FROM checkpoint WHERE node = ? AND resource = ?",
-    ),
-    accept:
-      sql(`INSERT INTO checkpoint (node, resource, accepted_version, accepted_deleted, waiting) VALUES (?, ?, ?, ?, ?)
-      ON CONFLICT DO UPDATE SET accepted_version = excluded.accepted_version, accepted_deleted = excluded.accepted_deleted,
-        waiting = excluded.waiting, refused = NULL`),
-    insert:
-      sql(`INSERT INTO message (node, position, state, id, resource, operation, kind, version, priority, expires_at, size, accepted_at, packed)
-      VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
-    supersede: sql(
-      "UPDATE message SET state = 2, ended_at = ?, packed = NULL WHERE node = ? AND position = ? AND state = 0 RETURNING size",
-    ),
-    supersedeRefused: sql(
-      "UPDATE message SET state = 2, ended_at = ?, packed = NULL WHERE node = ? AND position = ? AND state = 4",
-    ),
-    settle:
-      sql(`UPDATE message SET state = CASE state WHEN 0 THEN 1 WHEN 2 THEN 5 ELSE state END, packed = NULL,
-        sends = ?, first_sent_at = ?, last_sent_at = ?, persisted_at = ?, ended_at = ?
-      WHERE node = ? AND position = ? AND state IN (0, 2) RETURNING state, kind, resource, version, operation, size`),
-    // The version only grows; the put that waits is done with if this was it.
-    checkpoint: sql(`UPDATE checkpoint SET version = $version, deleted = $deleted, at = $at,
-        waiting = CASE waiting WHEN $position THEN NULL ELSE waiting END
-      WHERE node = $node AND resource = $resource AND (version IS NULL OR length(version) < length($version)
-        OR (length(version) = length($version) AND version <= $version))`),
-    unacked: sql(
-      "UPDATE message SET sends = ?, first_sent_at = ?, last_sent_at = ? WHERE node = ? AND position = ?",
-    ),
-    refuse:
-      sql(`UPDATE message SET state = 4, sends = ?, first_sent_at = ?, last_sent_at = ?, reason = ?, ended_at = ?
-      WHERE node = ? AND position = ? AND state = 0 RETURNING resource, kind, size, version`),
-    refused: sql(`UPDATE checkpoint SET refused = ?,
-        accepted_version = CASE accepted_version WHEN ? THEN version ELSE accepted_version END,
-        waiting = CASE waiting WHEN ? THEN NULL ELSE waiting END
-      WHERE node = ? AND resource = ?`),
-    refusedRows: sql(
-      `SELECT ${columns} FROM message WHERE node = ? AND state = 4 AND (? IS NULL OR position = ?) ORDER BY position`,
-    ),
-    forget: sql("DELETE FROM message WHERE node = ? AND position = ?"),
-    expire: sql(
-      "UPDATE message SET state = 3, ended_at = ?, packed = NULL WHERE node = ? AND position = ? AND state = 0 RETURNING size",
-    ),
-    page: sql(
-      `SELECT ${columns} FROM message WHERE node = ? AND position > ? AND state = 0 ORDER BY position`,
-    ),
-    backlog: sql(
-      "SELECT count(*) AS messages, coalesce(sum(size), 0) AS bytes FROM message WHERE node = ? AND state = 0",
-    ),
-    lastPosition: sql("SELECT max(position) AS last FROM message WHERE node = ?"),
-    recentEvents: sql("SELECT id FROM message WHERE node = ? AND kind = 2 ORDER BY position DESC LIMIT ?"),
-    readCheckpoint: sql(
-      "SELECT version, deleted, at FROM checkpoint WHERE node = ? AND resource = ? AND version IS NOT NULL",
-    ),
-    ledger: sql(`SELECT ${ledgerColumns} FROM message WHERE node = ? ORDER BY position DESC`),
-    packed: sql("SELECT packed FROM message WHERE node = ? AND position = ?"),
-    readVersion: sql("SELECT value FROM meta WHERE name = 'version'"),
-    writeVersion: sql(
-      "INSERT INTO meta (name, value) VALUES ('version', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-    ),
-    sweepExpired: sql(
-      "UPDATE message SET state = 3, ended_at = ?, packed = NULL WHERE expires_at <= ? AND expires_at IS NOT NULL AND state = 0",
-    ),
-    sweepTombstones: sql(
-      "DELETE FROM checkpoint WHERE deleted = 1 AND at < ? AND accepted_version IS version AND waiting IS NULL AND refused IS NULL",
-    ),
-    cut: sql(
-      "DELETE FROM message WHERE node = ? AND position < ? AND (position <= ? OR ended_at < ?) AND state IN (1, 2, 3, 5)",
-    ),
-    removeMessages: sql("DELETE FROM message WHERE node = ?"),
-    removeCheckpoints: sql("DELETE FROM checkpoint WHERE node = ?"),
-  };
+  return packMessage({ ...message, resourceVersion: version, delivery: state, packed: undefined });
 }

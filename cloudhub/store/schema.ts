@@ -10,11 +10,12 @@ export const hubMigrations: readonly string[] = [
 
   CREATE TABLE node (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, value TEXT NOT NULL);
 
-  -- Messages of each node in the order of their acceptance. Those that wait are its queue; the others are
-  -- the ledger of what became of them, without their bytes, and go after a while.
+  -- Messages in the order of their acceptance, of all nodes: new rows go to the end, so that a transaction
+  -- touches few pages. Those that wait are the nodes' queues; the others are the ledger of what became of
+  -- them, without their bytes, and go after a while. A waiting put is found through checkpoint.waiting.
   CREATE TABLE message (
+    position INTEGER PRIMARY KEY,
     node INTEGER NOT NULL,
-    position INTEGER NOT NULL,
     state INTEGER NOT NULL,        -- see messageStates
     id TEXT NOT NULL,
     resource TEXT NOT NULL,
@@ -31,9 +32,10 @@ export const hubMigrations: readonly string[] = [
     persisted_at INTEGER,
     ended_at INTEGER,
     reason TEXT,                   -- of a refusal: JSON {code, text}
-    packed BLOB,
-    PRIMARY KEY (node, position)
-  ) WITHOUT ROWID;
+    packed BLOB
+  );
+  CREATE INDEX message_node ON message (node);
+  CREATE INDEX message_ordered ON message (node, position) WHERE state = 0 AND (kind = 2 OR operation = 'delete');
   CREATE INDEX message_expiry ON message (expires_at) WHERE expires_at IS NOT NULL AND state = 0;
 
   -- One row per resource of a node: what it has, and what it will get.

@@ -1,28 +1,24 @@
-import { type Clock, inlineWriter, startWriter, type Writer } from "../../platform/index.ts";
+import type { Clock } from "../../platform/clock.ts";
+import { inlineWriter, startWriter, type Writer } from "../../platform/writer.ts";
 import {
+  type Checkpoint,
   type ErrorCode,
   HubError,
+  type LedgerEntry,
+  type LedgerQuery,
+  type LedgerState,
   type Message,
   type MessageId,
   type NodeId,
+  type ResourceQuery,
   type ResourceVersion,
+  type ResourceView,
   unpackMessage,
 } from "../../protocol/index.ts";
-import type {
-  Checkpoint,
-  HubStore,
-  LedgerEntry,
-  LedgerQuery,
-  LedgerState,
-  NodeOutbox,
-  NodeRecord,
-  RecordKind,
-  RecordStore,
-  Stored,
-} from "./hub-store.ts";
+import type { HubStore, NodeOutbox, NodeRecord, RecordKind, RecordStore, Stored } from "./hub-store.ts";
 import { HubTables, type HubTablesOptions } from "./hub-tables.ts";
 import { type LedgerRow, messageStates } from "./schema.ts";
-import type { CheckpointRow, LedgerRows, PutRow, StoreOp } from "./sqlite-ops.ts";
+import type { CheckpointRow, LedgerRows, PutRow, ResourceStateRow, StoreOp } from "./sqlite-ops.ts";
 import { SqliteOutbox } from "./sqlite-outbox.ts";
 
 export interface HubStoreOptions extends HubTablesOptions {
@@ -138,7 +134,17 @@ class SqliteHubStore implements HubStore {
     return row && { version: row.version as ResourceVersion, deleted: row.deleted === 1, at: row.at };
   }
 
-  async ledger(query: LedgerQuery): Promise<LedgerEntry[]> {
+  async resources(query: ResourceQuery & { readonly node: NodeId }): Promise<ResourceView[]> {
+    const rows = await this.#writer.call<ResourceStateRow[]>({
+      op: "resources",
+      node: this.#row(query.node),
+      pattern: globOf(query.resource ?? "*"),
+      limit: query.limit ?? 1_000,
+    });
+    return rows.map(resourceOf);
+  }
+
+  async ledger(query: LedgerQuery & { readonly node: NodeId }): Promise<LedgerEntry[]> {
     const rows = await this.#writer.call<LedgerRows>({
       op: "ledger",
       node: this.#row(query.node),
@@ -286,5 +292,27 @@ function entryOf(node: NodeId, row: LedgerRow): LedgerEntry {
     endedAt: row.ended_at ?? undefined,
     code: reason?.code,
     text: reason?.text,
+  };
+}
+
+/** A pattern with `*` as SQLite's GLOB, which knows more special characters. */
+function globOf(pattern: string): string {
+  return pattern.replace(/[?[]/g, (special) => `[${special}]`);
+}
+
+function resourceOf(row: ResourceStateRow): ResourceView {
+  const version = row.version as ResourceVersion | null;
+  const accepted = (row.accepted_version ?? row.version ?? undefined) as ResourceVersion | undefined;
+  return {
+    resource: row.resource,
+    checkpoint: version === null ? undefined : { version, deleted: row.deleted === 1, at: row.at ?? 0 },
+    accepted,
+    acceptedDeleted: (row.accepted_version === null ? row.deleted : row.accepted_deleted) === 1,
+    state:
+      row.refused !== null
+        ? "refused"
+        : accepted === version && row.accepted_deleted === row.deleted
+          ? "current"
+          : "waiting",
   };
 }

@@ -3,7 +3,7 @@ import type { LedgerRow, MessageRow } from "./schema.ts";
 /** What crosses from the main thread to the writer. Nodes are row ids; times are wall clock ms. */
 export type StoreOp =
   | PutOp
-  /** Rows of {@link settleWidth} numbers: node, position, sends, first sent, last sent, persisted. */
+  /** Rows of {@link settleWidth} numbers: position, sends, first sent, last sent, persisted. */
   | { readonly op: "settle"; readonly rows: Float64Array; readonly now: number }
   /** Rows as of settle; what was sent when a link ended. */
   | { readonly op: "unacked"; readonly rows: Float64Array }
@@ -27,6 +27,7 @@ export type StoreOp =
     }
   | { readonly op: "backlog"; readonly node: number }
   | { readonly op: "checkpoint"; readonly node: number; readonly resource: string }
+  | { readonly op: "resources"; readonly node: number; readonly pattern: string; readonly limit: number }
   | {
       readonly op: "ledger";
       readonly node: number;
@@ -87,6 +88,17 @@ export interface CheckpointRow {
   readonly at: number;
 }
 
+export interface ResourceStateRow {
+  readonly resource: string;
+  readonly version: string | null;
+  readonly deleted: number;
+  readonly at: number | null;
+  readonly accepted_version: string | null;
+  readonly accepted_deleted: number;
+  readonly waiting: number | null;
+  readonly refused: number | null;
+}
+
 export interface PageRow {
   readonly rows: readonly MessageRow[];
   /** False: there was more than fits into a page. */
@@ -95,7 +107,7 @@ export interface PageRow {
 
 export type LedgerRows = readonly LedgerRow[];
 
-export const settleWidth = 6;
+export const settleWidth = 5;
 
 /** Limits the writer keeps to. */
 export interface TableLimits {

@@ -1,4 +1,5 @@
-import type { Clock, Writer } from "../../platform/index.ts";
+import type { Clock } from "../../platform/clock.ts";
+import type { Writer } from "../../platform/writer.ts";
 import {
   type ErrorCode,
   HubError,
@@ -12,8 +13,8 @@ import {
   type StoredMessage,
   unpackMessage,
 } from "../../protocol/index.ts";
+import { OutboxFeed } from "../../transport/index.ts";
 import type { NodeOutbox, PutResult } from "./hub-store.ts";
-import { OutboxFeed } from "./outbox-feed.ts";
 import { kindNumbers, type MessageRow } from "./schema.ts";
 import { type PageRow, type PutRow, type StoreOp, settleWidth } from "./sqlite-ops.ts";
 
@@ -36,7 +37,7 @@ export class SqliteOutbox implements NodeOutbox {
     this.#clock = clock;
   }
 
-  async put(message: Message, version?: "next"): Promise<PutResult> {
+  async put(message: Message): Promise<PutResult> {
     const { delivery } = message;
     if (delivery.kind === "volatile")
       throw new HubError("E_BAD_MESSAGE", "a volatile message is never stored");
@@ -51,7 +52,7 @@ export class SqliteOutbox implements NodeOutbox {
       operation: message.operation,
       kind: kindNumbers[delivery.kind],
       version: message.resourceVersion ?? null,
-      numbered: version === "next",
+      numbered: delivery.kind === "state" && delivery.numbered === true,
       priority: delivery.kind === "event" ? delivery.priority : 0,
       expiresAt: ttlMs === undefined ? null : now + ttlMs,
       now,
@@ -159,12 +160,14 @@ export class SqliteOutbox implements NodeOutbox {
   #rowsOf(records: readonly SendRecord<StoredMessage>[]): Float64Array {
     const rows = new Float64Array(records.length * settleWidth);
     const now = this.#clock.wallTime();
-    records.forEach((record, i) => {
-      rows.set(
-        [this.#row, record.item.position, record.sends, record.firstSentAt, record.lastSentAt, now],
-        i * settleWidth,
-      );
-    });
+    let at = 0;
+    for (const record of records) {
+      rows[at++] = record.item.position;
+      rows[at++] = record.sends;
+      rows[at++] = record.firstSentAt;
+      rows[at++] = record.lastSentAt;
+      rows[at++] = now;
+    }
     return rows;
   }
 }

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from "node:worker_threads";
-import { serveWriter } from "../../platform/index.ts";
+import { serveWriter } from "../../platform/writer.ts";
 import { HubTables, type HubTablesOptions } from "./hub-tables.ts";
 
 // The writer's thread: one database, one transaction at a time.

@@ -1,4 +1,4 @@
-import type { Clock } from "../../platform/index.ts";
+import type { Clock } from "../../platform/clock.ts";
 
 /** Time that a test moves by hand. What is due runs in order of its time, then of its registration. */
 export class FakeClock implements Clock {

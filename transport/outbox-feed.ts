@@ -1,4 +1,4 @@
-import type { StoredMessage } from "../../protocol/index.ts";
+import type { StoredMessage } from "../protocol/index.ts";
 
 /** Reads on from a position: messages in order, and whether that was all. */
 export type ReadPage = (after: number) => Promise<{ messages: readonly StoredMessage[]; complete: boolean }>;

@@ -1,0 +1,325 @@
+import { randomUUID } from "node:crypto";
+import type { Clock } from "../platform/clock.ts";
+import type { Logger, OncePer } from "../platform/logger.ts";
+import {
+  asHubError,
+  type Checkpoint,
+  contentOf,
+  createMessage,
+  event,
+  type Filter,
+  type HubApi,
+  HubError,
+  type LedgerEntry,
+  type LedgerQuery,
+  type Message,
+  messageOfDraft,
+  type NodeId,
+  type NodeView,
+  type PublishDraft,
+  type Published,
+  type PublishOptions,
+  type PublishOutcome,
+  parseResource,
+  presenceResource,
+  presenceSource,
+  type ResourceQuery,
+  type ResourceView,
+  requireNodeId,
+  type Subscription,
+  volatile,
+} from "../protocol/index.ts";
+import {
+  type ChannelCounters,
+  type CloseReason,
+  newCounters,
+  QueuedSubscription,
+  type Subscriber,
+} from "../transport/index.ts";
+import { Ledger } from "./ledger.ts";
+import { LinkTable } from "./link-table.ts";
+import type { HubMetrics } from "./metrics.ts";
+import type { NodeLink, NodeLinkHub } from "./node-link.ts";
+import type { HubOptions } from "./options.ts";
+import type { HubStore, NodeRecord } from "./store/hub-store.ts";
+import { Upstream } from "./upstream.ts";
+
+export interface HubParts {
+  readonly store: HubStore;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Faults are logged once per node and code in its period. */
+  readonly once: OncePer;
+  readonly metrics: HubMetrics;
+}
+
+/** What is held of one stock edge while nobody takes its messages. */
+const heldMessages = 256;
+const heldMs = 60_000;
+
+/** The hub behind its listeners: publish, subscribe, request, links, ledger. Knows nothing of sockets and rights. */
+export class Hub implements HubApi, NodeLinkHub {
+  readonly counters: ChannelCounters = newCounters();
+  readonly links: LinkTable<NodeLink>;
+  readonly ledger: Ledger;
+  readonly #parts: HubParts;
+  readonly #options: HubOptions;
+  readonly #upstream: Upstream;
+  readonly #presence = new Set<Subscriber>();
+  #closed = false;
+
+  constructor(parts: HubParts, options: HubOptions) {
+    this.#parts = parts;
+    this.#options = options;
+    this.links = new LinkTable(options.nodes.maxNodes);
+    this.ledger = new Ledger(parts.store, (node, position) => this.links.get(node)?.sendsOf(position));
+    const upstream = { maxBytes: options.limits.upstreamBytes, heldMessages, heldMs };
+    this.#upstream = new Upstream(parts.clock, upstream, (message, reason) => {
+      parts.metrics.upstreamDropped(reason);
+      this.fault(
+        message.node,
+        new HubError("E_DROPPED", `${message.operation} of ${message.source}: ${reason}`),
+        "an upstream message was lost",
+      );
+    });
+  }
+
+  // ── controllers ────────────────────────────────────────────────────────────────────────────────────────
+
+  async publish(draft: PublishDraft, options: PublishOptions = {}): Promise<Published> {
+    const message = this.messageOf(draft);
+    const published = await this.put(message);
+    if (options.until === "acked" && message.delivery.kind !== "volatile")
+      await this.acked(published, options);
+    return published;
+  }
+
+  async publishBatch(
+    drafts: readonly PublishDraft[],
+    options: PublishOptions = {},
+  ): Promise<PublishOutcome[]> {
+    return await Promise.all(
+      drafts.map((draft) =>
+        this.publish(draft, options).then(
+          (published): PublishOutcome => ({ ok: true, published }),
+          (error: unknown): PublishOutcome => ({ ok: false, error: asHubError(error) }),
+        ),
+      ),
+    );
+  }
+
+  /** Accepts a message for a node. Resolves once it is durable; a volatile one, once it is on the wire. */
+  async put(message: Message): Promise<Published> {
+    if (this.#closed) throw new HubError("E_CLOSED", "the hub is shutting down");
+    const { node, id, resource, content } = message;
+    const { messageBytes } = this.#options.limits;
+    if (content.length > messageBytes) {
+      throw new HubError(
+        "E_TOO_LARGE",
+        `content may have at most ${messageBytes} bytes, this one has ${content.length}`,
+      );
+    }
+    // What is no JSON would break the link of every KubeEdge peer it is sent to.
+    contentOf(message);
+    const outbox = this.#parts.store.outbox(node);
+    if (message.delivery.kind === "volatile") {
+      if (!this.links.get(node)?.sendVolatile(message))
+        throw new HubError("E_LINK_LOST", `${node} is not connected, and a volatile message is not kept`);
+      return { id, node, resource: resource.path, version: message.resourceVersion, stale: false };
+    }
+    const { stale, version } = await outbox.put(message);
+    return { id, node, resource: resource.path, version, stale };
+  }
+
+  /** Waits until the node has acked what was published. */
+  acked(published: Published, options: Pick<PublishOptions, "signal" | "timeoutMs">): Promise<void> {
+    const { signal, timeoutMs } = options;
+    return this.ledger.acked(published, {
+      signal,
+      timeoutMs,
+      after: (delayMs, run) => this.#parts.clock.after(delayMs, run),
+    });
+  }
+
+  subscribe(filter: Filter, options: { signal?: AbortSignal } = {}): Subscription {
+    return new QueuedSubscription(filter, (subscriber) => this.attach(subscriber), options.signal);
+  }
+
+  /** Hands a subscriber everything it wants from now on, beginning with the nodes that are connected. @returns Detaches it. */
+  attach(subscriber: Subscriber): () => void {
+    const unsubscribe = this.#upstream.subscribe(subscriber);
+    this.#presence.add(subscriber);
+    for (const link of this.links.values()) this.#tellPresence(subscriber, this.#presenceOf(link.node, true));
+    return () => {
+      unsubscribe();
+      this.#presence.delete(subscriber);
+    };
+  }
+
+  async request(draft: PublishDraft, options: { timeoutMs: number; signal?: AbortSignal }): Promise<Message> {
+    const message = this.messageOf({
+      ...draft,
+      delivery: draft.delivery ?? event({ ttlMs: options.timeoutMs }),
+    });
+    const { answer, cancel } = this.#upstream.answerTo(message.id, message.node, options.timeoutMs);
+    const abort = (): void => cancel(new HubError("E_ABORTED", "gave up waiting for an answer"));
+    options.signal?.addEventListener("abort", abort, { once: true });
+    if (options.signal?.aborted) abort();
+    this.put(message).catch((error: unknown) => cancel(asHubError(error)));
+    return await answer.finally(() => options.signal?.removeEventListener("abort", abort));
+  }
+
+  where(query: LedgerQuery): Promise<LedgerEntry[]> {
+    return this.ledger.where({ ...query, node: this.known(query.node).node });
+  }
+
+  async checkpoint(node: string, resource: string): Promise<Checkpoint | undefined> {
+    return await this.#parts.store.checkpoint(this.known(node).node, parseResource(resource).path);
+  }
+
+  async resources(query: ResourceQuery): Promise<ResourceView[]> {
+    const limit = Math.min(Math.max(query.limit ?? 1_000, 1), 10_000);
+    return await this.#parts.store.resources({ ...query, node: this.known(query.node).node, limit });
+  }
+
+  async nodes(): Promise<NodeView[]> {
+    return await Promise.all(this.#parts.store.nodes().map((record) => this.view(record)));
+  }
+
+  async view(record: NodeRecord): Promise<NodeView> {
+    const link = this.links.get(record.node);
+    const backlog = await this.#parts.store.outbox(record.node).backlog();
+    return {
+      ...record,
+      connected: link !== undefined,
+      connectedAt: link?.connectedAt,
+      address: link?.address,
+      dialect: link?.dialect,
+      software: link?.software,
+      backlogMessages: backlog.messages,
+      backlogBytes: backlog.bytes,
+      inFlight: link?.load.inFlight ?? 0,
+    };
+  }
+
+  /** Throws `E_UNKNOWN_NODE`, or `E_NO_NODE` for what is no node's name. */
+  known(name: unknown): NodeRecord {
+    const node = requireNodeId(name);
+    const record = this.#parts.store.node(node);
+    if (record) return record;
+    throw new HubError(
+      "E_UNKNOWN_NODE",
+      `no node is called ${node}; it joins with a token, or add it with: hubctl nodes add ${node}`,
+    );
+  }
+
+  /** The checked message of a draft. */
+  messageOf(draft: PublishDraft): Message {
+    return messageOfDraft(draft, { id: randomUUID(), timestamp: this.#parts.clock.wallTime() });
+  }
+
+  // ── nodes ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Puts a node's link in place of the one it may have. The node must be known to the store. */
+  connect(link: NodeLink): void {
+    const joining = this.links.add(link);
+    const { node, dialect, address } = link;
+    if (joining.verdict === "full") {
+      const error = this.full();
+      this.fault(node, error, "a node was turned away");
+      link.close({ code: error.code, text: error.message });
+      return;
+    }
+    joining.replaced?.close({ code: "E_REPLACED", text: "a newer connection of this node took over" });
+    this.#parts.log.info("node connected", {
+      node,
+      dialect,
+      address,
+      replaced: joining.replaced !== undefined,
+    });
+    link.start(this.ledger.observed(node));
+    if (joining.replaced === undefined) this.#announce(node, true);
+  }
+
+  full(): HubError {
+    return new HubError(
+      "E_NODE_LIMIT",
+      `${this.links.size} nodes are connected; nodes.maxNodes allows no more`,
+    );
+  }
+
+  received(message: Message): Promise<void> {
+    return this.#upstream.accept(message);
+  }
+
+  receivedOnce(message: Message): void {
+    this.#upstream.acceptOnce(message);
+  }
+
+  fault(node: NodeId, error: HubError, what: string): void {
+    this.#parts.metrics.fault(error.code);
+    const held = this.#parts.once.pass(`${node} ${error.code}`);
+    if (held !== undefined)
+      this.#parts.log.warn(what, { node, error, ...(held > 0 ? { heldBack: held } : {}) });
+  }
+
+  closed(link: NodeLink, reason: CloseReason): void {
+    const current = this.links.remove(link);
+    const { node } = link;
+    this.#parts.log.info("node link closed", {
+      node,
+      code: reason.code,
+      text: reason.text,
+      replaced: !current,
+    });
+    if (!current) return;
+    this.#announce(node, false);
+    if (this.#closed || this.#parts.store.node(node) === undefined) return;
+    this.#parts.store
+      .saveNode(node, { lastSeenAt: this.#parts.clock.wallTime() })
+      .catch((error: unknown) =>
+        this.fault(node, asHubError(error), "the time of a node's leaving could not be noted"),
+      );
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const link of [...this.links.values()])
+      link.close({ code: "E_CLOSED", text: "the hub is shutting down" });
+    this.#upstream.close();
+    await Promise.resolve();
+  }
+
+  get load(): { nodes: number; upstreamBytes: number; subscribers: number } {
+    return {
+      nodes: this.links.size,
+      upstreamBytes: this.#upstream.bytes,
+      subscribers: this.#upstream.subscribers,
+    };
+  }
+
+  // ── presence ───────────────────────────────────────────────────────────────────────────────────────────
+
+  #announce(node: NodeId, connected: boolean): void {
+    const message = this.#presenceOf(node, connected);
+    for (const subscriber of this.#presence) this.#tellPresence(subscriber, message);
+  }
+
+  #tellPresence(subscriber: Subscriber, message: Message): void {
+    if (!subscriber.wants(message)) return;
+    subscriber
+      .take(message)
+      .catch((error: unknown) =>
+        this.#parts.log.debug("presence was not taken", { error: asHubError(error) }),
+      );
+  }
+
+  #presenceOf(node: NodeId, connected: boolean): Message {
+    const operation = connected ? "connected" : "disconnected";
+    const timestamp = this.#parts.clock.wallTime();
+    const content = { client_id: node, event_type: operation, timestamp: Math.floor(timestamp / 1000) };
+    const draft = { node, source: presenceSource, resource: presenceResource, operation, content };
+    return createMessage(draft, { id: randomUUID(), timestamp, delivery: () => volatile });
+  }
+}

@@ -1,0 +1,204 @@
+import { randomUUID } from "node:crypto";
+import type { SecureContextOptions } from "node:tls";
+import type { Clock } from "../platform/clock.ts";
+import type { Logger, OncePer } from "../platform/logger.ts";
+import { asHubError, HubError } from "../protocol/index.ts";
+import {
+  type Admitted,
+  type Connection,
+  listenWebSocket,
+  type UpgradeRequest,
+  type WebSocketListening,
+} from "../transport/index.ts";
+import type { Admin } from "./admin.ts";
+import { admitNode, type Identify, type Revocations } from "./admission.ts";
+import { ControllerLink } from "./controller-link.ts";
+import type { Credentials, Identified } from "./credentials.ts";
+import type { Hub } from "./hub.ts";
+import type { HubMetrics } from "./metrics.ts";
+import { NodeLink } from "./node-link.ts";
+import type { HubOptions } from "./options.ts";
+import type { HubStore } from "./store/hub-store.ts";
+
+export interface ListenerParts {
+  readonly hub: Hub;
+  readonly store: HubStore;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly once: OncePer;
+  readonly metrics: HubMetrics;
+  readonly identify: Identify;
+  readonly revocations: Revocations;
+  readonly credentials: Credentials;
+  readonly tls: SecureContextOptions;
+}
+
+/** Where nodes connect: a client certificate of our CA, and the node it names. */
+export function listenForNodes(parts: ListenerParts, options: HubOptions): Promise<WebSocketListening> {
+  const { hub, store, clock, log } = parts;
+  const admit = async (request: UpgradeRequest): Promise<Admitted> => {
+    const { node, serial } = admitNode(request, parts, options.nodes.allowUnboundCertificates);
+    if (!hub.links.hasRoom(node)) throw hub.full();
+    if (store.node(node) === undefined) await store.saveNode(node, {});
+    const dialect = request.offersNative ? "native" : "kubeedge";
+    return {
+      dialect,
+      accept: (connection) => {
+        const linkParts = {
+          node,
+          dialect,
+          connection,
+          hub,
+          clock,
+          log,
+          counters: hub.counters,
+          newId: randomUUID,
+          storeId: store.storeId,
+          serial,
+        } as const;
+        hub.connect(new NodeLink(linkParts, options));
+      },
+    };
+  };
+  const { host, port, handshakeTimeoutMs, maxNodes } = options.nodes;
+  const listen = {
+    host,
+    port,
+    tls: parts.tls,
+    clientCertificate: "require" as const,
+    maxMessageBytes: options.limits.messageBytes,
+    handshakeTimeoutMs,
+    // Room for those that shake hands, are refused, or replace an older link of theirs.
+    maxConnections: maxNodes * 2 + 1_000,
+  };
+  return listenWebSocket(listen, {
+    admit,
+    refused: (error, address) => refused(parts, "nodes", error, address),
+  });
+}
+
+/** The controllers' links and their listener. */
+export class Controllers {
+  readonly #parts: ListenerParts;
+  readonly #options: HubOptions;
+  readonly #links = new Set<ControllerLink>();
+
+  constructor(parts: ListenerParts, options: HubOptions) {
+    this.#parts = parts;
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#links.size;
+  }
+
+  isConnected(name: string): boolean {
+    return [...this.#links].some((link) => link.controller.name === name);
+  }
+
+  /** Ends the links of a controller whose rights have changed; it may come back with what it has now. */
+  disconnect(name: string): void {
+    for (const link of [...this.#links]) {
+      if (link.controller.name === name)
+        link.close({ code: "E_REVOKED", text: "the controller's token or rights have changed" });
+    }
+  }
+
+  closeAll(): void {
+    for (const link of [...this.#links]) link.close({ code: "E_CLOSED", text: "the hub is shutting down" });
+  }
+
+  listen(
+    admin: Admin,
+    request: NonNullable<Parameters<typeof listenWebSocket>[1]["request"]>,
+  ): Promise<WebSocketListening> {
+    const { host, port, maxControllers } = this.#options.api;
+    const listen = {
+      host,
+      port,
+      tls: this.#parts.tls,
+      clientCertificate: "request" as const,
+      maxMessageBytes: this.#options.limits.messageBytes,
+      handshakeTimeoutMs: this.#options.nodes.handshakeTimeoutMs,
+      maxConnections: maxControllers * 2 + 1_000,
+    };
+    const admit = async (upgrade: UpgradeRequest): Promise<Admitted> => {
+      if (!upgrade.offersNative)
+        throw new HubError("E_UNSUPPORTED", "controllers connect with the SDK of this hub");
+      if (this.#links.size >= maxControllers)
+        throw new HubError(
+          "E_NODE_LIMIT",
+          `${this.#links.size} controllers are connected; api.maxControllers allows no more`,
+        );
+      const controller = await this.#identify(upgrade);
+      return { dialect: "native", accept: (connection) => this.#accept(admin, connection, controller) };
+    };
+    return listenWebSocket(listen, {
+      admit,
+      request,
+      refused: (error, address) => refused(this.#parts, "api", error, address),
+    });
+  }
+
+  async #identify(upgrade: UpgradeRequest): Promise<Identified> {
+    const { credentials, clock, identify, revocations } = this.#parts;
+    const now = clock.wallTime();
+    const authorization = upgrade.header("authorization");
+    if (authorization !== undefined)
+      return await credentials.byToken(authorization.replace(/^bearer +/i, ""), now);
+    const { certificate } = upgrade.peer;
+    if (certificate === undefined)
+      throw new HubError(
+        "E_BAD_TOKEN",
+        "no token and no client certificate; hubctl controller create makes a token",
+      );
+    const identity = identify(certificate, now);
+    if (revocations.isRevoked(identity.serial))
+      throw new HubError("E_REVOKED", `certificate ${identity.serial} has been revoked`);
+    if (identity.kind !== "controller")
+      throw new HubError("E_IDENTITY", "the certificate is not a controller's");
+    return await credentials.byName(identity.name, now);
+  }
+
+  #accept(admin: Admin, connection: Connection, controller: Identified): void {
+    const { hub, store, clock, log, once, metrics } = this.#parts;
+    const { name } = controller;
+    const link = new ControllerLink(
+      {
+        hub,
+        admin,
+        store,
+        clock,
+        connection,
+        controller,
+        fault: (error, what) => {
+          metrics.fault(error.code);
+          const held = once.pass(`controller ${name} ${error.code}`);
+          if (held !== undefined)
+            log.warn(what, { controller: name, error, ...(held > 0 ? { heldBack: held } : {}) });
+        },
+        closed: (_link, { code, text }) => {
+          this.#links.delete(link);
+          log.info("controller link closed", { controller: name, code, text });
+        },
+      },
+      this.#options,
+    );
+    this.#links.add(link);
+    log.info("controller connected", { controller: name, address: connection.peer.address });
+    link.start();
+  }
+}
+
+function refused(parts: ListenerParts, port: "nodes" | "api", error: HubError, address: string): void {
+  const known = asHubError(error);
+  parts.metrics.refused(port, known.code);
+  const held = parts.once.pass(`${port} ${known.code} ${address.slice(0, address.lastIndexOf(":"))}`);
+  if (held !== undefined)
+    parts.log.warn("connection refused", {
+      port,
+      address,
+      error: known,
+      ...(held > 0 ? { heldBack: held } : {}),
+    });
+}

@@ -1,0 +1,115 @@
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import type { ErrorCode } from "../protocol/index.ts";
+import type { ChannelCounters } from "../transport/index.ts";
+import type { DropReason } from "./upstream.ts";
+
+/** What the gauges read when Prometheus asks. */
+export interface HubGauges {
+  readonly counters: ChannelCounters;
+  readonly load: { nodes: number; upstreamBytes: number; subscribers: number };
+  readonly controllers: number;
+  readonly knownNodes: number;
+}
+
+/** Every metric of the hub. Labels are bounded: never a node's name. */
+export class HubMetrics {
+  readonly registry = new Registry();
+  readonly #faults: Counter<"code">;
+  readonly #dropped: Counter<"reason">;
+  readonly #refused: Counter<"port" | "code">;
+
+  constructor() {
+    const registers = [this.registry];
+    this.#faults = new Counter({
+      name: "hub_faults_total",
+      help: "Messages and links refused or failed, by error code",
+      labelNames: ["code"],
+      registers,
+    });
+    this.#dropped = new Counter({
+      name: "hub_upstream_dropped_total",
+      help: "Upstream messages of stock edges that were lost, by reason",
+      labelNames: ["reason"],
+      registers,
+    });
+    this.#refused = new Counter({
+      name: "hub_connections_refused_total",
+      help: "Connections and joins turned away, by port and error code",
+      labelNames: ["port", "code"],
+      registers,
+    });
+  }
+
+  fault(code: ErrorCode): void {
+    this.#faults.inc({ code });
+  }
+
+  upstreamDropped(reason: DropReason): void {
+    this.#dropped.inc({ reason });
+  }
+
+  refused(port: "nodes" | "join" | "api", code: ErrorCode): void {
+    this.#refused.inc({ port, code });
+  }
+
+  /** Adds what is read at the moment of the question. */
+  observe(read: () => HubGauges, process: boolean): void {
+    const registers = [this.registry];
+    const gauge = (name: string, help: string, value: (gauges: HubGauges) => number): void => {
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(value(read()));
+        },
+      });
+    };
+    const total = (name: string, help: string, value: (counters: ChannelCounters) => number): void => {
+      new Counter({
+        name,
+        help,
+        registers,
+        collect() {
+          this.reset();
+          this.inc(value(read().counters));
+        },
+      });
+    };
+    gauge("hub_nodes_connected", "Nodes with a link", (gauges) => gauges.load.nodes);
+    gauge("hub_nodes_known", "Nodes the hub knows", (gauges) => gauges.knownNodes);
+    gauge("hub_controllers_connected", "Controllers with a link", (gauges) => gauges.controllers);
+    gauge(
+      "hub_upstream_bytes",
+      "Bytes of upstream messages waiting for controllers",
+      (gauges) => gauges.load.upstreamBytes,
+    );
+    total("hub_messages_sent_total", "Messages sent, repeats included", (counters) => counters.sent);
+    total(
+      "hub_messages_resent_total",
+      "Messages sent again for want of an ack",
+      (counters) => counters.resent,
+    );
+    total("hub_messages_settled_total", "Messages acked and checkpointed", (counters) => counters.settled);
+    total("hub_messages_nacked_total", "Refusals by peers", (counters) => counters.nacked);
+    total(
+      "hub_messages_expired_total",
+      "Messages whose time to live ended at the head of a queue",
+      (counters) => counters.expired,
+    );
+    total("hub_messages_received_total", "Messages received", (counters) => counters.received);
+    total("hub_messages_refused_total", "Messages of peers refused", (counters) => counters.refused);
+    total(
+      "hub_frames_ignored_total",
+      "Late acks and other well-formed words with nothing to do",
+      (counters) => counters.ignored,
+    );
+    total("hub_sent_bytes_total", "Bytes sent on links, before TLS", (counters) => counters.bytesSent);
+    total(
+      "hub_received_bytes_total",
+      "Bytes received on links, before TLS",
+      (counters) => counters.bytesReceived,
+    );
+    if (process) collectDefaultMetrics({ register: this.registry });
+  }
+}

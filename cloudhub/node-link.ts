@@ -1,0 +1,167 @@
+import { hostname } from "node:os";
+import type { Clock } from "../platform/clock.ts";
+import type { Logger } from "../platform/logger.ts";
+import {
+  type Dialect,
+  type ErrorCode,
+  type Frame,
+  type HubError,
+  KubeEdgeCloudCodec,
+  type LinkCodec,
+  type Message,
+  type MessageStore,
+  NativeCodec,
+  type NodeId,
+  nativeKeepalive,
+  type SendRecord,
+  type StoredMessage,
+} from "../protocol/index.ts";
+import {
+  type ChannelCounters,
+  type ChannelOptions,
+  type CloseReason,
+  type Connection,
+  MessageChannel,
+} from "../transport/index.ts";
+import type { Link } from "./link-table.ts";
+import type { HubOptions } from "./options.ts";
+
+/** What a node's link needs of the hub. */
+export interface NodeLinkHub {
+  /** A message of the node; resolves when it is done with, see `Upstream`. */
+  received(message: Message): Promise<void>;
+  /** A message of a node that sends only once: taken, or counted as dropped. */
+  receivedOnce(message: Message): void;
+  fault(node: NodeId, error: HubError, what: string): void;
+  closed(link: NodeLink, reason: CloseReason): void;
+}
+
+export interface NodeLinkParts {
+  readonly node: NodeId;
+  readonly dialect: Dialect;
+  readonly connection: Connection;
+  readonly hub: NodeLinkHub;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly counters: ChannelCounters;
+  readonly newId: () => string;
+  readonly storeId: string;
+  /** Serial of the certificate it came with. */
+  readonly serial: string;
+}
+
+/** Name and version this hub goes by. */
+export const hubSoftware = "cloudhub/0.1.0";
+
+/** One connected node: its channel, fed from its outbox. */
+export class NodeLink implements Link {
+  readonly node: NodeId;
+  readonly dialect: Dialect;
+  readonly address: string;
+  readonly serial: string;
+  /** Wall clock, ms since 1970. */
+  readonly connectedAt: number;
+  #software: string | undefined;
+  readonly #channel: MessageChannel;
+
+  constructor(parts: NodeLinkParts, options: HubOptions) {
+    const { node, dialect, connection, hub, clock, counters } = parts;
+    this.node = node;
+    this.dialect = dialect;
+    this.serial = parts.serial;
+    this.address = connection.peer.address;
+    this.connectedAt = clock.wallTime();
+    const received =
+      dialect === "native"
+        ? (message: Message) => hub.received(message)
+        : (message: Message) => Promise.resolve(hub.receivedOnce(message));
+    const owner = {
+      received: (message: Message) => received(message).then(() => undefined),
+      control: (frame: Extract<Frame, { type: "hello" | "call" | "reply" }>) => this.#control(frame),
+      fault: (error: HubError, what: string) => hub.fault(node, error, what),
+      closed: (reason: CloseReason) => hub.closed(this, reason),
+    };
+    const codec = codecOf(parts, options);
+    this.#channel = new MessageChannel(
+      { connection, codec, owner, clock, counters },
+      channelOptions(parts, options),
+    );
+  }
+
+  /** What the agent calls itself; `undefined` for a stock edge, which does not say. */
+  get software(): string | undefined {
+    return this.#software;
+  }
+
+  get load(): { waiting: number; inFlight: number; inFlightBytes: number } {
+    return this.#channel.load;
+  }
+
+  start(outbox: MessageStore): void {
+    this.#channel.start(outbox);
+  }
+
+  sendVolatile(message: Message): boolean {
+    return this.#channel.sendVolatile(message);
+  }
+
+  sendsOf(position: number): SendRecord<StoredMessage> | undefined {
+    return this.#channel.sendsOf(position);
+  }
+
+  close(reason: { code: ErrorCode; text: string }): void {
+    this.#channel.close(reason);
+  }
+
+  #control(frame: Extract<Frame, { type: "hello" | "call" | "reply" }>): void {
+    if (frame.type === "hello") this.#software = frame.hello.software.slice(0, 100);
+    else if (frame.type === "call") {
+      const error = { code: "E_FORBIDDEN" as const, text: "nodes make no calls", retryable: false };
+      this.#channel.control({ type: "reply", call: frame.call, error, body: new Uint8Array(0) });
+    }
+  }
+}
+
+function codecOf({ node, dialect, newId, clock }: NodeLinkParts, options: HubOptions): LinkCodec {
+  const limits = { maxMessageBytes: options.limits.messageBytes };
+  if (dialect === "native") return new NativeCodec(node, limits);
+  return new KubeEdgeCloudCodec(node, { newId, wallTime: () => clock.wallTime() }, limits);
+}
+
+function channelOptions(
+  { dialect, storeId }: NodeLinkParts,
+  { delivery, limits }: HubOptions,
+): ChannelOptions {
+  const native = dialect === "native";
+  return {
+    queue: {
+      windowMessages: delivery.windowMessages,
+      windowBytes: delivery.windowBytes,
+      ackTimeoutMs: native ? delivery.ackTimeoutMs : delivery.kubeedgeAckTimeoutMs,
+      maxAckTimeoutMs: delivery.maxAckTimeoutMs,
+      nackDelayMs: 500,
+      maxNackDelayMs: 30_000,
+      // A stock edge cannot say that it will never take a message; it answers with an error each time.
+      maxRefusals: native ? Number.POSITIVE_INFINITY : 8,
+    },
+    keepalive: native
+      ? nativeKeepalive
+      : {
+          pingEveryMs: Number.POSITIVE_INFINITY,
+          pingAlways: false,
+          deadAfterMs: delivery.kubeedgeKeepaliveMs,
+        },
+    anyTrafficCounts: native,
+    hello: native
+      ? {
+          software: `${hubSoftware} ${hostname()}`,
+          storeId,
+          windowMessages: 1_024,
+          windowBytes: 4 << 20,
+          maxMessageBytes: limits.messageBytes,
+        }
+      : undefined,
+    maxWindowMessages: delivery.maxWindowMessages,
+    maxWindowBytes: delivery.maxWindowBytes,
+  };
+}

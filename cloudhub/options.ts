@@ -1,0 +1,132 @@
+import { hostname, networkInterfaces } from "node:os";
+import { choice, flag, type OptionsOf, section, text, texts, whole } from "../platform/config.ts";
+import { logLevels } from "../platform/logger.ts";
+
+const port = (fallback: number, description: string) =>
+  whole(fallback, 0, 65_535, { description: `${description}; 0 picks a free one`, minimal: true });
+const host = (fallback: string, description: string) => text(fallback, { description });
+const day = 86_400_000;
+
+/** Everything the hub can be told. Each field says its unit, its default and when to change it. */
+export const hubSchema = section("The hub's configuration", {
+  dataDir: text("/var/lib/cloudhub", {
+    description: "Directory of the database, the keys and the admin's credentials; one hub each",
+    minimal: true,
+  }),
+  logLevel: choice("info", logLevels, { description: "How much is logged, to standard error" }),
+  advertise: texts({
+    description:
+      "IP addresses and DNS names under which nodes and controllers reach this hub; they go into its certificate. Empty: all addresses and the name of this machine, and localhost",
+    minimal: true,
+  }),
+  nodes: section("Where nodes connect: WebSocket over TLS with a client certificate", {
+    host: host("0.0.0.0", "Address to listen on"),
+    port: port(10_000, "Port for nodes (KubeEdge: 10000)"),
+    maxNodes: whole(10_000, 1, 1_000_000, {
+      description: "Nodes connected at once; one more is refused with E_NODE_LIMIT",
+    }),
+    handshakeTimeoutMs: whole(10_000, 100, 600_000, {
+      description:
+        "Milliseconds a client may take for its TLS handshake, and again for its upgrade request; raise it for very slow links",
+    }),
+    allowUnboundCertificates: flag(false, {
+      description:
+        "Admit certificates of this hub's CA that name no node, as a KubeEdge 1.15 cloud issued them; any of them can then claim any node name",
+    }),
+  }),
+  join: section("Where machines get their certificate: HTTPS", {
+    host: host("0.0.0.0", "Address to listen on"),
+    port: port(10_002, "Port for joining (KubeEdge: 10002)"),
+    certificateDays: whole(365, 1, 36_500, {
+      description: "Days a node's certificate is valid; agents renew it at 80 % of that",
+    }),
+    allowRejoin: flag(false, {
+      description:
+        "Let any valid token issue a new certificate for a node that has joined already; otherwise only a token made for that node can",
+    }),
+    acceptUnrecordedTokens: flag(false, {
+      description:
+        "Accept join tokens that a KubeEdge cloud with the same CA issued; they cannot be limited or revoked",
+    }),
+  }),
+  api: section("Where controllers, hubctl and Prometheus connect: HTTPS and WebSocket", {
+    host: host("127.0.0.1", "Address to listen on; 0.0.0.0 lets controllers on other machines in"),
+    port: port(10_005, "Port for controllers"),
+    maxControllers: whole(1_000, 1, 100_000, { description: "Controllers connected at once" }),
+  }),
+  ca: section(
+    "An existing certificate authority, for fleets that a KubeEdge cloud enrolled; empty: one of its own",
+    {
+      certificateFile: text("", { description: "PEM file (KubeEdge: /etc/kubeedge/ca/rootCA.crt)" }),
+      keyFile: text("", { description: "PEM file of its EC key (KubeEdge: /etc/kubeedge/ca/rootCA.key)" }),
+    },
+  ),
+  limits: section("What one peer may cost", {
+    messageBytes: whole(16 << 20, 1_024, 256 << 20, { description: "Largest message, bytes" }),
+    backlogMessages: whole(100_000, 1, 100_000_000, {
+      description: "Messages that may wait for one node; then publishing to it fails with E_BACKLOG_FULL",
+    }),
+    backlogBytes: whole(256 << 20, 1_024, 2 ** 40, { description: "Bytes that may wait for one node" }),
+    upstreamBytes: whole(256 << 20, 1_024, 2 ** 40, {
+      description:
+        "Bytes of upstream messages held in memory for slow controllers, of all nodes together; then nodes are told to wait",
+    }),
+  }),
+  delivery: section("How messages go down", {
+    windowMessages: whole(64, 1, 65_536, {
+      description: "Unacknowledged messages per node; our own agents grant more (see maxWindowMessages)",
+    }),
+    windowBytes: whole(1 << 20, 1_024, 1 << 30, { description: "Unacknowledged bytes per node" }),
+    maxWindowMessages: whole(4_096, 1, 65_536, { description: "Upper bound of what a node may grant" }),
+    maxWindowBytes: whole(16 << 20, 1_024, 1 << 30, {
+      description: "Upper bound of the bytes a node may grant",
+    }),
+    ackTimeoutMs: whole(30_000, 100, 3_600_000, {
+      description:
+        "An unacknowledged message goes to one of our agents again after so many ms, then after twice as long, …",
+    }),
+    kubeedgeAckTimeoutMs: whole(5_000, 100, 3_600_000, { description: "The same for a stock edgecore" }),
+    maxAckTimeoutMs: whole(300_000, 100, 3_600_000, { description: "Longest pause between two repeats, ms" }),
+    kubeedgeKeepaliveMs: whole(30_000, 1_000, 3_600_000, {
+      description: "A stock edgecore without keepalive for so many ms is disconnected",
+    }),
+  }),
+  store: section("What is kept, and how safely", {
+    synchronous: choice("full", ["full", "normal"] as const, {
+      description:
+        "full: an acknowledged write survives a power cut. normal: it survives the death of the hub only, and is faster on slow disks",
+    }),
+    maxBytes: whole(0, 0, 2 ** 46, {
+      description: "Largest size of the database, bytes; 0: what the disk holds",
+    }),
+    tombstoneMs: whole(7 * day, 1_000, 3_650 * day, {
+      description:
+        "How long deletions are remembered, so that an older put that comes late brings nothing back; ms",
+    }),
+    ledgerMs: whole(7 * day, 1_000, 3_650 * day, {
+      description: "How long the ledger tells of messages that are done, ms",
+    }),
+    ledgerMessages: whole(500, 1, 1_000_000, {
+      description: "Messages that are done which the ledger tells of, per node",
+    }),
+  }),
+});
+
+export type HubOptions = OptionsOf<typeof hubSchema>;
+
+/** What the certificate must name: the configured names, or everything this machine is called. */
+export function advertisedNames(options: Pick<HubOptions, "advertise">): string[] {
+  if (options.advertise.length > 0) return [...new Set([...options.advertise, "localhost", "127.0.0.1"])];
+  const addresses = Object.values(networkInterfaces()).flatMap((all) =>
+    (all ?? []).map((one) => one.address),
+  );
+  return [
+    ...new Set([
+      "localhost",
+      "127.0.0.1",
+      "::1",
+      hostname(),
+      ...addresses.filter((one) => !one.startsWith("fe80")),
+    ]),
+  ];
+}

@@ -1,0 +1,373 @@
+import { join } from "node:path";
+import type { Clock } from "../platform/clock.ts";
+import { claimDirectory, type DataDirectory } from "../platform/data-directory.ts";
+import { type Logger, OncePer } from "../platform/logger.ts";
+import { readIfThere, writeDurably } from "../platform/private-files.ts";
+import {
+  allRights,
+  asHubError,
+  type Checkpoint,
+  type Filter,
+  type HubAdmin,
+  type HubApi,
+  HubError,
+  type LedgerEntry,
+  type LedgerQuery,
+  type Message,
+  type NodeView,
+  type PublishDraft,
+  type Published,
+  type PublishOptions,
+  type PublishOutcome,
+  type ResourceQuery,
+  type ResourceView,
+  type Subscription,
+} from "../protocol/index.ts";
+import type { Listener } from "../transport/index.ts";
+import { Admin } from "./admin.ts";
+import { Revocations } from "./admission.ts";
+import { Credentials } from "./credentials.ts";
+import { apiRequests } from "./http/api-server.ts";
+import { Hub } from "./hub.ts";
+import { type Authority, openAuthority } from "./join/authority.ts";
+import { Enrolment } from "./join/enrolment.ts";
+import { startJoinApi } from "./join/join-api.ts";
+import { JoinTokens } from "./join/tokens.ts";
+import { Controllers, type ListenerParts, listenForNodes } from "./listeners.ts";
+import { HubMetrics } from "./metrics.ts";
+import { advertisedNames, type HubOptions } from "./options.ts";
+import type { HubStore } from "./store/hub-store.ts";
+import { openHubStore } from "./store/sqlite-hub-store.ts";
+
+export interface HubServerParts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** The hub cannot go on: its database writer has died. */
+  readonly onFatal: (error: HubError) => void;
+  /** Measure this process too; only one hub in a process can. */
+  readonly processMetrics: boolean;
+}
+
+export const version = "0.1.0";
+/** Faults and refusals are logged once in so long per peer and code. */
+const logPeriodMs = 60_000;
+const day = 86_400_000;
+
+/** A hub with its listeners; see `startHub`. */
+export class RunningHub implements HubApi {
+  /** The operator's verbs. */
+  readonly admin: HubAdmin;
+  /** The ports that are listened on, also where 0 was configured. */
+  readonly ports: { readonly nodes: number; readonly join: number; readonly api: number };
+  /** The hub's CA certificate, PEM; and the hash that join tokens carry. */
+  readonly ca: { readonly pem: string; readonly hash: string };
+  /** File with address and token of the admin; `hubctl` reads it. */
+  readonly adminFile: string;
+  readonly storeId: string;
+  readonly #hub: Hub;
+  readonly #close: () => Promise<void>;
+  readonly #metrics: HubMetrics;
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    parts: {
+      hub: Hub;
+      admin: HubAdmin;
+      metrics: HubMetrics;
+      authority: Authority;
+      store: HubStore;
+      close(): Promise<void>;
+    },
+    words: Pick<RunningHub, "ports" | "adminFile">,
+  ) {
+    this.admin = parts.admin;
+    this.ports = words.ports;
+    this.adminFile = words.adminFile;
+    this.ca = { pem: parts.authority.caCertificatePem, hash: parts.authority.caHash };
+    this.storeId = parts.store.storeId;
+    this.#hub = parts.hub;
+    this.#metrics = parts.metrics;
+    this.#close = parts.close;
+  }
+
+  publish(draft: PublishDraft, options?: PublishOptions): Promise<Published> {
+    return this.#hub.publish(draft, options);
+  }
+
+  publishBatch(drafts: readonly PublishDraft[], options?: PublishOptions): Promise<PublishOutcome[]> {
+    return this.#hub.publishBatch(drafts, options);
+  }
+
+  subscribe(filter: Filter, options?: { signal?: AbortSignal }): Subscription {
+    return this.#hub.subscribe(filter, options);
+  }
+
+  request(draft: PublishDraft, options: { timeoutMs: number; signal?: AbortSignal }): Promise<Message> {
+    return this.#hub.request(draft, options);
+  }
+
+  where(query: LedgerQuery): Promise<LedgerEntry[]> {
+    return this.#hub.where(query);
+  }
+
+  checkpoint(node: string, resource: string): Promise<Checkpoint | undefined> {
+    return this.#hub.checkpoint(node, resource);
+  }
+
+  resources(query: ResourceQuery): Promise<ResourceView[]> {
+    return this.#hub.resources(query);
+  }
+
+  nodes(): Promise<NodeView[]> {
+    return this.#hub.nodes();
+  }
+
+  /** The metrics as Prometheus reads them. */
+  metrics(): Promise<string> {
+    return this.#metrics.registry.metrics();
+  }
+
+  /** Stops listening, ends the links saying so, writes what is to be written. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+}
+
+/** Opens the data directory and starts everything; on failure nothing stays open. */
+export async function openHub(options: HubOptions, parts: HubServerParts): Promise<RunningHub> {
+  const opened: (() => unknown)[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const close of opened.splice(0).reverse()) await close();
+  };
+  try {
+    return await open(options, parts, opened, closeAll);
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+async function open(
+  options: HubOptions,
+  parts: HubServerParts,
+  opened: (() => unknown)[],
+  close: () => Promise<void>,
+): Promise<RunningHub> {
+  const { clock, log } = parts;
+  const directory = claimDirectory(options.dataDir, ["hub.db"]);
+  opened.push(() => directory.release());
+  const create = directory.recorded === undefined;
+  const authority = await openAuthority(
+    { dataDir: options.dataDir, create, ...options.ca, serverNames: advertisedNames(options) },
+    clock,
+  );
+  let trouble: string | undefined;
+  const store = await openStore(options, create, clock, (error) => {
+    trouble = error.message;
+    parts.onFatal(error);
+  });
+  opened.push(() => store.close());
+  checkRecord(directory, { storeId: store.storeId, caHash: authority.caHash }, options.dataDir);
+
+  const metrics = new HubMetrics();
+  const once = new OncePer(clock, logPeriodMs);
+  const hub = new Hub({ store, clock, log, once, metrics }, options);
+  opened.push(() => hub.close());
+  const credentials = new Credentials(store);
+  const revocations = await Revocations.load(store);
+  const identify: ListenerParts["identify"] = (certificate, now) => authority.identify(certificate, now);
+  const listenerParts: ListenerParts = {
+    hub,
+    store,
+    clock,
+    log,
+    once,
+    metrics,
+    identify,
+    revocations,
+    credentials,
+    tls: serverTls(authority),
+  };
+  const controllers = new Controllers(listenerParts, options);
+  const tokens = new JoinTokens(
+    { records: store.records("join-token"), authority, clock },
+    { acceptUnrecorded: options.join.acceptUnrecordedTokens },
+  );
+  const admin = new Admin({
+    hub,
+    store,
+    tokens,
+    credentials,
+    revocations,
+    clock,
+    log,
+    isConnected: (name) => controllers.isConnected(name),
+    disconnect: (name) => controllers.disconnect(name),
+  });
+  const gauges = () => ({
+    counters: hub.counters,
+    load: hub.load,
+    controllers: controllers.size,
+    knownNodes: store.nodes().length,
+  });
+  metrics.observe(gauges, parts.processMetrics);
+
+  const enrolment = new Enrolment(
+    { authority, tokens, store, clock, isRevoked: (serial: string) => revocations.isRevoked(serial) },
+    {
+      certificateDays: options.join.certificateDays,
+      allowRejoin: options.join.allowRejoin,
+      allowUnboundCertificates: options.nodes.allowUnboundCertificates,
+    },
+  );
+  const joinApi = await startJoinApi(
+    { host: options.join.host, port: options.join.port, requestTimeoutMs: options.nodes.handshakeTimeoutMs },
+    {
+      authority,
+      enrolment,
+      store,
+      clock,
+      log,
+      refused: (error) => metrics.refused("join", error.code),
+      admitted: ({ node }) => log.info("node joined", { node }),
+    },
+  );
+  opened.push(() => joinApi.close());
+  const requests = await apiRequests({ registry: metrics.registry, trouble: () => trouble, version });
+  const apiListener = await controllers.listen(admin, requests);
+  opened.push(() => {
+    controllers.closeAll();
+    return apiListener.close();
+  });
+  const nodeListener = await listenForNodes(listenerParts, options);
+  opened.push(() => nodeListener.close());
+  opened.push(keepServerFresh(authority, [joinApi, apiListener, nodeListener], parts));
+
+  const ports = { nodes: nodeListener.port, join: joinApi.port, api: apiListener.port };
+  const adminFile = await writeAdminFile(options, ports.api, authority, credentials, clock);
+  log.info("hub started", {
+    ...ports,
+    dataDir: options.dataDir,
+    nodes: store.nodes().length,
+    caHash: authority.caHash,
+  });
+  return new RunningHub({ hub, admin, metrics, authority, store, close }, { ports, adminFile });
+}
+
+function openStore(
+  options: HubOptions,
+  create: boolean,
+  clock: Clock,
+  onDeath: (error: HubError) => void,
+): Promise<HubStore> {
+  const { limits, store } = options;
+  const file = join(options.dataDir, "hub.db");
+  return openHubStore(
+    {
+      file,
+      create,
+      synchronous: store.synchronous,
+      maxBytes: store.maxBytes,
+      limits: {
+        maxBacklogMessages: limits.backlogMessages,
+        maxBacklogBytes: limits.backlogBytes,
+        ledgerMessages: store.ledgerMessages,
+      },
+      tombstoneMs: store.tombstoneMs,
+      ledgerMs: store.ledgerMs,
+    },
+    clock,
+    onDeath,
+  );
+}
+
+/** Database and CA must be those that were set up together here. */
+function checkRecord(
+  directory: DataDirectory,
+  found: { storeId: string; caHash: string },
+  dataDir: string,
+): void {
+  const { recorded } = directory;
+  if (recorded === undefined) {
+    directory.record(found);
+    return;
+  }
+  if (recorded.storeId !== found.storeId) {
+    throw new HubError(
+      "E_STORE_CORRUPT",
+      `${join(dataDir, "hub.db")} is not the database that belongs here; restore the right one from a backup`,
+    );
+  }
+  if (recorded.caHash !== found.caHash) {
+    throw new HubError(
+      "E_STORE_CORRUPT",
+      `the CA is not the one that this hub was set up with (hash ${recorded.caHash}, found ${found.caHash}): no node would trust it. Restore ${join(dataDir, "pki")}, or ca.certificateFile and ca.keyFile`,
+    );
+  }
+}
+
+function serverTls(authority: Authority): { key: string; cert: string; ca: string } {
+  return { ...authority.serverTls(), ca: authority.caCertificatePem };
+}
+
+type TlsListener = Listener & { setTls(tls: { key: string; cert: string; ca: string }): void };
+
+/** Replaces the hub's certificate before it ends. @returns Stops that. */
+function keepServerFresh(
+  authority: Authority,
+  listeners: readonly TlsListener[],
+  { clock, log }: HubServerParts,
+): () => void {
+  let cancel: () => void = () => {};
+  const look = async (): Promise<void> => {
+    try {
+      if (await authority.refreshServer()) {
+        for (const listener of listeners) listener.setTls(serverTls(authority));
+        log.info("the hub's certificate was issued anew");
+      }
+    } catch (error) {
+      log.error("the hub's certificate could not be issued anew", { error: asHubError(error) });
+    }
+  };
+  const later = (): void => {
+    cancel = clock.after(day, () => {
+      void look();
+      later();
+    });
+  };
+  later();
+  return () => cancel();
+}
+
+/**
+ * Writes how `hubctl` reaches this hub, in a file that only this user can read. The token in it stays the same
+ * from start to start; if the file is lost or the token revoked, the next start makes a new one.
+ */
+async function writeAdminFile(
+  options: HubOptions,
+  port: number,
+  authority: Authority,
+  credentials: Credentials,
+  clock: Clock,
+): Promise<string> {
+  const file = join(options.dataDir, "admin.json");
+  const host = options.api.host === "0.0.0.0" || options.api.host === "::" ? "127.0.0.1" : options.api.host;
+  const token =
+    (await tokenIn(file, credentials, clock)) ??
+    (await credentials.create("admin", allRights, { now: clock.wallTime() }));
+  const words = { url: `https://${host}:${port}`, token, ca: authority.caCertificatePem };
+  writeDurably(file, `${JSON.stringify(words, null, 2)}\n`, 0o600);
+  return file;
+}
+
+async function tokenIn(file: string, credentials: Credentials, clock: Clock): Promise<string | undefined> {
+  try {
+    const { token } = JSON.parse(readIfThere(file) ?? "{}") as { token?: unknown };
+    if (typeof token !== "string") return undefined;
+    await credentials.byToken(token, clock.wallTime());
+    return token;
+  } catch {
+    return undefined;
+  }
+}

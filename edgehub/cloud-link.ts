@@ -1,0 +1,219 @@
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import type { Clock } from "../platform/clock.ts";
+import { type Logger, OncePer } from "../platform/logger.ts";
+import { watchNetwork } from "../platform/network-watch.ts";
+import {
+  Backoff,
+  type Frame,
+  HubError,
+  type KeepaliveOptions,
+  KubeEdgeEdgeCodec,
+  type Message,
+  NativeCodec,
+  type NodeId,
+  nativeKeepalive,
+} from "../protocol/index.ts";
+import {
+  type ChannelCounters,
+  type ChannelOptions,
+  type CloseReason,
+  type Dialled,
+  dialWebSocket,
+  MessageChannel,
+  Redial,
+} from "../transport/index.ts";
+import type { Identity } from "./join.ts";
+import type { EdgeOptions } from "./options.ts";
+import type { EdgeStore } from "./store/edge-store.ts";
+
+export interface CloudLinkParts {
+  readonly store: EdgeStore;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly random: () => number;
+  readonly counters: ChannelCounters;
+  /** Who this node is now; asked at each dial. */
+  readonly identity: () => Identity;
+  /** A message from the cloud; resolves when a module has taken it. */
+  readonly received: (message: Message, origin: string) => Promise<void>;
+  /** The link has come up or gone. */
+  readonly connection: (connected: boolean) => void;
+  /** Addresses this machine has; for tests. */
+  readonly addresses?: () => readonly string[];
+}
+
+export const edgeSoftware = "edgehub/0.1.0";
+/** Faults are logged once in so long per code. */
+const logPeriodMs = 60_000;
+/** How often a KubeEdge cloud's connection is probed: it is dead when a probe is unanswered at the next one. */
+const probeEveryMs = 5_000;
+
+/** The agent's connection to the cloud, kept for ever: dial, dialect, channel, reconnect. */
+export class CloudLink {
+  readonly #parts: CloudLinkParts;
+  readonly #options: EdgeOptions;
+  readonly #redial: Redial<Dialled>;
+  readonly #once: OncePer;
+  #channel: MessageChannel | undefined;
+  #dialect: "native" | "kubeedge" | undefined;
+  /** Lets a short handshake resume the last one. */
+  #session: Buffer | undefined;
+  #stopWatching: () => void = () => {};
+
+  constructor(parts: CloudLinkParts, options: EdgeOptions) {
+    this.#parts = parts;
+    this.#options = options;
+    this.#once = new OncePer(parts.clock, logPeriodMs);
+    this.#redial = new Redial<Dialled>({
+      clock: parts.clock,
+      backoff: new Backoff(
+        { minMs: options.hub.reconnectMinMs, maxMs: options.hub.reconnectMaxMs },
+        parts.random,
+      ),
+      dial: (signal) => this.#dial(signal),
+      use: (dialled) => this.#use(dialled),
+      failed: (error, delayMs) => this.#failed(error, delayMs),
+    });
+  }
+
+  /** `undefined`: not connected. */
+  get dialect(): "native" | "kubeedge" | undefined {
+    return this.#dialect;
+  }
+
+  start(): void {
+    const { clock, addresses } = this.#parts;
+    this.#redial.start();
+    this.#stopWatching = watchNetwork({ clock, ...(addresses ? { addresses } : {}) }, () => {
+      if (this.#channel === undefined) this.#parts.log.info("the network is back; trying at once");
+      this.#redial.hurry();
+    });
+  }
+
+  /** Sends a message once, if the link is up. @returns False if it was dropped. */
+  sendVolatile(message: Message): boolean {
+    return this.#channel?.sendVolatile(message) ?? false;
+  }
+
+  /** Tries at once instead of waiting out the pause. */
+  hurry(): void {
+    this.#redial.hurry();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopWatching();
+    this.#channel?.close({ code: "E_CLOSED", text: "the agent is stopping" });
+    await this.#redial.stop();
+  }
+
+  #dial(signal: AbortSignal): Promise<Dialled> {
+    const { hub, delivery } = this.#options;
+    const { node, caPem, certPem, keyPem } = this.#parts.identity();
+    return dialWebSocket(
+      `${hub.server}/${hub.projectId}/${node}/events`,
+      {
+        headers: { Node_id: node, Project_id: hub.projectId, ConnectionUse: "msg" },
+        tls: { ca: caPem, cert: certPem, key: keyPem, session: this.#session },
+        offerNative: hub.dialect === "auto",
+        handshakeTimeoutMs: hub.handshakeTimeoutMs,
+        maxMessageBytes: delivery.messageBytes,
+        onSession: (session) => {
+          this.#session = session;
+        },
+        probeEveryMs,
+      },
+      signal,
+    );
+  }
+
+  #use({ connection, dialect }: Dialled): Promise<CloseReason> {
+    const { clock, log, counters, store } = this.#parts;
+    const identity = this.#parts.identity();
+    const node = identity.node as NodeId;
+    // A KubeEdge cloud does not name its store; its certificate authority stands for it.
+    let origin = dialect === "native" ? undefined : `ca:${identity.caHash}`;
+    log.info("connected", { hub: this.#options.hub.server, dialect });
+    return new Promise((resolve) => {
+      const owner = {
+        received: async (message: Message) => {
+          if (origin === undefined)
+            throw new HubError("E_BAD_MESSAGE", "the hub must say hello first", { retryable: true });
+          await this.#parts.received(message, origin);
+          return undefined;
+        },
+        control: (frame: Extract<Frame, { type: "hello" | "call" | "reply" }>) => {
+          if (frame.type === "hello") origin = frame.hello.storeId;
+        },
+        fault: (error: HubError, what: string) => {
+          const held = this.#once.pass(error.code);
+          if (held !== undefined) log.warn(what, { error, ...(held > 0 ? { heldBack: held } : {}) });
+        },
+        closed: (reason: CloseReason) => {
+          this.#channel = undefined;
+          this.#dialect = undefined;
+          this.#parts.connection(false);
+          resolve(reason);
+        },
+      };
+      const limits = { maxMessageBytes: this.#options.delivery.messageBytes };
+      const stamp = { newId: randomUUID, wallTime: () => clock.wallTime() };
+      const codec =
+        dialect === "native" ? new NativeCodec(node, limits) : new KubeEdgeEdgeCodec(node, stamp, limits);
+      this.#dialect = dialect;
+      this.#channel = new MessageChannel(
+        { connection, codec, owner, clock, counters },
+        this.#channelOptions(dialect === "native"),
+      );
+      this.#channel.start(store.outbox);
+      this.#parts.connection(true);
+    });
+  }
+
+  #failed(error: HubError | CloseReason, delayMs: number): void {
+    const { code, text } = error instanceof HubError ? { code: error.code, text: error.message } : error;
+    const retryInMs = Math.round(delayMs);
+    if (code === "E_IDENTITY") this.#session = undefined;
+    if (code === "E_REPLACED") {
+      this.#parts.log.error("another agent uses this node's name and certificate; stop one of the two", {
+        text,
+        retryInMs,
+      });
+    } else if (this.#once.pass(`link ${code}`) !== undefined) {
+      this.#parts.log.warn("no connection to the hub", { code, text, retryInMs });
+    }
+  }
+
+  #channelOptions(native: boolean): ChannelOptions {
+    const { delivery } = this.#options;
+    const stock: KeepaliveOptions = {
+      pingEveryMs: delivery.keepaliveMs,
+      pingAlways: true,
+      deadAfterMs: Number.POSITIVE_INFINITY,
+    };
+    return {
+      queue: {
+        windowMessages: delivery.upstreamWindowMessages,
+        windowBytes: delivery.upstreamWindowBytes,
+        ackTimeoutMs: 60_000,
+        maxAckTimeoutMs: 600_000,
+        nackDelayMs: 500,
+        maxNackDelayMs: 10_000,
+        maxRefusals: Number.POSITIVE_INFINITY,
+      },
+      keepalive: native ? nativeKeepalive : stock,
+      anyTrafficCounts: true,
+      hello: native
+        ? {
+            software: `${edgeSoftware} ${hostname()}`,
+            storeId: this.#parts.store.storeId,
+            windowMessages: delivery.windowMessages,
+            windowBytes: delivery.windowBytes,
+            maxMessageBytes: delivery.messageBytes,
+          }
+        : undefined,
+      maxWindowMessages: delivery.upstreamWindowMessages,
+      maxWindowBytes: delivery.upstreamWindowBytes,
+    };
+  }
+}

@@ -1,0 +1,45 @@
+import { describeFlags, loadOptions, parseFlags, printConfig } from "../platform/config.ts";
+import { exitCodeOf, runUntilStopped } from "../platform/lifecycle.ts";
+import { startEdge } from "./index.ts";
+import { edgeSchema } from "./options.ts";
+
+const prefix = "EDGEHUB";
+const version = "0.1.0";
+
+const help = `edgehub ${version}: the agent on an edge machine
+
+  edgehub [--config FILE] [--FIELD VALUE ...]
+
+Configuration comes from the YAML file, then the environment, then the flags. SIGHUP: dial the hub at once.
+
+  -c, --config FILE    YAML file
+  --defaultconfig      print the whole configuration with comments
+  --minconfig          print what one usually sets
+  --version, -h, --help
+
+Fields:
+`;
+
+/** The program: configuration in, agent up, signals. */
+export async function main(argv: readonly string[]): Promise<void> {
+  try {
+    const flags = parseFlags(edgeSchema, argv);
+    if (flags.help) return void process.stdout.write(`${help}${describeFlags(edgeSchema, prefix)}\n`);
+    if (flags.version) return void process.stdout.write(`${version}\n`);
+    if (flags.defaultconfig || flags.minconfig)
+      return void process.stdout.write(printConfig(edgeSchema, flags.minconfig));
+    const options = loadOptions(edgeSchema, prefix, {
+      file: flags.config,
+      environment: process.env,
+      flags: flags.flags,
+    });
+    await runUntilStopped(async () => {
+      const edge = await startEdge(options);
+      process.on("SIGHUP", () => edge.hurry());
+      return edge;
+    });
+  } catch (error) {
+    process.stderr.write(`edgehub: ${error instanceof Error ? error.message : error}\n`);
+    process.exit(exitCodeOf(error));
+  }
+}

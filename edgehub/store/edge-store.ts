@@ -1,0 +1,102 @@
+import { randomUUID } from "node:crypto";
+import type { Clock } from "../../platform/clock.ts";
+import { type Database, GroupCommit, openDatabase } from "../../platform/sqlite.ts";
+import type { Message } from "../../protocol/index.ts";
+import { type Applied, MetaTable } from "./meta-table.ts";
+import { Outbox, type OutboxOptions } from "./outbox.ts";
+import { edgeApplicationId, edgeMigrations } from "./schema.ts";
+
+export interface EdgeStoreOptions {
+  readonly file: string;
+  readonly create: boolean;
+  readonly synchronous: "full" | "normal";
+  readonly maxBytes: number;
+  /** Deletions are remembered so long, ms. */
+  readonly tombstoneMs: number;
+  readonly outbox: OutboxOptions;
+}
+
+/** A resource of this node has changed; read it again to know how. */
+export interface MetaChange {
+  readonly key: string;
+  readonly type: string;
+  readonly applied: Applied;
+  /** The message that did it. */
+  readonly message: Message;
+}
+
+const pruneEveryMs = 3_600_000;
+
+/** Everything the agent keeps across its own death. One database, one group commit for all of it. */
+export class EdgeStore {
+  /** Names this store for ever. */
+  readonly storeId: string;
+  readonly outbox: Outbox;
+  readonly meta: MetaTable;
+  readonly #commit: GroupCommit;
+  readonly #clock: Clock;
+  readonly #listeners = new Set<(change: MetaChange) => void>();
+  #cancelPrune: () => void = () => {};
+
+  /** Throws as `openDatabase`. @param onDrop So many upstream messages were dropped to make room. */
+  constructor(options: EdgeStoreOptions, parts: { clock: Clock; onDrop(count: number): void }) {
+    const { file, create, synchronous, maxBytes } = options;
+    const database: Database = openDatabase({
+      file,
+      create,
+      synchronous,
+      maxBytes,
+      migrations: edgeMigrations,
+      applicationId: edgeApplicationId,
+      cacheBytes: 2 << 20,
+      checkpointPages: 1_000,
+    });
+    const { clock } = parts;
+    this.#clock = clock;
+    this.#commit = new GroupCommit({ database, file, atTurnEnd: (run) => clock.atTurnEnd(run) }, () =>
+      this.outbox.recount(),
+    );
+    this.meta = new MetaTable(database);
+    this.outbox = new Outbox({ database, commit: this.#commit, ...parts }, options.outbox);
+    this.storeId = storeIdOf(database);
+    this.#pruneLater(options.tombstoneMs);
+  }
+
+  /** Puts or deletes a resource. Resolves once that is on the disk; then whoever listens is told. */
+  async apply(message: Message, origin: string): Promise<Applied> {
+    const applied = await this.#commit.run(() => this.meta.apply(message, origin, this.#clock.wallTime()));
+    if (applied === "unchanged") return applied;
+    const { path, type } = message.resource;
+    for (const listener of this.#listeners) listener({ key: path, type, applied, message });
+    return applied;
+  }
+
+  /** Tells of every change, in the order of the commits. @returns Stops telling. */
+  onChange(listener: (change: MetaChange) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  close(): void {
+    this.#cancelPrune();
+    this.#commit.close();
+  }
+
+  #pruneLater(tombstoneMs: number): void {
+    this.#cancelPrune = this.#clock.after(pruneEveryMs, () => {
+      // What fails now is forgotten an hour later.
+      void this.#commit
+        .run(() => this.meta.prune(this.#clock.wallTime() - tombstoneMs))
+        .then(undefined, () => undefined);
+      this.#pruneLater(tombstoneMs);
+    });
+  }
+}
+
+function storeIdOf(database: Database): string {
+  database
+    .prepare("INSERT INTO meta_info (name, value) VALUES ('store_id', ?) ON CONFLICT DO NOTHING")
+    .run(randomUUID());
+  return (database.prepare("SELECT value FROM meta_info WHERE name = 'store_id'").get() as { value: string })
+    .value;
+}
