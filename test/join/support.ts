@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
@@ -16,6 +16,7 @@ import type { Logger } from "../../platform/logger.ts";
 import { createRequest } from "../../platform/x509.ts";
 import { type ErrorCode, type HubError, type NodeId, parseJoinToken } from "../../protocol/index.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { vectors } from "./vectors.ts";
 
 export const edge1 = "edge-1" as NodeId;
 export const hourMs = 3_600_000;
@@ -38,6 +39,15 @@ export function presentClock(): FakeClock {
 
 export function newAuthority(clock: FakeClock, dataDir = temporaryDirectory()): Promise<Authority> {
   return openAuthority({ dataDir, create: true, serverNames: ["localhost", "127.0.0.1"] }, clock);
+}
+
+/** An authority over the CA of the vectors, as if taken over from a KubeEdge cloud. */
+export function importedAuthority(clock: FakeClock): Promise<Authority> {
+  const dataDir = temporaryDirectory();
+  const files = { certificateFile: join(dataDir, "rootCA.crt"), keyFile: join(dataDir, "rootCA.key") };
+  writeFileSync(files.certificateFile, vectors.ca.certPem);
+  writeFileSync(files.keyFile, vectors.ca.keyPem);
+  return openAuthority({ dataDir, create: true, serverNames: ["127.0.0.1"], ...files }, clock);
 }
 
 export async function memoryStore(clock: FakeClock): Promise<HubStore> {
@@ -80,11 +90,12 @@ export interface JoinHubOptions {
   readonly tokens?: JoinTokensOptions;
   readonly api?: Partial<JoinApiOptions>;
   readonly authority?: Authority;
+  readonly clock?: FakeClock;
 }
 
 /** A hub's join half, live on a free port of the loopback interface. */
 export async function startJoinHub(options: JoinHubOptions = {}): Promise<JoinHub> {
-  const clock = presentClock();
+  const clock = options.clock ?? presentClock();
   const authority = options.authority ?? (await newAuthority(clock));
   const store = await memoryStore(clock);
   const tokens = new JoinTokens(

@@ -1,0 +1,107 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { expect, it } from "vitest";
+
+/**
+ * Who may import whom: docs/architecture.md §2 as data. `files` names npm packages and the files that may import
+ * them; everything else is refused.
+ */
+const rules: Record<string, { folders: readonly string[]; packages: Readonly<Record<string, RegExp>> }> = {
+  protocol: { folders: [], packages: { "protobufjs/minimal.js": /(packed|native)-codec\.ts$/ } },
+  platform: {
+    folders: ["protocol"],
+    packages: {
+      "better-sqlite3": /(sqlite|instance-lock)\.ts$/,
+      pino: /logger\.ts$/,
+      typebox: /config\.ts$/,
+      "typebox/value": /config\.ts$/,
+      yaml: /config\.ts$/,
+      "@peculiar/x509": /x509\.ts$/,
+    },
+  },
+  transport: { folders: ["protocol", "platform"], packages: { ws: /websocket(-listener)?\.ts$/ } },
+  cloudhub: {
+    folders: ["protocol", "platform", "transport"],
+    packages: {
+      fastify: /(http|join)\/[\w-]+\.ts$/,
+      jose: /join\/tokens\.ts$/,
+      "prom-client": /(metrics|http\/api-server)\.ts$/,
+      // Types of option schemas only.
+    },
+  },
+  edgehub: { folders: ["protocol", "platform", "transport"], packages: { yaml: /inspect[\w-]*\.ts$/ } },
+  sdk: { folders: ["protocol", "platform", "transport"], packages: {} },
+  cli: { folders: ["sdk", "platform"], packages: { commander: /^cli\//, yaml: /^cli\// } },
+};
+
+/** Folders whose files are a shelf of independent tools: each file is a door of its own. */
+const shelves = new Set(["platform"]);
+/** These run with everything there is. */
+const free = new Set(["test", "bench", "examples"]);
+/** Files of pure decisions: no clock, no random source, no timer, no file, no socket. */
+const pure = [/^protocol\//, /^cloudhub\/(requests|link-table)\.ts$/];
+
+const root = resolve(import.meta.dirname, "..");
+
+function sources(folder: string): string[] {
+  return readdirSync(join(root, folder)).flatMap((name) => {
+    const path = join(folder, name);
+    if (statSync(join(root, path)).isDirectory()) return sources(path);
+    return name.endsWith(".ts") ? [path] : [];
+  });
+}
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(root, file), "utf8");
+  const found = text.matchAll(
+    /^(?:import|export)[^"';]*?from "([^"]+)"|^import "([^"]+)"|\bimport\("([^"]+)"\)/gm,
+  );
+  return [...found].map((match) => match[1] ?? match[2] ?? match[3] ?? "");
+}
+
+function problemsOf(file: string): string[] {
+  const folder = file.split("/")[0] as string;
+  const rule = rules[folder];
+  if (rule === undefined) return free.has(folder) ? [] : [`${file}: its folder has no rule`];
+  return importsOf(file).flatMap((wanted) => {
+    if (wanted.startsWith("node:"))
+      return folder === "protocol" ? [`${file}: protocol/ imports no ${wanted}`] : [];
+    if (!wanted.startsWith(".")) {
+      return rule.packages[wanted]?.test(file) ? [] : [`${file}: may not import the package ${wanted}`];
+    }
+    const target = relative(root, resolve(root, dirname(file), wanted));
+    const targetFolder = target.split("/")[0] as string;
+    if (targetFolder === folder) return [];
+    if (!rule.folders.includes(targetFolder)) return [`${file}: may not import ${targetFolder}/`];
+    if (shelves.has(targetFolder) || target === `${targetFolder}/index.ts`) return [];
+    return [`${file}: imports ${target}; across folders only index.ts is a door`];
+  });
+}
+
+it("lets every folder import only what the architecture allows", () => {
+  expect(Object.keys(rules).flatMap(sources).flatMap(problemsOf)).toEqual([]);
+});
+
+it("keeps cloudhub/ and edgehub/ apart from each other", () => {
+  expect(rules.cloudhub?.folders).not.toContain("edgehub");
+  expect(rules.edgehub?.folders).not.toContain("cloudhub");
+});
+
+it("keeps pure files free of clocks, random sources and timers", () => {
+  const impure =
+    /\b(Date\.now|new Date\(\)|performance\.now|Math\.random|setTimeout|setInterval|setImmediate|randomUUID\(|\bprocess\.[a-z])/;
+  const files = ["protocol", "cloudhub"]
+    .flatMap(sources)
+    .filter((file) => pure.some((pattern) => pattern.test(file)));
+  expect(files.length).toBeGreaterThan(20);
+  expect(files.filter((file) => impure.test(readFileSync(join(root, file), "utf8")))).toEqual([]);
+});
+
+it("reads import lines in every form", () => {
+  const text =
+    'import a from "x";\nimport {\n  b,\n} from "y";\nexport * from "z";\nimport "s";\nconst d = await import("t");';
+  const found = [
+    ...text.matchAll(/^(?:import|export)[^"';]*?from "([^"]+)"|^import "([^"]+)"|\bimport\("([^"]+)"\)/gm),
+  ];
+  expect(found.map((match) => match[1] ?? match[2] ?? match[3])).toEqual(["x", "y", "z", "s", "t"]);
+});
