@@ -27,6 +27,8 @@ export interface LinkCodec {
   readonly joinable: boolean;
   /** Will the peer acknowledge this message, which {@link message} has just encoded? If not, it is settled when sent. */
   expectsAck(message: StoredMessage): boolean;
+  /** Does the peer answer, sooner or later, all that it is expected to ack? */
+  readonly answersAll: boolean;
   /** Does the peer want our acks? */
   readonly acknowledges: boolean;
   message(item: StoredMessage, resume: boolean): Uint8Array;

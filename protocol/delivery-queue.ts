@@ -33,6 +33,11 @@ export interface DeliveryQueueOptions {
   readonly maxNackDelayMs: number;
   /** So many refusals in a row and the message is given up, though each said "retryable". Infinity: never. */
   readonly maxRefusals: number;
+  /**
+   * True: a message in flight whose time to live is over is forgotten instead of being sent again; for peers
+   * that do not answer everything. Default false: an answer will come, and frees its place in the window.
+   */
+  readonly expiresInFlight?: boolean;
 }
 
 /** What the wire carries next. */
@@ -72,7 +77,7 @@ interface Key<T> {
  * - State: at most one message per key is in flight. A newer one waits behind it and replaces the put that
  *   waits there already, in its place, so a slow link carries the latest value instead of a history.
  * - Events: any number in flight, in order per priority. A refused one takes all later ones of its lane back.
- * - What has outlived its time to live is forgotten when its turn comes, or instead of being sent again.
+ * - What has outlived its time to live is forgotten when its turn comes.
  * - The window bounds messages and bytes in flight. Repeats need no room: they are in flight already.
  *
  * Source: docs/delivery.md.
@@ -151,7 +156,7 @@ export class DeliveryQueue<T extends Outgoing> {
   take(now: number, wallTime: number): (Transmission<T> & { expired: boolean }) | undefined {
     const overdue = now >= this.#earliestDue ? this.#overdue(now) : undefined;
     if (overdue !== undefined) {
-      if (overdue.item.expiresAt <= wallTime) return this.#expireInFlight(overdue);
+      if (this.#options.expiresInFlight && overdue.item.expiresAt <= wallTime) return this.#expireInFlight(overdue);
       return { ...this.#transmit(overdue, now, wallTime), expired: false, resume: false };
     }
     this.#releaseDelayed(now);

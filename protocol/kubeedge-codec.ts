@@ -31,12 +31,14 @@ const acknowledgedSources: ReadonlySet<string> = new Set([
  *
  * - An ack is a `response` that names the message; it may come late, twice, or for a message that needs none.
  * - The edge does not expect acks of what it sends, and must not get any.
+ * - An answer that nobody waits for any more gets no ack.
  * - Only the operation `keepalive` proves the edge alive.
  */
 export class KubeEdgeCloudCodec implements LinkCodec {
   readonly dialect = "kubeedge";
   readonly joinable = false;
   readonly acknowledges = false;
+  readonly answersAll = false;
   readonly #node: NodeId;
   readonly #stamp: Stamp;
   readonly #limits: FrameLimits;
@@ -118,6 +120,7 @@ export class KubeEdgeEdgeCodec implements LinkCodec {
   readonly dialect = "kubeedge";
   readonly joinable = false;
   readonly acknowledges = true;
+  readonly answersAll = true;
   readonly #node: NodeId;
   readonly #stamp: Stamp;
   readonly #limits: FrameLimits;

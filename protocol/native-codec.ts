@@ -39,6 +39,7 @@ export class NativeCodec implements LinkCodec {
   readonly dialect = "native";
   readonly joinable = true;
   readonly acknowledges = true;
+  readonly answersAll = true;
   readonly #node: NodeId | undefined;
   readonly #packages: PackageReader;
 

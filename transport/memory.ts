@@ -33,13 +33,17 @@ export function memoryPair(
       for (const run of waiting.splice(0)) run();
     },
   };
-  const carry = (run: () => void): void => {
-    const arrive = (): void => void (link.frozen ? waiting.push(run) : run());
-    clock.after(link.delayMs, arrive);
+  /** One direction: what is sent later never arrives earlier, though the delay shrinks. */
+  const direction = (): ((run: () => void) => void) => {
+    let last = 0;
+    return (run) => {
+      last = Math.max(last, clock.now() + link.delayMs);
+      clock.after(last - clock.now(), () => void (link.frozen ? waiting.push(run) : run()));
+    };
   };
   const nobody: Peer = { address: "memory", certificate: undefined };
-  const a: MemoryEnd = new MemoryEnd(peers.b ?? nobody, carry);
-  const b: MemoryEnd = new MemoryEnd(peers.a ?? nobody, carry);
+  const a: MemoryEnd = new MemoryEnd(peers.b ?? nobody, direction());
+  const b: MemoryEnd = new MemoryEnd(peers.a ?? nobody, direction());
   a.other = b;
   b.other = a;
   return { a, b, link };

@@ -126,6 +126,8 @@ export class MessageChannel {
   #cancelWake: () => void = () => {};
   #roomInQueue: (() => void) | undefined;
   #peerMaxMessageBytes = Number.POSITIVE_INFINITY;
+  /** The peer has said what it takes, or has no word for it. Nothing stored is sent before. */
+  #granted: boolean;
   #closed = false;
 
   constructor(parts: ChannelParts, options: ChannelOptions) {
@@ -135,7 +137,8 @@ export class MessageChannel {
     this.#clock = parts.clock;
     this.#counters = parts.counters;
     this.#options = options;
-    this.#queue = new DeliveryQueue(options.queue);
+    this.#granted = options.hello === undefined;
+    this.#queue = new DeliveryQueue({ ...options.queue, expiresInFlight: !parts.codec.answersAll });
     this.#keepalive = new Keepalive(options.keepalive, parts.clock.now());
   }
 
@@ -269,6 +272,7 @@ export class MessageChannel {
     const bytes = Math.max(1, Math.min(hello.windowBytes, this.#options.maxWindowBytes));
     this.#queue.setWindow(messages, bytes);
     if (hello.maxMessageBytes > 0) this.#peerMaxMessageBytes = hello.maxMessageBytes;
+    this.#granted = true;
   }
 
   #message(frame: Extract<Frame, { type: "message" }>): void {
@@ -393,12 +397,13 @@ export class MessageChannel {
     const unacknowledged: number[] = [];
     const now = this.#clock.now();
     const wallTime = this.#clock.wallTime();
-    while (!this.#congested && !this.#settleFailed && this.#unwritten < maxUnwritten) {
+    while (this.#mayTake()) {
       const next = this.#queue.take(now, wallTime);
       if (next === undefined) break;
       const { item } = next;
       if (next.expired) {
         this.#counters.expired++;
+        this.#codec.forget(item.position);
         this.#write(() => this.#store?.expire(item));
       } else if (item.size > this.#peerMaxMessageBytes) {
         this.#tooLarge(item);
@@ -409,6 +414,10 @@ export class MessageChannel {
       }
     }
     return unacknowledged;
+  }
+
+  #mayTake(): boolean {
+    return this.#granted && !this.#congested && !this.#settleFailed && this.#unwritten < maxUnwritten;
   }
 
   #encode(item: StoredMessage, resume: boolean): boolean {
@@ -474,9 +483,13 @@ export class MessageChannel {
     );
   }
 
-  /** Runs a store write nobody waits for. */
+  /** Runs a store write nobody waits for, until it succeeds. */
   #write(write: () => Promise<void> | undefined): void {
-    write()?.catch((error: unknown) => this.#owner.fault(asHubError(error), "the store failed"));
+    write()?.catch((error: unknown) => {
+      if (this.#closed) return;
+      this.#owner.fault(asHubError(error), "the store failed; trying again");
+      this.#clock.after(settleRetryMs, () => this.#closed || this.#write(write));
+    });
   }
 
   // ── time ───────────────────────────────────────────────────────────────────────────────────────────────

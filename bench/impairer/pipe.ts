@@ -219,7 +219,7 @@ export class Pipe {
     const roomAt = this.#paused ? this.#path.roomAt(time) : time;
     return Math.min(
       next?.dueAt ?? Number.POSITIVE_INFINITY,
-      roomAt > time ? roomAt : Number.POSITIVE_INFINITY,
+      
       this.#resetAt,
     );
   }
@@ -232,6 +232,6 @@ export class Pipe {
 export function reset(socket: Socket | undefined): void {
   if (socket === undefined || socket.destroyed) return;
   if (socket.connecting) socket.destroy();
-  else if (false) {}
+  else if (socket.writableEnded && !socket.writableFinished) socket.once("finish", () => reset(socket));
   else socket.resetAndDestroy();
 }

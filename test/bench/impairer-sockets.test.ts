@@ -394,6 +394,29 @@ describe("a cut", () => {
     expect(bench.impairer.stats()).toMatchObject({ links: 0, up: { droppedBytes: 4, inFlightBytes: 0 } });
   });
 
+  it("never looks like an orderly end to a receiver that lacks bytes", async () => {
+    const bench = await Bench.start("lan");
+    const { client, target } = await bench.connected();
+    target.socket.pause();
+    client.socket.end(Buffer.alloc(20_000_000));
+    await until(() => bench.impairer.stats().up.pauses > 0);
+    await turns();
+    bench.impairer.cut();
+    target.socket.resume();
+    await until(() => target.closed);
+    expect([target.ended, target.error]).toEqual([false, "ECONNRESET"]);
+  });
+
+  it("takes connections that are just ending with it", async () => {
+    const bench = await Bench.start({ delayMs: 50 });
+    const { client, target } = await bench.connected();
+    client.socket.end();
+    await turns();
+    await bench.clock.advance(50);
+    bench.impairer.cut();
+    await until(() => target.closed && client.closed && bench.impairer.stats().links === 0);
+  });
+
   it("turns new connections away for its duration", async () => {
     const bench = await Bench.start("lan");
     bench.impairer.cut(5_000);

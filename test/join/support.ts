@@ -91,6 +91,8 @@ export interface JoinHubOptions {
   readonly api?: Partial<JoinApiOptions>;
   readonly authority?: Authority;
   readonly clock?: FakeClock;
+  /** Called when a node has its certificate and before it hears of it. */
+  readonly admitted?: () => void;
 }
 
 /** A hub's join half, live on a free port of the loopback interface. */
@@ -119,7 +121,10 @@ export async function startJoinHub(options: JoinHubOptions = {}): Promise<JoinHu
       clock,
       log: recordingLogger(logged),
       refused: (error, address) => refusals.push({ code: error.code, address }),
-      admitted: (enrolled) => admitted.push(enrolled),
+      admitted(enrolled) {
+        admitted.push(enrolled);
+        options.admitted?.();
+      },
     },
   );
   onTestFinished(() => closing(api, clock));

@@ -27,6 +27,7 @@ class Life {
       maxAckTimeoutMs: 1_000,
       nackDelayMs: 50,
       maxNackDelayMs: 400,
+      expiresInFlight: this.#random() < 0.5,
       maxRefusals: this.#random() < 0.5 ? Number.POSITIVE_INFINITY : this.#whole(1, 4),
     };
     this.#queue = new DeliveryQueue(this.#options);

@@ -470,8 +470,15 @@ describe("a time to live that is over", () => {
     expect(queue.take(0, 1)).toMatchObject({ item: { position: 2 }, expired: true });
   });
 
-  it("ends a message in flight instead of sending it again", () => {
+  it("leaves a message in flight: the peer will answer", () => {
     const queue = newQueue();
+    offer(queue, anEvent(1, { expiresAt: 100 }));
+    takeAll(queue, 0, 0);
+    expect(queue.take(100, 100)).toMatchObject({ item: { position: 1 }, sends: 2, expired: false });
+  });
+
+  it("ends a message in flight instead of sending it again, if the peer may never answer", () => {
+    const queue = newQueue({ expiresInFlight: true });
     offer(queue, anEvent(1, { expiresAt: 100 }), put(2, "a", { expiresAt: 100 }));
     takeAll(queue, 0, 0);
     offer(queue, put(3, "a"));

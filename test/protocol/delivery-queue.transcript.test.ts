@@ -91,8 +91,10 @@ function queueOf(options: ReadonlyMap<string, string>): Parameters<typeof newQue
     pause: "nackDelayMs",
     maxPause: "maxNackDelayMs",
     refusals: "maxRefusals",
+    expiresInFlight: "expiresInFlight",
   } as const;
-  return Object.fromEntries([...options].map(([name, value]) => [names[name as keyof typeof names] ?? unknown(name), Number(value)]));
+  const valueOf = (text: string): number | boolean => (text === "true" ? true : Number(text));
+  return Object.fromEntries([...options].map(([name, text]) => [names[name as keyof typeof names] ?? unknown(name), valueOf(text)]));
 }
 
 function itemOf(options: ReadonlyMap<string, string>): Partial<Outgoing> {

@@ -96,7 +96,7 @@ export class QueueModel<T extends Outgoing> {
       .filter((row) => row.at <= now)
       .sort((a, b) => a.at - b.at || a.flyingSince - b.flyingSince);
     if (overdue !== undefined) {
-      if (overdue.item.expiresAt <= wallTime) return this.#expire(overdue);
+      if (this.#options.expiresInFlight && overdue.item.expiresAt <= wallTime) return this.#expire(overdue);
       return this.#send(overdue, now, wallTime, false);
     }
     this.#endPauses(now);

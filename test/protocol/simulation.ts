@@ -116,6 +116,7 @@ class Side {
   }
 
   #fault(error: HubError): void {
+    this.world.t(`${this.name} fault ${error} load ${JSON.stringify(this.channel?.load)}`);
     const unexpected = ["E_BAD_FRAME", "E_WINDOW_EXCEEDED", "E_INTERNAL", "E_BAD_MESSAGE"];
     if (unexpected.includes(error.code)) this.world.findings.push(`${this.name}: ${error}`);
   }
@@ -129,6 +130,7 @@ class Side {
       return undefined;
     }
     this.#watchOrder(message);
+    this.world.t(`${this.name} received ${message.id} ${message.resourceVersion} ${link}`);
     if (message.source === poisonText) throw new HubError("E_REFUSED", "poison");
     return machine.received(message, link);
   }
@@ -156,6 +158,7 @@ class Side {
       follow: (signal) => machine.follow(signal),
       settle: (batch) => {
         batch.forEach(check);
+        world_t(this, batch.map(b=>b.item.id + "#" + b.item.position).join());
         return machine.settle(batch);
       },
       refuse: (record, code) => machine.refuse(record, code),
@@ -170,6 +173,8 @@ export class World {
   readonly clock = new FakeClock();
   readonly random: Random;
   readonly findings: Findings = [];
+  trace: string[] = [];
+  t(s: string) { this.trace.push(this.clock.now() + " " + s); }
   readonly dialect: "native" | "kubeedge";
   readonly #cloud: Side;
   readonly #edge: Side;
@@ -236,6 +241,7 @@ export class World {
     const { a, b, link } = memoryPair(this.clock);
     this.#link = link;
     this.#links++;
+    this.t(`connect ${this.#links}`);
     link.delayMs = this.random.whole(0, 60);
     this.#cloud.attach(a, this.#links, { codec: this.#codec("cloud"), options: this.#options.cloud });
     this.#edge.attach(b, this.#links, { codec: this.#codec("edge"), options: this.#options.edge });
@@ -308,7 +314,8 @@ export class World {
     const { random } = this;
     const side = random.chance(0.5) ? this.#cloud : this.#edge;
     const link = this.#link;
-    switch (random.whole(1, 9)) {
+    const zz = random.whole(1, 9); this.t(`break ${zz} ${side.name}`);
+    switch (zz) {
       case 1:
         link?.cut();
         return;
@@ -427,3 +434,5 @@ export class World {
 function poisonedOf(side: Side): ReadonlySet<string> {
   return new Set(side.wishes.filter(({ poison }) => poison).map(({ item }) => item.id));
 }
+
+function world_t(side: Side, s: string) { side.world.t(`${side.name} settle ${s}`); }

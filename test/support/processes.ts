@@ -1,11 +1,25 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as pause } from "node:timers/promises";
 
 const root = resolve(import.meta.dirname, "../..");
+
+/** All that were started, for their logs. */
+const programs: Program[] = [];
+
+/** Waits until a condition holds; says what the programs logged if it never does. */
+export async function until(what: string, check: () => boolean | Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 600; tries++) {
+    if (await check()) return;
+    await pause(50);
+  }
+  const logs = programs.map((program) => program.stderr.slice(-15).join("\n"));
+  throw new Error(`timed out: ${what}\n${logs.join("\n\n")}`);
+}
 
 /** A line of a program's log. */
 export type LogLine = Readonly<Record<string, unknown>> & { readonly event: string };
@@ -24,6 +38,7 @@ export class Program {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
       execArgv: [],
     });
+    programs.push(this);
     this.#ended = once(this.#child, "exit").then(([code, signal]) => (code ?? signal) as number | string);
     const errors = createInterface({ input: this.#child.stderr as NodeJS.ReadableStream });
     errors.on("line", (text) => {
@@ -89,4 +104,49 @@ function parsed(text: string): LogLine | undefined {
 export function temporaryDirectory(): { path: string; remove(): void } {
   const path = mkdtempSync(join(tmpdir(), "cloud-edge-hub-"));
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** A hub as a process that is killed and started again on the same ports and data. */
+export class HubProcess {
+  readonly dataDir: string;
+  ports: { nodes: number; join: number; api: number } = { nodes: 0, join: 0, api: 0 };
+  #program: Program | undefined;
+  kills = 0;
+
+  constructor(dataDir: string) {
+    this.dataDir = dataDir;
+  }
+
+  async start(): Promise<void> {
+    const { nodes, join: joinPort, api } = this.ports;
+    const flags = {
+      dataDir: this.dataDir,
+      "nodes.host": "127.0.0.1",
+      "nodes.port": nodes,
+      "join.host": "127.0.0.1",
+      "join.port": joinPort,
+      "api.port": api,
+    };
+    this.#program = new Program(
+      "cloudhub/main.ts",
+      Object.entries(flags).map(([name, value]) => `--${name}=${value}`),
+    );
+    const started = await this.#program.logged("hub started");
+    this.ports = { nodes: Number(started.nodes), join: Number(started.join), api: Number(started.api) };
+  }
+
+  async killAndRestart(): Promise<void> {
+    this.kills++;
+    await this.#program?.kill();
+    await this.start();
+  }
+
+  /** How `connectHub` reaches it. */
+  get admin(): { url: string; token: string; ca: string } {
+    return JSON.parse(readFileSync(join(this.dataDir, "admin.json"), "utf8"));
+  }
+
+  stop(): Promise<unknown> {
+    return this.#program?.kill() ?? Promise.resolve();
+  }
 }

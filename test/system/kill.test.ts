@@ -1,10 +1,9 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, expect, it } from "vitest";
 import { type Impairer, startImpairer } from "../../bench/impairer/index.ts";
 import { connectHub, contentOf, event, type HubClient } from "../../sdk/index.ts";
-import { Program, temporaryDirectory } from "../support/processes.ts";
+import { HubProcess, Program, temporaryDirectory, until } from "../support/processes.ts";
 import { randomOf, seeds } from "../support/seeds.ts";
 
 const updates = 20_000;
@@ -17,47 +16,6 @@ const open: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of open.splice(0).reverse()) await close();
 });
-
-/** A hub that is killed and started again on the same ports and data. */
-class KilledHub {
-  readonly dataDir: string;
-  ports: { nodes: number; join: number; api: number } = { nodes: 0, join: 0, api: 0 };
-  #program: Program | undefined;
-  kills = 0;
-
-  constructor(dataDir: string) {
-    this.dataDir = dataDir;
-  }
-
-  async start(): Promise<void> {
-    const { nodes, join: joinPort, api } = this.ports;
-    const flags = {
-      dataDir: this.dataDir,
-      "nodes.host": "127.0.0.1",
-      "nodes.port": nodes,
-      "join.host": "127.0.0.1",
-      "join.port": joinPort,
-      "api.port": api,
-    };
-    this.#program = new Program(
-      "cloudhub/main.ts",
-      Object.entries(flags).map(([name, value]) => `--${name}=${value}`),
-    );
-    programs.push(this.#program);
-    const started = await this.#program.logged("hub started");
-    this.ports = { nodes: Number(started.nodes), join: Number(started.join), api: Number(started.api) };
-  }
-
-  async killAndRestart(): Promise<void> {
-    this.kills++;
-    await this.#program?.kill();
-    await this.start();
-  }
-
-  stop(): Promise<unknown> {
-    return this.#program?.kill() ?? Promise.resolve();
-  }
-}
 
 /** An agent that is killed and started again, and the device beside it. */
 class KilledAgent {
@@ -81,7 +39,6 @@ class KilledAgent {
   async start(): Promise<void> {
     const program = new Program("test/system/agent-with-device.ts", this.#args);
     this.#program = program;
-    programs.push(program);
     await new Promise<void>((resolve, reject) => {
       program.onMessage((message) => {
         if ((message as { ready?: true }).ready) resolve();
@@ -269,23 +226,11 @@ function collectEvents(client: HubClient, received: number[]): void {
   })();
 }
 
-async function until(what: string, check: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 600; tries++) {
-    if (await check()) return;
-    await pause(50);
-  }
-  const logs = programs.map((program) => program.stderr.slice(-15).join("\n"));
-  throw new Error(`timed out: ${what}\n${logs.join("\n\n")}`);
-}
-
-/** All that were started, for their logs. */
-const programs: Program[] = [];
-
 it(`loses nothing that was acknowledged while hub, agent and links are killed over and over (seed ${seed})`, async () => {
   const random = randomOf(seed);
   const directory = temporaryDirectory();
   open.push(() => directory.remove());
-  const hub = new KilledHub(join(directory.path, "hub"));
+  const hub = new HubProcess(join(directory.path, "hub"));
   await hub.start();
   open.push(() => hub.stop());
   const link: Impairer = await startImpairer({
@@ -295,7 +240,7 @@ it(`loses nothing that was acknowledged while hub, agent and links are killed ov
     seed,
   });
   open.push(() => link.close());
-  const client = await connectHub(JSON.parse(readFileSync(join(hub.dataDir, "admin.json"), "utf8")));
+  const client = await connectHub(hub.admin);
   open.push(() => client.close());
   const { token } = await client.admin.createJoinToken({ ttlMs: 600_000, uses: 1 });
   const agent = new KilledAgent([

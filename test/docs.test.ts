@@ -1,0 +1,44 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { errorTable } from "../protocol/errors.ts";
+
+const root = join(import.meta.dirname, "..");
+const read = (file: string): string => readFileSync(join(root, file), "utf8");
+
+it("explains every error code, and no other, with the meaning and the verdict the code has", () => {
+  const rows = [...read("docs/errors.md").matchAll(/^\| `(E_\w+)` \| (yes|no) \| ([^|]+) \| ([^|]+) \|$/gm)];
+  const documented = Object.fromEntries(
+    rows.map(([, code, again, meaning]) => [code, { retryable: again === "yes", meaning }]),
+  );
+  expect(documented).toEqual(errorTable);
+});
+
+it("names only tests that exist for what it promises", () => {
+  const named = [...read("docs/delivery.md").matchAll(/`(test\/[\w./*-]+\.test\.ts)`/g)].map(
+    (match) => match[1] as string,
+  );
+  expect(named.length).toBeGreaterThan(5);
+  expect(named.filter((file) => !file.includes("*") && !existsSync(join(root, file)))).toEqual([]);
+});
+
+it("links only to files that exist", () => {
+  const pages = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/delivery.md",
+    "docs/protocol.md",
+    "docs/operations.md",
+    "docs/architecture.md",
+    "docs/performance.md",
+    "docs/errors.md",
+  ];
+  const broken = pages.flatMap((page) =>
+    [...read(page).matchAll(/\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)/g)]
+      .map((match) => join(root, page, "..", match[1] as string))
+      .filter((target) => !existsSync(target))
+      .map((target) => `${page}: ${target}`),
+  );
+  expect(broken).toEqual([]);
+});
