@@ -99,7 +99,7 @@ export function readCertificate(source: string | Uint8Array): Certificate {
 
 /** True if the private key is the certificate's. */
 export function fits(certificate: Certificate, key: PrivateKey): boolean {
-  return Buffer.compare(certificate.publicKey, key.publicKey) === 0;
+  return new X509Certificate(certificate.der).checkPrivateKey(createPrivateKey(key.pem));
 }
 
 /** True if the authority's key signed the certificate and its name stands in it as the issuer's. */
@@ -131,12 +131,13 @@ export function verifyCertificate(
     const issuer = certificate.issuerName ?? "nobody";
     throw untrusted(`it was not issued by this authority (its issuer calls itself ${issuer})`);
   }
-  if (!(now >= certificate.notBefore)) {
+  if (now < certificate.notBefore) {
     const since = moment(certificate.notBefore);
     throw untrusted(`it is valid from ${since} on and here it is ${moment(now)}; set the clocks right`);
   }
-  if (!(now <= certificate.notAfter))
+  if (now > certificate.notAfter) {
     throw untrusted(`it ended on ${moment(certificate.notAfter)}; get a new one`);
+  }
   if (!allows(certificate, usage)) throw untrusted(`it may not be used for ${usage}`);
 }
 
@@ -160,8 +161,8 @@ function contentOf(parsed: X509Certificate): Certificate {
     organization: single(subject, "O"),
     issuerName: single(issuer, "CN"),
     serial: parsed.serialNumber.toLowerCase(),
-    notBefore: Date.parse(parsed.validFrom),
-    notAfter: Date.parse(parsed.validTo),
+    notBefore: timeOf(parsed.validFrom),
+    notAfter: timeOf(parsed.validTo),
     publicKey: spkiOf(parsed.publicKey),
     isAuthority: parsed.ca,
     extendedKeyUsages: parsed.keyUsage ?? [],
@@ -217,6 +218,13 @@ function alternativeNames(text: string): { dnsNames: string[]; ipAddresses: stri
   const of = (prefix: string): string[] =>
     entries.filter((one) => one.startsWith(prefix)).map((one) => one.slice(prefix.length));
   return { dnsNames: of("DNS:"), ipAddresses: of("IP Address:").map(shortestAddress) };
+}
+
+/** Of OpenSSL's `Nov 20 09:54:30 2026 GMT`. */
+function timeOf(text: string): number {
+  const time = Date.parse(text);
+  if (Number.isNaN(time)) throw new Error(`no time: ${text}`);
+  return time;
 }
 
 function moment(time: number): string {

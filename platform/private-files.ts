@@ -7,7 +7,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  writeSync,
+  writeFileSync,
 } from "node:fs";
 import { dirname } from "node:path";
 import { HubError } from "../protocol/index.ts";
@@ -35,7 +35,7 @@ export function writeDurably(file: string, content: string, mode: number): void 
     // One that a crash left behind may have other permissions.
     rmSync(temporary, { force: true });
     withOpen(temporary, "wx", mode, (descriptor) => {
-      writeSync(descriptor, content);
+      writeFileSync(descriptor, content);
       fsyncSync(descriptor);
     });
     renameSync(temporary, file);

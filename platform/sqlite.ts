@@ -39,6 +39,9 @@ export function openDatabase(options: DatabaseOptions): Database.Database {
 function open(options: DatabaseOptions): Database.Database {
   const database = new Database(options.file, { timeout: 2_000 });
   try {
+    // Looking comes first: a file that is not ours, or damaged, stays as it is.
+    refuseForeign(database, options);
+    refuseDamaged(database, options.file);
     database.pragma("journal_mode = WAL");
     database.pragma(`synchronous = ${options.synchronous}`);
     database.pragma(`cache_size = -${Math.ceil(options.cacheBytes / 1024)}`);
@@ -46,8 +49,6 @@ function open(options: DatabaseOptions): Database.Database {
     database.pragma("temp_store = MEMORY");
     if (options.maxBytes > 0)
       database.pragma(`max_page_count = ${Math.max(Math.floor(options.maxBytes / 4096), 1)}`);
-    refuseForeign(database, options);
-    refuseDamaged(database, options.file);
     migrate(database, options);
     return database;
   } catch (error) {

@@ -29,6 +29,8 @@ export interface LinkCodec {
   expectsAck(message: StoredMessage): boolean;
   /** Does the peer answer, sooner or later, all that it is expected to ack? */
   readonly answersAll: boolean;
+  /** Does the peer say `resume`? Only then may what follows a refused event be held back. */
+  readonly resumes: boolean;
   /** Does the peer want our acks? */
   readonly acknowledges: boolean;
   message(item: StoredMessage, resume: boolean): Uint8Array;

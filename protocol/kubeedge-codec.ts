@@ -39,6 +39,7 @@ export class KubeEdgeCloudCodec implements LinkCodec {
   readonly joinable = false;
   readonly acknowledges = false;
   readonly answersAll = false;
+  readonly resumes = false;
   readonly #node: NodeId;
   readonly #stamp: Stamp;
   readonly #limits: FrameLimits;
@@ -121,6 +122,7 @@ export class KubeEdgeEdgeCodec implements LinkCodec {
   readonly joinable = false;
   readonly acknowledges = true;
   readonly answersAll = true;
+  readonly resumes = false;
   readonly #node: NodeId;
   readonly #stamp: Stamp;
   readonly #limits: FrameLimits;

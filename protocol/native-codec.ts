@@ -40,6 +40,7 @@ export class NativeCodec implements LinkCodec {
   readonly joinable = true;
   readonly acknowledges = true;
   readonly answersAll = true;
+  readonly resumes = true;
   readonly #node: NodeId | undefined;
   readonly #packages: PackageReader;
 

@@ -70,7 +70,7 @@ class MemoryEnd implements Connection {
   send(messages: readonly Uint8Array[], flushed?: () => void): boolean {
     if (this.#ended) return true;
     for (const message of messages) this.#carry(() => this.other?.arrive(message));
-    if (flushed) this.#carry(flushed);
+    if (flushed) this.#carry(() => this.#ended || flushed());
     return true;
   }
 

@@ -315,7 +315,7 @@ export class MessageChannel {
   #notTaken(received: Received, error: HubError, lane: number | undefined): void {
     this.#atWork.delete(received.position);
     if (this.#closed) return;
-    if (lane !== undefined && error.retryable) this.#refusedLanes.add(lane);
+    if (lane !== undefined && error.retryable && this.#codec.resumes) this.#refusedLanes.add(lane);
     this.#counters.refused++;
     this.#owner.fault(error, "a message was not taken");
     if (!this.#codec.acknowledges) return;
@@ -494,9 +494,13 @@ export class MessageChannel {
 
   // ── time ───────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Arms the timer for the earliest moment at which something may be due; a timer that is too early stays. */
+  /**
+   * Arms the timer for the earliest moment at which something may be due; a timer that is too early stays.
+   * While nothing may be taken, the queue wakes nobody: what ends that state looks at it again.
+   */
   #arm(): void {
-    const at = Math.min(this.#queue.nextWakeAt(), this.#keepalive.nextWakeAt());
+    const queueAt = this.#mayTake() ? this.#queue.nextWakeAt() : Number.POSITIVE_INFINITY;
+    const at = Math.min(queueAt, this.#keepalive.nextWakeAt());
     if (this.#closed || at >= this.#wakeAt) return;
     this.#cancelWake();
     this.#wakeAt = at;

@@ -3,32 +3,10 @@ import { type Clock, systemClock } from "../../platform/clock.ts";
 import { HubError } from "../../protocol/index.ts";
 import { Lane } from "./lane.ts";
 import { Link, type LinkInfo, type LinkParts } from "./link.ts";
+import type { Address, ImpairerOptions, ImpairerParts } from "./options.ts";
 import { emptyTally, type Pipe, type PipeParts, type Tally } from "./pipe.ts";
 import { type GivenProfile, type LinkProfile, resolveProfile } from "./profile.ts";
 import { randomOf } from "./random.ts";
-
-export interface Address {
-  readonly host: string;
-  readonly port: number;
-}
-
-export interface ImpairerOptions {
-  /** Port 0: any free one. */
-  readonly listen: Address;
-  readonly target: Address;
-  readonly profile: GivenProfile;
-  /** Of all chance: the same seed gives a connection the same losses and jitter, segment by segment. */
-  readonly seed: number;
-  /** Connections at once; more are reset. Default 10000. */
-  readonly maxLinks?: number;
-  /** Connections that wait for a frozen network; more are reset. Default 2048. */
-  readonly maxWaitingLinks?: number;
-}
-
-export interface ImpairerParts {
-  /** Default: the system's. */
-  readonly clock?: Clock;
-}
 
 /** `up`: from who connects to the target. */
 export type Direction = "up" | "down";
@@ -135,9 +113,7 @@ class TcpImpairer implements Impairer {
   }
 
   freeze(direction?: Direction): void {
-    this.#wake();
     for (const lane of this.#lanesOf(direction)) lane.freeze(this.#clock.now());
-    this.#arm();
   }
 
   thaw(direction?: Direction): void {
@@ -244,7 +220,7 @@ class TcpImpairer implements Impairer {
   /** A timer that is armed too early does no harm, and so stays. */
   #arm(): void {
     const wakeAt = Math.min(this.#lanes.up.nextWakeAt(), this.#lanes.down.nextWakeAt());
-    if (wakeAt >= this.#wakeAt || this.#closing) return;
+    if (wakeAt >= this.#wakeAt) return;
     this.#cancelWake();
     this.#wakeAt = wakeAt;
     this.#cancelWake = this.#clock.after(Math.max(1, Math.ceil(wakeAt - this.#clock.now())), () =>

@@ -12,9 +12,16 @@
  * impairer.freeze();
  * await impairer.close();
  * ```
+ *
+ * What it cannot do, because the kernel's own TCP stands on both sides of it:
+ * - a client's `connect` succeeds at once; the handshake's time is added before the first byte, and a silent,
+ *   cut or absent target shows as silence or a reset after that.
+ * - a sender notices a slow link late: the kernel takes some MB from it before the impairer's limits count.
+ * - loss costs time, not speed: there is no congestion window beyond the fixed `windowBytes`.
  */
 export * from "./impairer.ts";
 export type { LinkInfo } from "./link.ts";
+export type { Address, ImpairerOptions, ImpairerParts } from "./options.ts";
 export {
   type DirectionProfile,
   type GivenProfile,

@@ -2,7 +2,8 @@ import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { asHubError, HubError, shown } from "../../protocol/index.ts";
 import { commandHelp, parseProfile, profileHelp, runCommand } from "./commands.ts";
-import { type Address, type Impairer, startImpairer } from "./impairer.ts";
+import { type Impairer, startImpairer } from "./impairer.ts";
+import type { Address } from "./options.ts";
 
 const help = `A weak link: a TCP proxy with delay, jitter, rate, loss, cuts and silence.
 

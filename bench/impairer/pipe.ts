@@ -219,7 +219,7 @@ export class Pipe {
     const roomAt = this.#paused ? this.#path.roomAt(time) : time;
     return Math.min(
       next?.dueAt ?? Number.POSITIVE_INFINITY,
-      
+      roomAt > time ? roomAt : Number.POSITIVE_INFINITY,
       this.#resetAt,
     );
   }

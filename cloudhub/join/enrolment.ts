@@ -5,7 +5,7 @@ import { readRequest } from "../../platform/x509.ts";
 import { HubError, type NodeId, requireNodeId } from "../../protocol/index.ts";
 import type { CertificateRecord } from "../admission.ts";
 import type { HubStore } from "../store/hub-store.ts";
-import type { Authority } from "./authority.ts";
+import type { Authority, IssuedCertificate } from "./authority.ts";
 import { bearerToken, requestedUsages } from "./request-headers.ts";
 import type { JoinTokens } from "./tokens.ts";
 
@@ -52,7 +52,10 @@ export interface EnrolmentOptions {
 }
 
 /** Who asks: a node with a token, or one with its present certificate. */
-type Applicant = { readonly node: NodeId; readonly jwt: string | undefined };
+type Applicant = { readonly node: NodeId } & (
+  | { readonly jwt: string; readonly serial?: undefined }
+  | { readonly jwt?: undefined; readonly serial: string }
+);
 
 /**
  * Decides who gets a node's certificate, and issues it. What is decided is durable before the certificate is
@@ -81,9 +84,22 @@ export class Enrolment {
     return await this.#lanes.run(applicant.node, () => this.#issue(applicant, publicKey, extendedKeyUsages));
   }
 
+  /**
+   * Deletes the records of certificates that have ended: nobody accepts those any more. To be called once a day.
+   *
+   * @returns How many.
+   */
+  async forgetEnded(): Promise<number> {
+    const records = this.#parts.store.records<CertificateRecord>("certificate");
+    const now = this.#parts.clock.wallTime();
+    const ended = (await records.list()).filter(({ value }) => value.notAfter < now);
+    for (const { name } of ended) await records.delete(name);
+    return ended.length;
+  }
+
   async #applicant(request: EnrolmentRequest): Promise<Applicant> {
     if (request.certificate !== undefined) {
-      return { node: this.#renewing(request.certificate, request.nodeName), jwt: undefined };
+      return this.#renewing(request.certificate, request.nodeName);
     }
     const jwt = bearerToken(request.authorization);
     await this.#parts.tokens.verify(jwt);
@@ -91,18 +107,18 @@ export class Enrolment {
   }
 
   /** The node that shows its present certificate. */
-  #renewing(certificate: Uint8Array, nodeName: string | undefined): NodeId {
+  #renewing(certificate: Uint8Array, nodeName: string | undefined): Applicant {
     const identity = this.#parts.authority.identify(certificate, this.#parts.clock.wallTime());
-    if (this.#parts.isRevoked(identity.serial)) {
-      throw new HubError("E_REVOKED", "this certificate has been revoked; join again with a new token");
-    }
+    const { serial } = identity;
+    this.#refuseRevoked(serial);
     if (identity.kind === "node") {
-      if (nodeName === undefined || nodeName === identity.node) return identity.node;
+      if (nodeName === undefined || nodeName === identity.node) return { node: identity.node, serial };
       const text = `the certificate is of node ${identity.node}, the header NodeName says another one`;
       throw new HubError("E_IDENTITY", `${text}; a node can renew its own certificate only`);
     }
-    if (identity.kind === "unbound" && this.#options.allowUnboundCertificates)
-      return requireNodeName(nodeName);
+    if (identity.kind === "unbound" && this.#options.allowUnboundCertificates) {
+      return { node: requireNodeName(nodeName), serial };
+    }
     throw new HubError(
       "E_IDENTITY",
       "the certificate names no node and cannot be renewed; join again without it, with a token",
@@ -110,28 +126,40 @@ export class Enrolment {
   }
 
   async #issue(
-    { node, jwt }: Applicant,
+    applicant: Applicant,
     publicKey: Uint8Array,
     extendedKeyUsages: readonly KeyUsage[],
   ): Promise<Enrolled> {
-    const { authority, store, clock } = this.#parts;
+    const { node, jwt, serial: shown } = applicant;
     const labels = jwt === undefined ? {} : await this.#redeem(jwt, node, sha256Hex(publicKey));
     const terms = { days: this.#options.certificateDays, extendedKeyUsages };
-    const { certificate, serial, notAfter } = await authority.issueNodeCertificate(
-      node,
-      { publicKey },
-      terms,
-    );
+    const issued = await this.#parts.authority.issueNodeCertificate(node, { publicKey }, terms);
+    await this.#writeDown(node, issued, labels);
+    // Whoever revoked the old certificate meanwhile may not have seen the record of the new one.
+    if (shown !== undefined) this.#refuseRevoked(shown);
+    const { certificate, serial } = issued;
+    return { node, serial, certificate, isRenewal: shown !== undefined };
+  }
+
+  /** The node and its certificate, in one transaction of the store. */
+  async #writeDown(
+    node: NodeId,
+    { serial, notAfter }: IssuedCertificate,
+    labels: Readonly<Record<string, string>>,
+  ): Promise<void> {
+    const { store, clock } = this.#parts;
     const issuedAt = clock.wallTime();
     const known = store.node(node);
+    const joinedAt = known?.joinedAt ?? issuedAt;
     await Promise.all([
-      store.saveNode(node, {
-        joinedAt: known?.joinedAt ?? issuedAt,
-        labels: { ...known?.labels, ...labels },
-      }),
+      store.saveNode(node, { joinedAt, labels: { ...known?.labels, ...labels } }),
       store.records<CertificateRecord>("certificate").put(serial, { node, issuedAt, notAfter }),
     ]);
-    return { node, serial, certificate, isRenewal: jwt === undefined };
+  }
+
+  #refuseRevoked(serial: string): void {
+    if (!this.#parts.isRevoked(serial)) return;
+    throw new HubError("E_REVOKED", "this certificate has been revoked; join again with a new token");
   }
 
   async #redeem(jwt: string, node: NodeId, keyHash: string): Promise<Readonly<Record<string, string>>> {

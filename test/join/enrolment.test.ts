@@ -306,6 +306,24 @@ describe("renewing with a certificate", () => {
     );
   });
 
+  it("is refused with a certificate that is revoked before the new one is handed out", async () => {
+    const hub = await startJoinHub();
+    const { tls, serial } = await joined(hub);
+    const { request } = await keyAndRequest();
+    const { der: certificate } = readCertificate(String(tls.cert));
+    const renewal = hub.enrolment.enrol({
+      nodeName: undefined,
+      authorization: undefined,
+      extKeyUsages: undefined,
+      certificate,
+      body: () => {
+        hub.revoked.add(serial);
+        return Promise.resolve(request);
+      },
+    });
+    await expect(renewal).rejects.toMatchObject({ code: "E_REVOKED" });
+  });
+
   it("is refused with an expired certificate, even with a good token beside it", async () => {
     const hub = await startJoinHub({ enrolment: { certificateDays: 1 } });
     const { tls } = await joined(hub);
@@ -353,5 +371,18 @@ describe("renewing with a certificate", () => {
     const renewed = shownBy(await ask(hub, {}, { tls }));
     expect(await ask(hub, {}, { tls: renewed.tls })).toMatchObject({ status: 200 });
     expect(await exchange(hub.url, head("GET /node/edge-1"), tls)).toMatchObject({ status: 200 });
+  });
+});
+
+describe("the records of certificates", () => {
+  it("are forgotten when their certificates have ended", async () => {
+    const hub = await startJoinHub({ enrolment: { certificateDays: 1 } });
+    await joined(hub);
+    await hub.clock.advance(dayMs);
+    const { serial } = await joined(hub, edge2);
+    expect(await hub.enrolment.forgetEnded()).toBe(0);
+    await hub.clock.advance(1);
+    expect(await hub.enrolment.forgetEnded()).toBe(1);
+    expect(await hub.certificates()).toMatchObject([{ serial, node: edge2 }]);
   });
 });

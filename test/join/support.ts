@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
@@ -25,10 +25,7 @@ export const dayMs = 24 * hourMs;
 /** An empty directory that is gone after the test. */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), "hub-join-"));
-  onTestFinished(() => {
-    chmodSync(directory, 0o700);
-    rmSync(directory, { recursive: true, force: true });
-  });
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   return directory;
 }
 
@@ -37,8 +34,9 @@ export function presentClock(): FakeClock {
   return new FakeClock(Math.floor(Date.now() / 1000) * 1000);
 }
 
-export function newAuthority(clock: FakeClock, dataDir = temporaryDirectory()): Promise<Authority> {
-  return openAuthority({ dataDir, create: true, serverNames: ["localhost", "127.0.0.1"] }, clock);
+export function newAuthority(clock: FakeClock): Promise<Authority> {
+  const serverNames = ["localhost", "127.0.0.1"];
+  return openAuthority({ dataDir: temporaryDirectory(), create: true, serverNames }, clock);
 }
 
 /** An authority over the CA of the vectors, as if taken over from a KubeEdge cloud. */
