@@ -36,7 +36,10 @@ export function findAddress(flags: AddressFlags, env: Readonly<Record<string, st
   const given = { url: flags.url, token: flags.token, ca };
   if (flags.url !== undefined && flags.config === undefined) {
     if (flags.token === undefined)
-      throw new HubError("E_BAD_OPTION", "--url needs --token, and --ca for a hub with a CA of its own; or give --config");
+      throw new HubError(
+        "E_BAD_OPTION",
+        "--url needs --token, and --ca for a hub with a CA of its own; or give --config",
+      );
     return { url: requireUrl(flags.url), token: flags.token, ca, nodes: undefined, join: undefined };
   }
   const file = flags.config ?? env.HUBCTL_CONFIG ?? defaultConfigFile;
@@ -44,7 +47,10 @@ export function findAddress(flags: AddressFlags, env: Readonly<Record<string, st
   const url = given.url ?? words.url;
   const token = given.token ?? words.token;
   if (url === undefined || token === undefined)
-    throw new HubError("E_BAD_OPTION", `${file} needs the fields url and token (and ca), as the hub's admin.json has them`);
+    throw new HubError(
+      "E_BAD_OPTION",
+      `${file} needs the fields url and token (and ca), as the hub's admin.json has them`,
+    );
   return { url: requireUrl(url), token, ca: given.ca ?? words.ca, nodes: words.nodes, join: words.join };
 }
 
@@ -72,13 +78,17 @@ function ownAddress(): string {
   return all.find((one) => one.family === "IPv4" && !one.internal)?.address ?? hostname();
 }
 
-function readFields(file: string): Readonly<Record<"url" | "token" | "ca" | "nodes" | "join", string | undefined>> {
+function readFields(
+  file: string,
+): Readonly<Record<"url" | "token" | "ca" | "nodes" | "join", string | undefined>> {
   const text = readText(file, undefined);
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new HubError("E_BAD_OPTION", `${file} is not JSON; the hub writes such a file as admin.json`, { cause });
+    throw new HubError("E_BAD_OPTION", `${file} is not JSON; the hub writes such a file as admin.json`, {
+      cause,
+    });
   }
   const fields = (typeof value === "object" && value !== null ? value : {}) as Record<string, unknown>;
   const field = (name: string): string | undefined => {
@@ -86,7 +96,13 @@ function readFields(file: string): Readonly<Record<"url" | "token" | "ca" | "nod
     if (found === undefined || typeof found === "string") return found;
     throw new HubError("E_BAD_OPTION", `${file}: ${name} must be a text`);
   };
-  return { url: field("url"), token: field("token"), ca: field("ca"), nodes: field("nodes"), join: field("join") };
+  return {
+    url: field("url"),
+    token: field("token"),
+    ca: field("ca"),
+    nodes: field("nodes"),
+    join: field("join"),
+  };
 }
 
 /** @param option The option that named the file; `undefined`: the configuration. */
@@ -110,5 +126,8 @@ function readText(file: string, option: string | undefined): string {
 
 function requireUrl(url: string): string {
   if (URL.canParse(url) && ["https:", "wss:"].includes(new URL(url).protocol)) return url;
-  throw new HubError("E_BAD_OPTION", `the hub's address must be written as https://host:10005; got ${JSON.stringify(url)}`);
+  throw new HubError(
+    "E_BAD_OPTION",
+    `the hub's address must be written as https://host:10005; got ${JSON.stringify(url)}`,
+  );
 }

@@ -1,4 +1,4 @@
-import { Argument, CommanderError, Command as Parser, Option as ParserOption } from "commander";
+import { Argument, type CommanderError, Command as Parser, Option as ParserOption } from "commander";
 import { HubError } from "../sdk/index.ts";
 import type { Command, CommandGroup } from "./command.ts";
 import { exitCodes } from "./failures.ts";
@@ -20,7 +20,10 @@ export interface ProgramSpec {
 export type Values = Readonly<Record<string, unknown>>;
 
 /** Runs a command with what was given to it. */
-export type Runner = (command: Command, given: { arguments: Values; options: Values; globals: Values }) => Promise<number>;
+export type Runner = (
+  command: Command,
+  given: { arguments: Values; options: Values; globals: Values },
+) => Promise<number>;
 
 /**
  * Reads a command line and runs the command it names. The only place that knows commander.
@@ -39,7 +42,6 @@ export async function runCommandLine(
     .helpOption("-h, --help", "print this help")
     .helpCommand("help [command]", "print the help of a command")
     .addHelpText("after", `\n${program.epilogue}`)
-    .configureHelp({ showGlobalOptions: true })
     .configureOutput({
       writeOut: (text) => parts.io.out.write(text),
       writeErr: (text) => parts.io.err.write(text),
@@ -55,9 +57,10 @@ export async function runCommandLine(
   };
   for (const one of program.commands) {
     if ("commands" in one) {
-      const group = throwing(root.command(one.name)).description(one.summary);
-      for (const inner of one.commands) addCommand(group, inner, run);
-    } else addCommand(root, one, run);
+      const group = throwing(root.command(one.name)).description(one.summary).helpCommand(false);
+      group.addHelpText("after", globalsHelp(program));
+      for (const inner of one.commands) addCommand(group, inner, { program, run });
+    } else addCommand(root, one, { program, run });
   }
   try {
     await root.parseAsync([...argv], { from: "user" });
@@ -78,11 +81,15 @@ class Ended extends Error {
   }
 }
 
-function addCommand(parent: Parser, command: Command, run: Runner): void {
+function addCommand(
+  parent: Parser,
+  command: Command,
+  { program, run }: { program: ProgramSpec; run: Runner },
+): void {
   const parser = throwing(parent.command(command.name))
     .summary(command.summary)
     .description(command.detail === undefined ? command.summary : `${command.summary}\n\n${command.detail}`)
-    .addHelpText("after", examplesOf(command));
+    .addHelpText("after", `${examplesOf(command)}\n${globalsHelp(program)}`);
   const names = Object.keys(command.arguments);
   for (const [name, { kind, description }] of Object.entries(command.arguments)) {
     const word = name.toUpperCase();
@@ -92,8 +99,28 @@ function addCommand(parent: Parser, command: Command, run: Runner): void {
   addOptions(parser, command.options);
   parser.action(async () => {
     const given = Object.fromEntries(names.map((name, at) => [name, parser.processedArgs[at]]));
-    await run(command, { arguments: given, options: parser.opts(), globals: parser.optsWithGlobals() });
+    const options = { ...nothingGiven(command), ...parser.opts() };
+    await run(command, { arguments: given, options, globals: parser.optsWithGlobals() });
   });
+}
+
+/** Options that may be repeated, none of which was given. */
+function nothingGiven(command: Command): Values {
+  const names = Object.keys(command.options).filter((name) => command.options[name]?.kind === "repeated");
+  return Object.fromEntries(names.map((name) => [name, []]));
+}
+
+/** A reminder in a line instead of the same list below every command. */
+function globalsHelp(program: ProgramSpec): string {
+  const words = Object.entries(program.globals).map(([name, option]) => {
+    const value = option.kind === "flag" ? "" : ` ${option.value}`;
+    return `${option.short ? `-${option.short}` : longOf(name)}${value}`;
+  });
+  return `\nEverywhere: ${words.join(", ")}; see: ${program.name} --help`;
+}
+
+function longOf(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 function examplesOf(command: Command): string {
@@ -103,7 +130,7 @@ function examplesOf(command: Command): string {
 
 function addOptions(parser: Parser, options: Readonly<Record<string, Option>>): void {
   for (const [name, option] of Object.entries(options)) {
-    const long = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    const long = longOf(name);
     const value = option.kind === "flag" ? "" : ` <${option.value}>`;
     const words = `${option.short ? `-${option.short}, ` : ""}${long}${value}`;
     parser.addOption(readerOf(new ParserOption(words, option.description), option, long));
@@ -122,9 +149,10 @@ function readerOf(made: ParserOption, option: Option, long: string): ParserOptio
         .default(option.parse(option.fallback), option.fallback)
         .argParser((text) => read(option.parse, text, long));
     case "repeated":
-      return made
-        .default([], "none")
-        .argParser((text, before) => [...(before as unknown[]), read(option.parse, text, long)]);
+      return made.argParser((text, before) => [
+        ...((before as unknown[] | undefined) ?? []),
+        read(option.parse, text, long),
+      ]);
   }
 }
 
@@ -143,7 +171,7 @@ function throwing(parser: Parser): Parser {
     if (error.exitCode === 0) throw new Ended(exitCodes.ok);
     // A group without a command has printed its help.
     if (error.code === "commander.help") throw new Ended(exitCodes.usage);
-    const text = error.message.replace(/^error: /, "").replace(/\n\((.*)\)$/s, "; $1");
+    const text = error.message.replace(/^error: /, "").replace(/\n\(Did (.*)\)$/s, "; did $1");
     throw new HubError("E_BAD_OPTION", `${text} (see: ${pathOf(parser)} --help)`);
   });
 }

@@ -60,7 +60,11 @@ export class Context {
       throw plainReason(error, url);
     });
     // The SDK gives up in time by itself; only Ctrl-C can come before.
-    return await this.#until(connecting, 2 * limitMs, () => new HubError("E_TIMEOUT", `no connection to ${url}`));
+    return await this.#until(
+      connecting,
+      2 * limitMs,
+      () => new HubError("E_TIMEOUT", `no connection to ${url}`),
+    );
   }
 
   async #until<T>(work: Promise<T>, limitMs: number, late: () => HubError): Promise<T> {

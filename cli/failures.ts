@@ -20,7 +20,9 @@ export const exitCodeHelp = `Exit codes:
   5  not allowed: the token is wrong, expired or revoked, or its rights do not cover this
   130  interrupted with Ctrl-C`;
 
-const codesOfExit: Readonly<Record<"usage" | "notFound" | "unreachable" | "notAllowed", readonly ErrorCode[]>> = {
+const codesOfExit: Readonly<
+  Record<"usage" | "notFound" | "unreachable" | "notAllowed", readonly ErrorCode[]>
+> = {
   usage: [
     "E_BAD_OPTION",
     "E_BAD_MESSAGE",

@@ -30,7 +30,8 @@ function readFiles(place: string): { origin: string; text: string }[] {
   try {
     if (!statSync(place).isDirectory()) return [{ origin: place, text: readFileSync(place, "utf8") }];
     const names = readdirSync(place).filter((name) => endings.some((ending) => name.endsWith(ending)));
-    if (names.length === 0) throw new HubError("E_BAD_OPTION", `${place} holds no ${endings.join(", ")} files`);
+    if (names.length === 0)
+      throw new HubError("E_BAD_OPTION", `${place} holds no ${endings.join(", ")} files`);
     return names.sort().map((name) => {
       const origin = join(place, name);
       return { origin, text: readFileSync(origin, "utf8") };
@@ -38,9 +39,13 @@ function readFiles(place: string): { origin: string; text: string }[] {
   } catch (cause) {
     if (cause instanceof HubError) throw cause;
     const { code, message } = cause as NodeJS.ErrnoException;
-    throw new HubError("E_BAD_OPTION", code === "ENOENT" ? `there is no file ${place}` : `cannot read ${place}: ${message}`, {
-      cause,
-    });
+    throw new HubError(
+      "E_BAD_OPTION",
+      code === "ENOENT" ? `there is no file ${place}` : `cannot read ${place}: ${message}`,
+      {
+        cause,
+      },
+    );
   }
 }
 

@@ -28,7 +28,9 @@ const maxDepth = 8;
  * Throws `E_BAD_OPTION` with file and line for what is no YAML or no Kubernetes object.
  */
 export function manifestsOf(text: string, origin: string, options: ManifestOptions): Manifest[] {
-  return readYaml(text, origin).flatMap(({ value, line }) => objectsIn(value, `${origin}:${line}`, options, 0));
+  return readYaml(text, origin).flatMap(({ value, line }) =>
+    objectsIn(value, `${origin}:${line}`, options, 0),
+  );
 }
 
 /**

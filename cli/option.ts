@@ -35,8 +35,14 @@ export type Option = Flag | Single<unknown> | Defaulted<unknown> | Repeated<unkn
 
 export const flag = (words: Described): Flag => ({ kind: "flag", ...words });
 export const single = <T>(words: Omit<Single<T>, "kind">): Single<T> => ({ kind: "single", ...words });
-export const defaulted = <T>(words: Omit<Defaulted<T>, "kind">): Defaulted<T> => ({ kind: "defaulted", ...words });
-export const repeated = <T>(words: Omit<Repeated<T>, "kind">): Repeated<T> => ({ kind: "repeated", ...words });
+export const defaulted = <T>(words: Omit<Defaulted<T>, "kind">): Defaulted<T> => ({
+  kind: "defaulted",
+  ...words,
+});
+export const repeated = <T>(words: Omit<Repeated<T>, "kind">): Repeated<T> => ({
+  kind: "repeated",
+  ...words,
+});
 
 type ValueOf<O extends Option> = O extends Flag
   ? boolean

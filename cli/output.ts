@@ -1,5 +1,5 @@
 import { stringify } from "yaml";
-import { type Column, coloured, type Colour, formatFields, formatTable } from "../platform/table.ts";
+import { type Colour, type Column, coloured, formatFields, formatTable } from "../platform/table.ts";
 import type { Io } from "./io.ts";
 
 export const formats = ["table", "json", "yaml"] as const;
@@ -31,26 +31,31 @@ export class Output {
 
   /** A table, or the items as one list. */
   list<Item>(items: readonly Item[], view: ListView<Item>): void {
-    if (this.format !== "table") return this.data(items.map(view.plain));
-    if (items.length === 0) return this.note(view.empty);
-    this.lines(this.table(items, view.columns));
+    if (this.format !== "table") this.data(items.map(view.plain));
+    else if (items.length === 0) this.note(view.empty);
+    else this.lines(this.table(items, view.columns));
   }
 
   table<Item>(items: readonly Item[], columns: readonly Column<Item>[]): string[] {
     const { isTerminal, columns: width } = this.#io.out;
-    return formatTable(items, columns, { colours: this.colours, ...(isTerminal ? { width: width ?? 80 } : {}) });
+    return formatTable(items, columns, {
+      colours: this.colours,
+      ...(isTerminal ? { width: width ?? 80 } : {}),
+    });
   }
 
   /** Names and values, or an object. */
   record(fields: readonly (readonly [name: string, value: unknown])[], plain: unknown): void {
-    if (this.format !== "table") return this.data(plain);
-    this.lines(formatFields(fields));
+    if (this.format === "table") this.lines(formatFields(fields));
+    else this.data(plain);
   }
 
   /** A value for programs. */
   data(value: unknown): void {
     this.#io.out.write(
-      this.format === "yaml" ? stringify(value, { lineWidth: 0 }) : `${JSON.stringify(value, undefined, 2)}\n`,
+      this.format === "yaml"
+        ? stringify(value, { lineWidth: 0 })
+        : `${JSON.stringify(value, undefined, 2)}\n`,
     );
   }
 

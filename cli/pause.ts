@@ -1,5 +1,9 @@
 /** Waits for something, but not longer than so long, nor after the signal. */
-export async function pauseUntil(news: Promise<void> | undefined, ms: number, signal: AbortSignal): Promise<void> {
+export async function pauseUntil(
+  news: Promise<void> | undefined,
+  ms: number,
+  signal: AbortSignal,
+): Promise<void> {
   if (signal.aborted) return;
   let cancel: () => void = () => {};
   const over = new Promise<void>((resolve) => {

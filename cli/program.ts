@@ -1,4 +1,5 @@
 import { parseDuration } from "../platform/quantities.ts";
+import type { Command } from "./command.ts";
 import { type ProgramSpec, runCommandLine, type Values } from "./command-line.ts";
 import { controllerCommands } from "./commands/controller.ts";
 import { getCommand } from "./commands/get.ts";
@@ -7,7 +8,6 @@ import { publishCommand } from "./commands/publish.ts";
 import { queueCommands } from "./commands/queue.ts";
 import { tokenCommands } from "./commands/token.ts";
 import { whereCommand } from "./commands/where.ts";
-import type { Command } from "./command.ts";
 import { Context } from "./context.ts";
 import { exitCodeHelp, exitCodeOf, failureLines, hubErrorOf } from "./failures.ts";
 import { type Io, processIo } from "./io.ts";
@@ -44,7 +44,8 @@ const program: ProgramSpec = {
     }),
     timeout: single({
       value: "DURATION",
-      description: "give up after so long, such as 10s (default: 5s to connect, 30s for an answer, no end to -w and --until)",
+      description:
+        "give up after so long, such as 10s (default: 5s to connect, 30s for an answer, no end to -w and --until)",
       parse: parseDuration,
     }),
     noColor: flag({ description: "no colours; also with NO_COLOR, and where the output is no terminal" }),
@@ -88,8 +89,14 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     return await runCommandLine(program, argv, { io, run: runCommand });
   } catch (error) {
     const failure = hubErrorOf(error);
-    if (failure.code !== "E_ABORTED") io.err.write(failureLines(failure).map((line) => `${line}\n`).join(""));
-    if (failure.code === "E_INTERNAL" && failure.cause instanceof Error) io.err.write(`${failure.cause.stack}\n`);
+    if (failure.code !== "E_ABORTED")
+      io.err.write(
+        failureLines(failure)
+          .map((line) => `${line}\n`)
+          .join(""),
+      );
+    if (failure.code === "E_INTERNAL" && failure.cause instanceof Error)
+      io.err.write(`${failure.cause.stack}\n`);
     return exitCodeOf(failure.code);
   } finally {
     await context?.close();

@@ -29,13 +29,19 @@ export function plainOutcome(one: Outcome): Record<string, unknown> {
     stale: published?.stale ?? false,
     state: error ? "failed" : one.acked ? "acked" : "accepted",
     accepted: published !== undefined,
-    error: error && { code: error.code, text: error.message, origin: one.origin, next: nextStepOf(error) ?? null },
+    error: error && {
+      code: error.code,
+      text: error.message,
+      origin: one.origin,
+      next: nextStepOf(error) ?? null,
+    },
   });
 }
 
 function resultOf({ error, published, acked }: Outcome): string {
   if (error) return published ? `accepted, then ${error.code}` : `failed: ${error.code}`;
-  if (published?.stale) return acked ? "had this version or a newer one" : "has or gets this version or a newer one";
+  if (published?.stale)
+    return acked ? "had this version or a newer one" : "has or gets this version or a newer one";
   return acked ? "acked by the node" : "accepted by the hub";
 }
 
@@ -61,7 +67,9 @@ export function failureReport(outcomes: readonly Outcome[]): string[] {
   }
   return [...groups.values()].flatMap(({ error, outcomes: failed }) => {
     const step = nextStepOf(error);
-    const named = failed.slice(0, namedFailures).map(({ node, resource, origin }) => `  ${resource} to ${node} (${origin})`);
+    const named = failed
+      .slice(0, namedFailures)
+      .map(({ node, resource, origin }) => `  ${resource} to ${node} (${origin})`);
     const rest = failed.length - named.length;
     return [
       `hubctl: ${error.code}: ${error.message}`,
@@ -91,7 +99,11 @@ export function summaryOf(outcomes: readonly Outcome[], elapsedMs: number): stri
 const barWidth = 24;
 
 /** The line that is drawn again and again while it works. */
-export function progressLine(counts: Readonly<Counts>, until: "accepted" | "acked", elapsedMs: number): string {
+export function progressLine(
+  counts: Readonly<Counts>,
+  until: "accepted" | "acked",
+  elapsedMs: number,
+): string {
   const done = until === "acked" ? counts.acked : counts.accepted;
   const filled = counts.total === 0 ? 0 : Math.floor((done / counts.total) * barWidth);
   const bar = `${"#".repeat(filled)}${"·".repeat(barWidth - filled)}`;

@@ -59,7 +59,14 @@ export async function publishAll(
   const moved = (): void => options.moved(counts);
   const outcomes = jobs.map(async (job): Promise<Outcome> => {
     const { node, resource } = job.draft;
-    const outcome = { node, resource, origin: job.origin, published: undefined, acked: false, error: undefined };
+    const outcome = {
+      node,
+      resource,
+      origin: job.origin,
+      published: undefined,
+      acked: false,
+      error: undefined,
+    };
     let published: Published | undefined;
     try {
       published = await sending.pass(job.draft.content.length, () => {

@@ -82,8 +82,15 @@ function changes(nodes: readonly NodeView[], before: Map<string, boolean>): Node
 function tell({ io, output }: Context, node: NodeView): void {
   const at = new Date(io.now()).toISOString();
   const { connected, dialect, address, backlogMessages } = node;
-  const plain = { at, node: node.node, connected, dialect: dialect ?? null, address: address ?? null, backlogMessages };
-  if (output.format !== "table") return output.item(plain);
+  const plain = {
+    at,
+    node: node.node,
+    connected,
+    dialect: dialect ?? null,
+    address: address ?? null,
+    backlogMessages,
+  };
+  if (output.format !== "table") output.item(plain);
   output.say(
     `${at}  ${node.node}  ${connected ? `connected (${dialect}, ${address})` : `away, ${backlogMessages} waiting`}`,
   );

@@ -46,19 +46,25 @@ export function readYaml(text: string, origin: string): YamlDocument[] {
     const [error] = document.errors;
     if (error) {
       const { line, col } = lineCounter.linePos(error.pos[0]);
-      throw new HubError("E_BAD_OPTION", `${origin}:${line}:${col}: not YAML: ${error.message}`, { cause: error });
+      throw new HubError("E_BAD_OPTION", `${origin}:${line}:${col}: not YAML: ${error.message}`, {
+        cause: error,
+      });
     }
     if (document.contents === null) return [];
     const [start = 0] = document.contents.range ?? [];
     const { line } = lineCounter.linePos(start);
-    return [{ value: valueOf(() => document.toJS({ maxAliasCount: maxAliases }), `${origin}:${line}`), line }];
+    return [
+      { value: resolved(() => document.toJS({ maxAliasCount: maxAliases }), `${origin}:${line}`), line },
+    ];
   });
 }
 
-function valueOf(read: () => unknown, place: string): unknown {
+function resolved(read: () => unknown, place: string): unknown {
   try {
     return read() as unknown;
   } catch (cause) {
-    throw new HubError("E_BAD_OPTION", `${place}: ${cause instanceof Error ? cause.message : cause}`, { cause });
+    throw new HubError("E_BAD_OPTION", `${place}: ${cause instanceof Error ? cause.message : cause}`, {
+      cause,
+    });
   }
 }

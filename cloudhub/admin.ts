@@ -1,6 +1,8 @@
+import { createPublicKey, X509Certificate } from "node:crypto";
 import type { Clock } from "../platform/clock.ts";
 import type { Logger } from "../platform/logger.ts";
 import {
+  type ControllerCertificate,
   type ControllerView,
   type HubAdmin,
   HubError,
@@ -13,9 +15,10 @@ import {
   shown,
   viewOf,
 } from "../protocol/index.ts";
-import type { Revocations } from "./admission.ts";
+import type { CertificateRecord, Revocations } from "./admission.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Hub } from "./hub.ts";
+import type { Authority } from "./join/authority.ts";
 import type { JoinTokens } from "./join/tokens.ts";
 import type { HubStore } from "./store/hub-store.ts";
 
@@ -24,6 +27,7 @@ export interface AdminParts {
   readonly store: HubStore;
   readonly tokens: JoinTokens;
   readonly credentials: Credentials;
+  readonly authority: Pick<Authority, "issueControllerCertificate">;
   readonly revocations: Revocations;
   readonly clock: Clock;
   readonly log: Logger;
@@ -93,6 +97,26 @@ export class Admin implements HubAdmin {
     return token;
   }
 
+  async issueControllerCertificate(
+    name: string,
+    publicKey: string,
+    days = 365,
+  ): Promise<ControllerCertificate> {
+    const { credentials, authority, store, clock, log } = this.#parts;
+    const now = clock.wallTime();
+    await credentials.byName(name, now);
+    const key = { publicKey: derOf(publicKey) };
+    const { certificate, serial, notAfter } = await authority.issueControllerCertificate(
+      name,
+      key,
+      requireDays(days),
+    );
+    const record: CertificateRecord = { controller: name, issuedAt: now, notAfter };
+    await store.records<CertificateRecord>("certificate").put(serial, record);
+    log.info("controller certificate issued", { controller: name, serial });
+    return { certificate: new X509Certificate(certificate).toString(), serial, notAfter };
+  }
+
   async controllers(): Promise<ControllerView[]> {
     return (await this.#parts.credentials.list()).map((one) => ({
       name: one.name,
@@ -105,7 +129,9 @@ export class Admin implements HubAdmin {
   }
 
   async revokeController(name: string): Promise<boolean> {
-    const revoked = await this.#parts.credentials.revoke(String(name), this.#parts.clock.wallTime());
+    const now = this.#parts.clock.wallTime();
+    const revoked = await this.#parts.credentials.revoke(String(name), now);
+    await this.#parts.revocations.revoke((record) => record.controller === name, now);
     this.#parts.disconnect(name);
     this.#parts.log.info("controller revoked", { controller: name, known: revoked });
     return revoked;
@@ -131,6 +157,19 @@ export class Admin implements HubAdmin {
     this.#parts.log.info("node certificates revoked", { node, certificates: serials.length });
     return serials.length;
   }
+}
+
+function derOf(publicKey: unknown): Uint8Array {
+  try {
+    return createPublicKey(String(publicKey)).export({ type: "spki", format: "der" });
+  } catch (cause) {
+    throw new HubError("E_BAD_MESSAGE", "publicKey must be a PEM public key", { cause });
+  }
+}
+
+function requireDays(days: unknown): number {
+  if (Number.isInteger(days) && Number(days) > 0 && Number(days) <= 36_500) return Number(days);
+  throw new HubError("E_BAD_MESSAGE", `days must be a whole number 1..36500, got ${shown(days)}`);
 }
 
 function requireLabels(labels: unknown): Readonly<Record<string, string>> {

@@ -11,7 +11,7 @@ import {
   type WebSocketListening,
 } from "../transport/index.ts";
 import type { Admin } from "./admin.ts";
-import { admitNode, type Identify, type Revocations } from "./admission.ts";
+import { admitNode, type CertificateRecord, type Identify, type Revocations } from "./admission.ts";
 import { ControllerLink } from "./controller-link.ts";
 import type { Credentials, Identified } from "./credentials.ts";
 import type { Hub } from "./hub.ts";
@@ -141,7 +141,7 @@ export class Controllers {
   }
 
   async #identify(upgrade: UpgradeRequest): Promise<Identified> {
-    const { credentials, clock, identify, revocations } = this.#parts;
+    const { credentials, clock, identify, revocations, store } = this.#parts;
     const now = clock.wallTime();
     const authorization = upgrade.header("authorization");
     if (authorization !== undefined)
@@ -157,6 +157,11 @@ export class Controllers {
       throw new HubError("E_REVOKED", `certificate ${identity.serial} has been revoked`);
     if (identity.kind !== "controller")
       throw new HubError("E_IDENTITY", "the certificate is not a controller's");
+    // A KubeEdge cloud with the same CA would have put any name into a certificate: only ours count.
+    const issued = await store.records<CertificateRecord>("certificate").get(identity.serial);
+    if (issued?.value.controller !== identity.name) {
+      throw new HubError("E_IDENTITY", "this hub has not issued the controller's certificate");
+    }
     return await credentials.byName(identity.name, now);
   }
 

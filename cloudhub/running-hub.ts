@@ -199,6 +199,7 @@ async function open(
     store,
     tokens,
     credentials,
+    authority,
     revocations,
     clock,
     log,
@@ -242,7 +243,7 @@ async function open(
   });
   const nodeListener = await listenForNodes(listenerParts, options);
   opened.push(() => nodeListener.close());
-  opened.push(keepServerFresh(authority, [joinApi, apiListener, nodeListener], parts));
+  opened.push(keepFresh(authority, enrolment, [joinApi, apiListener, nodeListener], parts));
 
   const ports = { nodes: nodeListener.port, join: joinApi.port, api: apiListener.port };
   const adminFile = await writeAdminFile(options, ports.api, authority, credentials, clock);
@@ -313,9 +314,10 @@ function serverTls(authority: Authority): { key: string; cert: string; ca: strin
 
 type TlsListener = Listener & { setTls(tls: { key: string; cert: string; ca: string }): void };
 
-/** Replaces the hub's certificate before it ends. @returns Stops that. */
-function keepServerFresh(
+/** Once a day: replaces the hub's certificate before it ends, forgets records of ended ones. @returns Stops that. */
+function keepFresh(
   authority: Authority,
+  enrolment: Pick<Enrolment, "forgetEnded">,
   listeners: readonly TlsListener[],
   { clock, log }: HubServerParts,
 ): () => void {
@@ -326,8 +328,9 @@ function keepServerFresh(
         for (const listener of listeners) listener.setTls(serverTls(authority));
         log.info("the hub's certificate was issued anew");
       }
+      await enrolment.forgetEnded();
     } catch (error) {
-      log.error("the hub's certificate could not be issued anew", { error: asHubError(error) });
+      log.error("certificates could not be looked after", { error: asHubError(error) });
     }
   };
   const later = (): void => {

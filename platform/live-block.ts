@@ -31,7 +31,9 @@ export class LiveBlock {
   draw(lines: readonly string[]): void {
     const { columns = 80, rows = 24 } = this.#stream;
     const fitting = lines.slice(-Math.max(rows - 1, 1)).map((line) => clipped(line, columns - 1));
-    this.#stream.write(`${hideCursor}${this.#back()}${clearDown}${fitting.map((line) => `${line}\n`).join("")}`);
+    this.#stream.write(
+      `${hideCursor}${this.#back()}${clearDown}${fitting.map((line) => `${line}\n`).join("")}`,
+    );
     this.#lines = fitting;
   }
 

@@ -43,7 +43,9 @@ export function formatDuration(ms: number): string {
 export function formatAge(at: number, now: number): string {
   const ms = now - at;
   if (Math.abs(ms) < 500) return "now";
-  const text = formatDuration(Math.abs(ms) < 10_000 ? Math.round(Math.abs(ms) / 1_000) * 1_000 : Math.abs(ms));
+  const text = formatDuration(
+    Math.abs(ms) < 10_000 ? Math.round(Math.abs(ms) / 1_000) * 1_000 : Math.abs(ms),
+  );
   return ms > 0 ? `${text} ago` : `in ${text}`;
 }
 
@@ -51,7 +53,8 @@ export function formatAge(at: number, now: number): string {
 export function formatBytes(bytes: number): string {
   let size = bytes;
   for (const unit of ["B", "KiB", "MiB", "GiB"]) {
-    if (size < 1_024) return `${unit === "B" || size >= 100 ? Math.round(size) : Math.round(size * 10) / 10} ${unit}`;
+    if (size < 1_024)
+      return `${unit === "B" || size >= 100 ? Math.round(size) : Math.round(size * 10) / 10} ${unit}`;
     size /= 1_024;
   }
   return `${Math.round(size * 10) / 10} TiB`;

@@ -75,9 +75,7 @@ export function formatFields(fields: readonly (readonly [name: string, value: un
 
 /** The text in a colour, where colours are shown. */
 export function coloured(text: string, colour: Colour | undefined, colours: boolean): string {
-  return colour === undefined || !colours || text === ""
-    ? text
-    : `\u001b[${codes[colour]}m${text}\u001b[0m`;
+  return colour === undefined || !colours || text === "" ? text : `\u001b[${codes[colour]}m${text}\u001b[0m`;
 }
 
 /** The text in one line: what a peer wrote must not move the cursor or colour the terminal. */

@@ -37,6 +37,7 @@ export const adminVerbs = [
   "removeNode",
   "revokeNode",
   "createController",
+  "issueControllerCertificate",
   "controllers",
   "revokeController",
   "requeue",

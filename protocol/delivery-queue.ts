@@ -156,7 +156,8 @@ export class DeliveryQueue<T extends Outgoing> {
   take(now: number, wallTime: number): (Transmission<T> & { expired: boolean }) | undefined {
     const overdue = now >= this.#earliestDue ? this.#overdue(now) : undefined;
     if (overdue !== undefined) {
-      if (this.#options.expiresInFlight && overdue.item.expiresAt <= wallTime) return this.#expireInFlight(overdue);
+      if (this.#options.expiresInFlight && overdue.item.expiresAt <= wallTime)
+        return this.#expireInFlight(overdue);
       return { ...this.#transmit(overdue, now, wallTime), expired: false, resume: false };
     }
     this.#releaseDelayed(now);

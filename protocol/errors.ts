@@ -89,8 +89,21 @@ export function asHubError(error: unknown): HubError {
   return new HubError("E_INTERNAL", error instanceof Error ? error.message : String(error), { cause: error });
 }
 
-/** A value for an error text: quoted, at most 60 characters, control characters escaped. */
+/** A value for an error text: quoted, at most 60 characters, control characters escaped. Throws for no value. */
 export function shown(value: unknown): string {
-  const text = JSON.stringify(typeof value === "bigint" ? value.toString() : value) ?? String(value);
-  return text.length <= 60 ? text : `${text.slice(0, 57)}...`;
+  const text = jsonText(value).replace(/[\u007f-\u009f\u2028\u2029]/g, escaped);
+  return text.length <= 60 ? text : `${text.slice(0, 57).toWellFormed()}...`;
+}
+
+function jsonText(value: unknown): string {
+  const plain = (_: string, part: unknown): unknown => (typeof part === "bigint" ? part.toString() : part);
+  try {
+    return JSON.stringify(typeof value === "string" ? value.slice(0, 100) : value, plain) ?? String(value);
+  } catch {
+    return `a value of type ${typeof value}`;
+  }
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }

@@ -81,7 +81,7 @@ export interface Incoming {
   readonly message: Message;
   /** Done with it: the node forgets it. */
   ack(): void;
-  /** Not taken: it comes again later, in order. */
+  /** Not taken: it comes again later. What was handed out after it stays handed out. */
   nack(text?: string): void;
 }
 
@@ -205,7 +205,15 @@ export interface HubAdmin {
   revokeNode(node: string): Promise<number>;
   /** Gives a controller rights and a new token. @returns The token: the only time it is seen. */
   createController(name: string, rights: Rights, ttlMs?: number): Promise<string>;
+  /**
+   * Issues a certificate with which a controller proves who it is instead of a token; its rights are the
+   * controller's.
+   *
+   * @param publicKey PEM, P-256. @param days Default 365.
+   */
+  issueControllerCertificate(name: string, publicKey: string, days?: number): Promise<ControllerCertificate>;
   controllers(): Promise<ControllerView[]>;
+  /** Its tokens and certificates are good no more; its links end. @returns False if there is none of that name. */
   revokeController(name: string): Promise<boolean>;
   /** Puts refused messages back into a node's queue: one, or all. @returns How many. */
   requeue(node: string, position?: number): Promise<number>;
@@ -236,6 +244,14 @@ export interface JoinTokenView {
   readonly labels: Readonly<Record<string, string>>;
   /** The machines that joined with it, the latest ones. */
   readonly usedBy: readonly { readonly node: string; readonly at: number }[];
+}
+
+export interface ControllerCertificate {
+  /** PEM. */
+  readonly certificate: string;
+  readonly serial: string;
+  /** Its end, wall clock ms. */
+  readonly notAfter: number;
 }
 
 export interface ControllerView {

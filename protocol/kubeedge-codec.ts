@@ -211,7 +211,7 @@ function newWire(stamp: Stamp, parentId: string): WireMessage {
   return {
     id: stamp.newId(),
     parentId,
-    timestamp: stamp.wallTime(),
+    timestamp: Math.trunc(stamp.wallTime()),
     resourceVersion: "",
     sync: false,
     type: "",

@@ -64,7 +64,7 @@ export interface MessageDraft {
 }
 
 const maxWordLength = 128;
-const nodeName = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
+const nodeName = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const utf8 = new TextEncoder();
 const fromUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 const nothing = new Uint8Array(0);
@@ -138,7 +138,7 @@ export function createMessage(
   const bare = {
     id: requireMessageId(draft.id ?? stamp.id),
     parentId: draft.parentId === undefined ? undefined : requireMessageId(draft.parentId),
-    timestamp: stamp.timestamp,
+    timestamp: Math.trunc(stamp.timestamp),
     resourceVersion: draft.resourceVersion === undefined ? undefined : requireVersion(draft.resourceVersion),
     node,
     source: requireWord("source", draft.source ?? "edgecontroller"),

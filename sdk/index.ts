@@ -11,6 +11,8 @@
  */
 export {
   type Checkpoint,
+  type ControllerCertificate,
+  type ControllerView,
   contentOf,
   type Delivery,
   type ErrorCode,

@@ -60,11 +60,16 @@ export async function listenWebSocket(
   return listening;
 }
 
+/** For every certificate the listener is given. */
+const tlsTerms = { minVersion: "TLSv1.2", ecdhCurve: keyExchange } as const;
+
 class Listening implements WebSocketListening {
   readonly #options: ListenOptions;
   readonly #parts: ListenParts;
   readonly #server: Server;
   readonly #sockets: WebSocketServer;
+  /** In their TLS handshake, by address: the socket that comes out of it is another one. */
+  readonly #handshaking = new Map<string, Duplex>();
   /** Shook hands and has not upgraded yet. */
   readonly #pending = new Map<Duplex, NodeJS.Timeout>();
   readonly #dialects = new WeakMap<IncomingMessage, Dialect>();
@@ -74,8 +79,7 @@ class Listening implements WebSocketListening {
     this.#parts = parts;
     this.#server = createServer({
       ...options.tls,
-      minVersion: "TLSv1.2",
-      ecdhCurve: keyExchange,
+      ...tlsTerms,
       requestCert: true,
       rejectUnauthorized: options.clientCertificate === "require",
       handshakeTimeout: options.handshakeTimeoutMs,
@@ -104,11 +108,11 @@ class Listening implements WebSocketListening {
       answer(request, response);
     });
     this.#server.on("secureConnection", (socket) => this.#expectUpgrade(socket));
-    this.#server.on("tlsClientError", (error, socket) => {
-      parts.refused(new HubError("E_IDENTITY", `TLS handshake failed: ${error.message}`), addressOf(socket));
-    });
-    this.#server.on("clientError", (error, socket) => {
-      this.#turnAway(new HubError("E_BAD_FRAME", `no HTTP request: ${error.message}`), socket);
+    // A failed TLS handshake comes this way too, and only its error tells.
+    this.#server.on("clientError", (error, socket) => this.#turnAway(clientError(error), socket));
+    this.#server.on("connection", (socket) => {
+      this.#handshaking.set(addressOf(socket), socket);
+      socket.once("close", () => this.#handshaking.delete(addressOf(socket)));
     });
     this.#server.on(
       "upgrade",
@@ -129,7 +133,7 @@ class Listening implements WebSocketListening {
   }
 
   setTls(tls: SecureContextOptions): void {
-    this.#server.setSecureContext(tls);
+    this.#server.setSecureContext({ ...tls, ...tlsTerms });
   }
 
   /** Connections that were handed over stay their owners'; what is still shaking hands is cut off. */
@@ -142,6 +146,7 @@ class Listening implements WebSocketListening {
 
   /** A client that shakes hands and then dawdles is cut off, however slowly it speaks. */
   #expectUpgrade(socket: TLSSocket): void {
+    this.#handshaking.delete(addressOf(socket));
     const timer = setTimeout(() => {
       this.#parts.refused(
         new HubError("E_TIMEOUT", "no complete request within the time limit"),
@@ -188,6 +193,14 @@ class Listening implements WebSocketListening {
     const timer = setTimeout(() => socket.destroy(), 1_000);
     socket.once("close", () => clearTimeout(timer));
   }
+}
+
+function clientError(error: NodeJS.ErrnoException): HubError {
+  const isHttp = error.code?.startsWith("HPE_") || error.code?.startsWith("ERR_HTTP");
+  if (isHttp) return new HubError("E_BAD_FRAME", `no HTTP request: ${error.message}`);
+  if (error.code === "ECONNRESET")
+    return new HubError("E_LINK_LOST", "the client went away before it was let in");
+  return new HubError("E_IDENTITY", `TLS handshake failed: ${error.message}`);
 }
 
 function requestOf(request: IncomingMessage, peer: Peer): UpgradeRequest {

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { type RawData, WebSocket } from "ws";
@@ -201,6 +202,6 @@ function dialError(error: Error, url: string): HubError {
   return new HubError(isTls ? "E_IDENTITY" : "E_LINK_LOST", text, { cause: error, retryable: true });
 }
 
-export function addressOf(socket: TLSSocket): string {
+export function addressOf(socket: Socket): string {
   return `${socket.remoteAddress ?? "?"}:${socket.remotePort ?? 0}`;
 }

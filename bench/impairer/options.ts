@@ -1,4 +1,4 @@
-import type { Clock } from "../../platform/index.ts";
+import type { Clock } from "../../platform/clock.ts";
 import type { GivenProfile } from "./profile.ts";
 
 export interface Address {

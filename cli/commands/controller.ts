@@ -7,7 +7,7 @@ import { type CommandGroup, command } from "../command.ts";
 import type { Context } from "../context.ts";
 import { flag, required, single } from "../option.ts";
 import { plainRecord } from "../output.ts";
-import { list as texts, oneOf, text } from "../values.ts";
+import { oneOf, text, list as texts } from "../values.ts";
 
 type ControllerView = Awaited<ReturnType<HubAdmin["controllers"]>>[number];
 
@@ -33,13 +33,19 @@ admin (everything). Groups: resource (Kubernetes objects), twin, user, … or '*
       description: verbs.join(", "),
       parse: (given) => texts(given).map(oneOf(verbs)),
     }),
-    ttl: single({ value: "DURATION", description: "the token's life (default: no end)", parse: parseDuration }),
+    ttl: single({
+      value: "DURATION",
+      description: "the token's life (default: no end)",
+      parse: parseDuration,
+    }),
     out: single({
       value: "FILE",
       description: "write address, token and CA there, mode 0600, for --config and the SDK",
       parse: text,
     }),
-    replace: flag({ description: "give an existing controller these rights and a new token; also overwrite FILE" }),
+    replace: flag({
+      description: "give an existing controller these rights and a new token; also overwrite FILE",
+    }),
   },
   examples: [
     "controller create line-planner --nodes 'press-*' --groups resource --verbs publish,read --out planner.json",
@@ -51,7 +57,10 @@ admin (everything). Groups: resource (Kubernetes objects), twin, user, … or '*
       throw new HubError("E_BAD_OPTION", `${out} exists; name another file, or add --replace`);
     const existing = (await context.ask((hub) => hub.admin.controllers())).find((one) => one.name === name);
     if (existing && existing.revokedAt === undefined && !replace)
-      throw new HubError("E_BAD_OPTION", `controller ${name} exists, and a new token ends the old one; add --replace for that`);
+      throw new HubError(
+        "E_BAD_OPTION",
+        `controller ${name} exists, and a new token ends the old one; add --replace for that`,
+      );
     const token = await context.ask((hub) => hub.admin.createController(name, rights, ttl));
     tellCreated(context, { name, token, rights, ttl, out });
     return undefined;
@@ -64,9 +73,15 @@ function rightsOf(
   given: readonly Verb[] | undefined,
 ): Rights {
   if (given === undefined || nodes === undefined)
-    throw new HubError("E_BAD_OPTION", "say what it may do: --verbs publish,read --nodes 'press-*' --groups resource");
+    throw new HubError(
+      "E_BAD_OPTION",
+      "say what it may do: --verbs publish,read --nodes 'press-*' --groups resource",
+    );
   if (groups === undefined && given.some((verb) => messageVerbs.has(verb)))
-    throw new HubError("E_BAD_OPTION", "these verbs need --groups: resource for Kubernetes objects, or '*' for all");
+    throw new HubError(
+      "E_BAD_OPTION",
+      "these verbs need --groups: resource for Kubernetes objects, or '*' for all",
+    );
   return { nodes, groups: groups ?? [], verbs: given };
 }
 
@@ -88,7 +103,9 @@ function tellCreated(
   if (output.format !== "table") output.data({ name, rights, ...words, file: written ? out : null });
   else {
     const life = ttl === undefined ? "without end" : `good for ${formatDuration(ttl)}`;
-    output.lines([`Controller ${name} may ${rights.verbs.join(", ")} for ${rights.nodes.join(", ")}; its token, ${life}:`]);
+    output.lines([
+      `Controller ${name} may ${rights.verbs.join(", ")} for ${rights.nodes.join(", ")}; its token, ${life}:`,
+    ]);
     output.lines(["", token, ""]);
     if (written) output.lines([`Written to ${out}. Try it: hubctl --config ${out} nodes list`]);
   }
@@ -121,7 +138,10 @@ function columns(now: number): Column<ControllerView>[] {
       colour: (one) => (one.connected ? "green" : one.revokedAt === undefined ? undefined : "dim"),
     },
     { title: "CREATED", cell: (one) => formatAge(one.createdAt, now) },
-    { title: "EXPIRES", cell: (one) => (one.expiresAt === undefined ? "never" : formatAge(one.expiresAt, now)) },
+    {
+      title: "EXPIRES",
+      cell: (one) => (one.expiresAt === undefined ? "never" : formatAge(one.expiresAt, now)),
+    },
     { title: "VERBS", cell: (one) => one.rights.verbs.join(",") },
     { title: "NODES", cell: (one) => one.rights.nodes.join(",") },
     { title: "GROUPS", cell: (one) => one.rights.groups.join(",") },
@@ -143,9 +163,13 @@ const revoke = command({
   async run(context, { name }, { force }) {
     const { token } = context.address;
     if (token.slice(0, token.lastIndexOf(".")) === name && !force)
-      throw new HubError("E_BAD_OPTION", `this command itself is ${name}: it would lock itself out; add --force for that`);
+      throw new HubError(
+        "E_BAD_OPTION",
+        `this command itself is ${name}: it would lock itself out; add --force for that`,
+      );
     const revoked = await context.ask((hub) => hub.admin.revokeController(name));
-    if (!revoked) throw new HubError("E_NOT_FOUND", `no controller is called ${name}; see: hubctl controller list`);
+    if (!revoked)
+      throw new HubError("E_NOT_FOUND", `no controller is called ${name}; see: hubctl controller list`);
     if (context.output.format !== "table") context.output.data({ name, revoked });
     context.output.say(`controller ${name} is revoked`);
     return undefined;

@@ -66,7 +66,9 @@ const add = command({
     const node = await context.ask((hub) => hub.admin.addNode(name, labels));
     const { output } = context;
     if (output.format !== "table") output.data(plainRecord(node));
-    output.say(`node ${node.node} is known${labels === undefined ? "" : `, with labels ${labelText(node.labels)}`}`);
+    output.say(
+      `node ${node.node} is known${labels === undefined ? "" : `, with labels ${labelText(node.labels)}`}`,
+    );
     if (node.joinedAt === undefined) output.note(`It joins with: hubctl token create --node ${node.node}`);
     return undefined;
   },
@@ -76,7 +78,9 @@ const remove = command({
   name: "remove",
   summary: "forget a node, its queue and what it has; its certificates are revoked",
   arguments: { names: many("names of nodes") },
-  options: { force: flag({ description: "also if it is connected, or messages wait for it: they are lost" }) },
+  options: {
+    force: flag({ description: "also if it is connected, or messages wait for it: they are lost" }),
+  },
   examples: ["nodes remove press-07", "nodes remove press-07 --force"],
   async run(context, { names }, { force }) {
     const nodes = await known(context, names);
@@ -88,10 +92,14 @@ const remove = command({
       throw new HubError("E_BAD_OPTION", `${reasons.join("; ")}: add --force to lose that`);
     }
     for (const { node } of nodes) await context.ask((hub) => hub.admin.removeNode(node));
-    tell(context, nodes, (one) => ({ node: one.node, removed: true, lostMessages: one.backlogMessages }), (one) =>
-      one.backlogMessages > 0
-        ? `node ${one.node} is forgotten, and ${counted(one.backlogMessages, "message")} with it`
-        : `node ${one.node} is forgotten`,
+    tell(
+      context,
+      nodes,
+      (one) => ({ node: one.node, removed: true, lostMessages: one.backlogMessages }),
+      (one) =>
+        one.backlogMessages > 0
+          ? `node ${one.node} is forgotten, and ${counted(one.backlogMessages, "message")} with it`
+          : `node ${one.node} is forgotten`,
     );
     return undefined;
   },
@@ -109,8 +117,11 @@ const revoke = command({
     const revoked = new Map<string, number>();
     for (const { node } of nodes) revoked.set(node, await context.ask((hub) => hub.admin.revokeNode(node)));
     const count = (one: NodeView): number => revoked.get(one.node) ?? 0;
-    tell(context, nodes, (one) => ({ node: one.node, certificates: count(one) }), (one) =>
-      `${counted(count(one), "certificate")} of node ${one.node} revoked`,
+    tell(
+      context,
+      nodes,
+      (one) => ({ node: one.node, certificates: count(one) }),
+      (one) => `${counted(count(one), "certificate")} of node ${one.node} revoked`,
     );
     return undefined;
   },

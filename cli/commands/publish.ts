@@ -19,7 +19,8 @@ const options = {
   file: repeated({
     short: "f",
     value: "FILE|DIR|-",
-    description: "manifests, YAML or JSON; a folder's .yaml, .yml and .json; - is standard input; may be repeated",
+    description:
+      "manifests, YAML or JSON; a folder's .yaml, .yml and .json; - is standard input; may be repeated",
     parse: text,
   }),
   node: repeated({ value: "NAME", description: "a node to publish to; may be repeated", parse: text }),
@@ -37,7 +38,12 @@ const options = {
     parse: text,
     fallback: "default",
   }),
-  operation: defaulted({ value: "WORD", description: "insert, update, delete …", parse: text, fallback: "update" }),
+  operation: defaulted({
+    value: "WORD",
+    description: "insert, update, delete …",
+    parse: text,
+    fallback: "update",
+  }),
   delete: flag({ description: "the same as --operation delete" }),
   until: defaulted({
     value: "accepted|acked",
@@ -50,10 +56,22 @@ const options = {
     description: "version to publish as (default: metadata.resourceVersion, else next: the hub numbers it)",
     parse: text,
   }),
-  resource: single({ value: "PATH", description: "instead of -f: one message about this resource", parse: text }),
+  resource: single({
+    value: "PATH",
+    description: "instead of -f: one message about this resource",
+    parse: text,
+  }),
   content: single({ value: "JSON", description: "content of the message of --resource", parse: text }),
-  source: single({ value: "WORD", description: "sending module (default: by kind, edgecontroller)", parse: text }),
-  group: single({ value: "WORD", description: "receiving group of --resource (default: resource)", parse: text }),
+  source: single({
+    value: "WORD",
+    description: "sending module (default: by kind, edgecontroller)",
+    parse: text,
+  }),
+  group: single({
+    value: "WORD",
+    description: "receiving group of --resource (default: resource)",
+    parse: text,
+  }),
 };
 type Options = OptionValues<typeof options>;
 
@@ -74,7 +92,9 @@ node has it, also while the node is offline and across restarts of both. Lists a
   async run(context, _given, chosen) {
     const messages = await messagesOf(context, chosen);
     const nodes = await targetsOf(chosen, () => context.ask((hub) => hub.nodes()));
-    const jobs = nodes.flatMap((node) => messages.map(({ draft, origin }) => ({ draft: { ...draft, node }, origin })));
+    const jobs = nodes.flatMap((node) =>
+      messages.map(({ draft, origin }) => ({ draft: { ...draft, node }, origin })),
+    );
     return await publish(context, jobs, chosen.until);
   },
 });
@@ -93,7 +113,10 @@ async function messagesOf(context: Context, chosen: Options): Promise<Planned[]>
   if (chosen.content !== undefined || chosen.group !== undefined)
     throw new HubError("E_BAD_OPTION", "--content and --group belong to --resource");
   if (chosen.file.length === 0)
-    throw new HubError("E_BAD_OPTION", "say what to publish: -f FILE, or --resource PATH with --content JSON");
+    throw new HubError(
+      "E_BAD_OPTION",
+      "say what to publish: -f FILE, or --resource PATH with --content JSON",
+    );
   const manifests = await readManifests(chosen.file, { namespace: chosen.namespace }, context.io);
   return manifests.map((manifest) => plannedOf(manifest, operation, chosen));
 }
@@ -102,7 +125,10 @@ function plannedOf(manifest: Manifest, operation: string, { resourceVersion, sou
   // Written once: all nodes get the same bytes.
   const content = Buffer.from(JSON.stringify(manifest.object));
   const draft = draftOf(manifest, "", { operation, resourceVersion, content });
-  return { draft: { ...draft, content, ...(source === undefined ? {} : { source }) }, origin: manifest.origin };
+  return {
+    draft: { ...draft, content, ...(source === undefined ? {} : { source }) },
+    origin: manifest.origin,
+  };
 }
 
 function rawMessage(resource: string, operation: string, chosen: Options): Planned {
@@ -126,7 +152,11 @@ function requireJson(content: string): void {
     JSON.parse(content);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : cause;
-    throw new HubError("E_BAD_OPTION", `--content is not JSON: ${why}; a text needs quotes of its own: '"text"'`, { cause });
+    throw new HubError(
+      "E_BAD_OPTION",
+      `--content is not JSON: ${why}; a text needs quotes of its own: '"text"'`,
+      { cause },
+    );
   }
 }
 
@@ -147,7 +177,11 @@ async function publish(context: Context, jobs: readonly Job[], until: "accepted"
   if (output.format !== "table") output.data(outcomes.map(plainOutcome));
   else if (outcomes.length <= shownRows) output.lines(output.table(outcomes, outcomeColumns));
   output.say(summaryOf(outcomes, performance.now() - startedAt));
-  io.err.write(failureReport(outcomes).map((line) => `${line}\n`).join(""));
+  io.err.write(
+    failureReport(outcomes)
+      .map((line) => `${line}\n`)
+      .join(""),
+  );
   const failures = outcomes.filter((one) => one.error !== undefined);
   const [node] = jobs.map((job) => job.draft.node);
   if (failures.length === 0) {

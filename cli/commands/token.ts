@@ -14,7 +14,12 @@ const create = command({
   detail: "Prints the token, which is never shown again, and the command to run on the edge machine.",
   arguments: {},
   options: {
-    ttl: defaulted({ value: "DURATION", description: "how long it is good for", parse: parseDuration, fallback: "24h" }),
+    ttl: defaulted({
+      value: "DURATION",
+      description: "how long it is good for",
+      parse: parseDuration,
+      fallback: "24h",
+    }),
     uses: single({
       value: "N",
       description: "how many machines may join with it (default: any number)",
@@ -41,18 +46,30 @@ const create = command({
     const { output } = context;
     if (output.format !== "table") output.data({ ...plainRecord(created), command: join.command });
     else {
-      const who = node ?? (uses === undefined ? "any number of machines" : `${uses} machine${uses === 1 ? "" : "s"}`);
-      output.lines([`Join token ${created.id} for ${who}, good for ${formatDuration(ttl)}:`, "", created.token, ""]);
+      const who =
+        node ?? (uses === undefined ? "any number of machines" : `${uses} machine${uses === 1 ? "" : "s"}`);
+      output.lines([
+        `Join token ${created.id} for ${who}, good for ${formatDuration(ttl)}:`,
+        "",
+        created.token,
+        "",
+      ]);
       output.lines(["On the edge machine, as root:", "", `  ${join.command}`, ""]);
       if (join.guessed)
-        output.note(`The addresses are this machine's with the usual ports; put others in their place if the hub listens elsewhere.`);
+        output.note(
+          `The addresses are this machine's with the usual ports; put others in their place if the hub listens elsewhere.`,
+        );
     }
     return undefined;
   },
 });
 
 /** The token goes through the environment: arguments can be seen by every user of a machine. */
-function joinCommand(context: Context, token: string, node: string | undefined): { command: string; guessed: boolean } {
+function joinCommand(
+  context: Context,
+  token: string,
+  node: string | undefined,
+): { command: string; guessed: boolean } {
   const { server, join, guessed } = nodeAddresses(context.address);
   const named = node === undefined ? "" : ` --node ${node}`;
   return {
@@ -120,7 +137,8 @@ const revoke = command({
   examples: ["token revoke 1f0c6a7d2b3e4f50"],
   async run(context, { ids }) {
     const outcomes: { id: string; revoked: boolean }[] = [];
-    for (const id of ids) outcomes.push({ id, revoked: await context.ask((hub) => hub.admin.revokeJoinToken(id)) });
+    for (const id of ids)
+      outcomes.push({ id, revoked: await context.ask((hub) => hub.admin.revokeJoinToken(id)) });
     const { output } = context;
     if (output.format !== "table") output.data(outcomes);
     for (const { id } of outcomes.filter((one) => one.revoked)) output.say(`token ${id} is revoked`);

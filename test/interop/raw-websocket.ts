@@ -1,0 +1,142 @@
+import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import type { WireJson } from "./capture.ts";
+import { type Frame, FrameReader, framesAsGo, frameBytes, opcodes } from "./websocket-frames.ts";
+
+/** How a connection ended, as its survivor saw it. */
+export interface Ending {
+  /** `bare`: TCP or TLS was closed without a word, as Go does. `frame`: a close frame came first. */
+  readonly by: "bare" | "frame";
+  readonly code: number | undefined;
+  readonly text: string;
+}
+
+/** What a test waits for comes within milliseconds; this only ends one that would hang. */
+export const patienceMs = 5_000;
+
+/**
+ * One end of a WebSocket over TLS, after the upgrade. It does what KubeEdge's WebSocket library does – cuts messages
+ * into frames as Go, answers pings, echoes close frames, itself closes without one – and whatever else a test wants.
+ */
+export class RawWebSocket {
+  /** Every frame that came, in order. */
+  readonly frames: Frame[] = [];
+  /** Resolves when the other side has ended the connection. */
+  readonly ended: Promise<Ending>;
+  readonly #tcp: Socket;
+  readonly #tls: TLSSocket;
+  readonly #side: "edge" | "cloud";
+  readonly #reader = new FrameReader();
+  readonly #arrived: string[] = [];
+  #fragments: Buffer[] = [];
+  #waiting: { resolve(text: string): void; reject(error: Error): void } | undefined;
+  #close: { code: number | undefined; text: string } | undefined;
+  #isPolite = true;
+
+  /** @param head What came behind the head of the upgrade. */
+  constructor({ tcp, tls }: { tcp: Socket; tls: TLSSocket }, side: "edge" | "cloud", head: Buffer) {
+    this.#tcp = tcp;
+    this.#tls = tls;
+    this.#side = side;
+    tls.on("error", () => undefined);
+    tcp.on("error", () => undefined);
+    this.ended = new Promise((resolve) => {
+      tls.once("close", () => {
+        resolve(this.#close ? { by: "frame", ...this.#close } : { by: "bare", code: undefined, text: "" });
+        this.#waiting?.reject(new Error(`the connection ended: ${this.#close?.text ?? "bare close"}`));
+      });
+    });
+    tls.on("data", (chunk: Buffer) => this.#data(chunk));
+    tls.once("end", () => tls.end());
+    if (head.length > 0) this.#data(head);
+  }
+
+  /** Sends a message as Go does: its JSON, a newline, in Go's fragments. A text goes as it is. */
+  send(message: WireJson | string): void {
+    const text = typeof message === "string" ? message : `${JSON.stringify(message)}\n`;
+    for (const frame of framesAsGo(Buffer.from(text), this.#side)) this.sendFrame(frame);
+  }
+
+  sendFrame(frame: Pick<Frame, "payload"> & Partial<Frame>): void {
+    const whole = { opcode: opcodes.text, fin: true, isMasked: this.#side === "edge", ...frame };
+    this.sendBytes(frameBytes(whole));
+  }
+
+  /** Sends bytes, frames or not. */
+  sendBytes(bytes: Uint8Array): void {
+    this.#tls.write(bytes);
+  }
+
+  /** The next message that comes, or that has come and was not asked for yet: its text. */
+  nextText(): Promise<string> {
+    const first = this.#arrived.shift();
+    if (first !== undefined) return Promise.resolve(first);
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error("no message came")), patienceMs);
+      const stopped = <T>(use: (value: T) => void) => (value: T) => {
+        clearTimeout(timer);
+        this.#waiting = undefined;
+        use(value);
+      };
+      this.#waiting = { resolve: stopped(resolve), reject: stopped(reject) };
+      if (this.#tls.destroyed) this.#waiting.reject(new Error("the connection has ended"));
+    });
+  }
+
+  async next(): Promise<WireJson> {
+    return JSON.parse(await this.nextText()) as WireJson;
+  }
+
+  /** Reads nothing and answers nothing, while the connection stays open: a network that passes nothing. */
+  freeze(): void {
+    this.#tls.pause();
+  }
+
+  thaw(): void {
+    this.#tls.resume();
+  }
+
+  /** From now on close frames are not echoed, nor pings answered: a peer that is no WebSocket library. */
+  ignoreControlFrames(): void {
+    this.#isPolite = false;
+  }
+
+  /** Closes as Go does: the TLS layer says so, no close frame. */
+  end(): void {
+    this.#tls.end();
+  }
+
+  /** Resets the TCP connection. */
+  reset(): void {
+    this.#tcp.resetAndDestroy();
+  }
+
+  #data(chunk: Buffer): void {
+    for (const frame of this.#reader.push(chunk)) {
+      this.frames.push(frame);
+      if (frame.opcode >= opcodes.close) this.#control(frame);
+      else this.#fragment(frame);
+    }
+  }
+
+  #fragment({ fin, payload }: Frame): void {
+    this.#fragments.push(payload);
+    if (!fin) return;
+    const text = Buffer.concat(this.#fragments).toString();
+    this.#fragments = [];
+    if (this.#waiting) this.#waiting.resolve(text);
+    else this.#arrived.push(text);
+  }
+
+  #control({ opcode, payload }: Frame): void {
+    if (opcode === opcodes.close) {
+      const code = payload.length >= 2 ? payload.readUInt16BE(0) : undefined;
+      this.#close = { code, text: payload.toString("utf8", 2) };
+    }
+    if (!this.#isPolite || this.#tls.writableEnded) return;
+    if (opcode === opcodes.ping) this.sendFrame({ opcode: opcodes.pong, payload });
+    if (opcode !== opcodes.close) return;
+    this.sendFrame({ opcode, payload: payload.subarray(0, 2) });
+    this.#tls.end();
+  }
+}
