@@ -86,12 +86,21 @@ export class Output {
 }
 
 /**
- * A record for programs: times (`at`, `…At`) as ISO text instead of milliseconds, and what is not known as null, so
- * that every record has the same keys. Goes one level deep: contents of messages are nobody's but their authors'.
+ * A record for programs: times (`at`, `…At`) as ISO text instead of milliseconds, and what is not known as null.
+ * Goes one level deep: contents of messages are nobody's but their authors'.
+ *
+ * @param optional Keys that the hub leaves out when it does not know them; so every record has the same keys.
  */
-export function plainRecord(record: object): Record<string, unknown> {
+export function plainRecord<T extends object>(
+  record: T,
+  optional: readonly (keyof T & string)[] = [],
+): Record<string, unknown> {
+  const entries: [string, unknown][] = [
+    ...optional.map((key): [string, null] => [key, null]),
+    ...Object.entries(record),
+  ];
   return Object.fromEntries(
-    Object.entries(record).map(([key, value]) => {
+    entries.map(([key, value]) => {
       const isTime = (key === "at" || key.endsWith("At")) && typeof value === "number";
       return [key, isTime ? new Date(value).toISOString() : (value ?? null)];
     }),

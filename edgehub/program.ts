@@ -1,6 +1,7 @@
 import { describeFlags, loadOptions, parseFlags, printConfig } from "../platform/config.ts";
 import { exitCodeOf, runUntilStopped } from "../platform/lifecycle.ts";
 import { startEdge } from "./index.ts";
+import { inspectHelp, inspectOnProcess, isInspection } from "./inspect.ts";
 import { edgeSchema } from "./options.ts";
 
 const prefix = "EDGEHUB";
@@ -9,6 +10,7 @@ const version = "0.1.0";
 const help = `edgehub ${version}: the agent on an edge machine
 
   edgehub [--config FILE] [--FIELD VALUE ...]
+${inspectHelp}
 
 Configuration comes from the YAML file, then the environment, then the flags. SIGHUP: dial the hub at once.
 
@@ -22,6 +24,10 @@ Fields:
 
 /** The program: configuration in, agent up, signals. */
 export async function main(argv: readonly string[]): Promise<void> {
+  if (isInspection(argv)) {
+    process.exitCode = inspectOnProcess(argv);
+    return;
+  }
   try {
     const flags = parseFlags(edgeSchema, argv);
     if (flags.help) return void process.stdout.write(`${help}${describeFlags(edgeSchema, prefix)}\n`);

@@ -229,7 +229,9 @@ export function inlineWriter<Op>(handler: OpHandler<Op>): Writer<Op> {
       ),
       () => handler.rolledBack(),
     );
-    batch.forEach(({ caller }, i) => settle(caller, plainOutcome(outcomes[i] as Outcome, handler.file)));
+    batch.forEach(({ caller }, i) => {
+      settle(caller, plainOutcome(outcomes[i] as Outcome, handler.file));
+    });
     while (handler.tidy?.());
   };
   return {

@@ -50,7 +50,6 @@ export const errorTable = {
   E_STORAGE: { retryable: true, meaning: "reading or writing the database failed" },
   E_STORE_CORRUPT: { retryable: false, meaning: "a database or key file is damaged" },
   E_STORE_IN_USE: { retryable: false, meaning: "another process uses the same data directory" },
-  E_NODE_VERSION: { retryable: false, meaning: "this Node.js is too old" },
   E_INTERNAL: { retryable: true, meaning: "a fault in this program; see its log" },
 } as const;
 

@@ -76,9 +76,19 @@ const emptyMessage: WireMessage = {
 const headerFields: ReadonlyMap<string, ReadField> = new Map([
   textField("msg_id", "id"),
   textField("parent_msg_id", "parentId"),
-  ["timestamp", (wire, literal) => void (wire.timestamp = timestampOf(literal) ?? wire.timestamp)],
+  [
+    "timestamp",
+    (wire, literal) => {
+      wire.timestamp = timestampOf(literal) ?? wire.timestamp;
+    },
+  ],
   textField("resourceversion", "resourceVersion"),
-  ["sync", (wire, literal) => void (wire.sync = flagOf(literal) ?? wire.sync)],
+  [
+    "sync",
+    (wire, literal) => {
+      wire.sync = flagOf(literal) ?? wire.sync;
+    },
+  ],
   textField("type", "type"),
 ]);
 
@@ -93,7 +103,12 @@ const routeFields: ReadonlyMap<string, ReadField> = new Map([
 const topFields: ReadonlyMap<string, ReadField> = new Map([
   objectField("header", headerFields),
   objectField("route", routeFields),
-  ["content", (wire, literal) => void (wire.content = literal === "null" ? nothing : toUtf8.encode(literal))],
+  [
+    "content",
+    (wire, literal) => {
+      wire.content = literal === "null" ? nothing : toUtf8.encode(literal);
+    },
+  ],
 ]);
 
 function textField(key: string, field: TextField): [string, ReadField] {

@@ -3,6 +3,7 @@ import type { ControlFrame, FrameLimits, LinkCodec, Received } from "./codec.ts"
 import { type ErrorCode, HubError, isErrorCode } from "./errors.ts";
 import type { Frame, Hello, Receipt, Refusal, StoredMessage } from "./frame.ts";
 import { type Message, type NodeId, requireNodeId } from "./message.ts";
+import { type Package, PackageReader } from "./package-reader.ts";
 import {
   endOf,
   newPackage,
@@ -97,74 +98,6 @@ export class NativeCodec implements LinkCodec {
       fromWire(wire, this.#node ?? requireNodeId(link.node), { delivery: usableDelivery(delivery), packed }),
     );
   }
-}
-
-interface Package {
-  readonly type: number;
-  readonly payload: Uint8Array;
-}
-
-/** Cuts a stream of packages, fed in any chunks; holds back at most one incomplete package. */
-export class PackageReader {
-  readonly #maxPayload: number;
-  #chunks: Uint8Array[] = [];
-  #held = 0;
-  /** Bytes needed before anything can be read. */
-  #needed = packageHeaderLength;
-
-  constructor(maxPayload: number) {
-    this.#maxPayload = maxPayload;
-  }
-
-  /** Bytes of an incomplete package. */
-  get held(): number {
-    return this.#held;
-  }
-
-  /** Throws `E_TOO_LARGE` as soon as a header announces more than the limit. */
-  push(chunk: Uint8Array): Package[] {
-    this.#chunks.push(chunk);
-    this.#held += chunk.length;
-    if (this.#held < this.#needed) return [];
-    const bytes = this.#chunks.length === 1 ? chunk : joined(this.#chunks, this.#held);
-    const found: Package[] = [];
-    let at = 0;
-    this.#needed = packageHeaderLength;
-    while (bytes.length - at >= packageHeaderLength) {
-      const length = this.#payloadLength(bytes, at);
-      const end = at + packageHeaderLength + length;
-      if (end > bytes.length) {
-        this.#needed = end - at;
-        break;
-      }
-      found.push({ type: bytes[at + 4] as number, payload: bytes.subarray(at + packageHeaderLength, end) });
-      at = end;
-    }
-    this.#chunks = at === bytes.length ? [] : [bytes.subarray(at)];
-    this.#held = bytes.length - at;
-    return found;
-  }
-
-  #payloadLength(bytes: Uint8Array, at: number): number {
-    const length = new DataView(bytes.buffer, bytes.byteOffset + at + 6, 4).getUint32(0);
-    if (length > this.#maxPayload) {
-      throw new HubError(
-        "E_TOO_LARGE",
-        `a package may have at most ${this.#maxPayload} bytes, this one has ${length}`,
-      );
-    }
-    return length;
-  }
-}
-
-function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
-  const all = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, at);
-    at += chunk.length;
-  }
-  return all;
 }
 
 // ── writing ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -23,10 +23,16 @@ export class CallTable {
       };
       if (signal?.aborted) return abort();
       signal?.addEventListener("abort", abort, { once: true });
-      const done = (): void => signal?.removeEventListener("abort", abort);
+      const forget = (): void => signal?.removeEventListener("abort", abort);
       this.#open.set(call, {
-        resolve: (value) => (done(), resolve(value)),
-        reject: (error) => (done(), reject(error)),
+        resolve: (value) => {
+          forget();
+          resolve(value);
+        },
+        reject: (error) => {
+          forget();
+          reject(error);
+        },
       });
       send(call);
     }) as Promise<ReturnType<Calls[Name]>>;

@@ -1,6 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { SecureContextOptions, TLSSocket } from "node:tls";
 import { WebSocketServer } from "ws";
@@ -111,8 +111,9 @@ class Listening implements WebSocketListening {
     // A failed TLS handshake comes this way too, and only its error tells.
     this.#server.on("clientError", (error, socket) => this.#turnAway(clientError(error), socket));
     this.#server.on("connection", (socket) => {
-      this.#handshaking.set(addressOf(socket), socket);
-      socket.once("close", () => this.#handshaking.delete(addressOf(socket)));
+      const address = addressOf(socket as Socket);
+      this.#handshaking.set(address, socket);
+      socket.once("close", () => this.#handshaking.delete(address));
     });
     this.#server.on(
       "upgrade",

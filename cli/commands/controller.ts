@@ -122,7 +122,7 @@ const list = command({
     const controllers = await context.ask((hub) => hub.admin.controllers());
     context.output.list(controllers, {
       columns: columns(context.io.now()),
-      plain: plainRecord,
+      plain: (one) => plainRecord(one, ["expiresAt", "revokedAt"]),
       empty: "No controllers. Make one with: hubctl controller create NAME --verbs … --nodes … --groups …",
     });
     return undefined;

@@ -91,7 +91,10 @@ function colourOf(one: ResourceView): "green" | "yellow" | "red" | "dim" {
 }
 
 function plainResource(one: ResourceView): Record<string, unknown> {
-  return { ...plainRecord(one), checkpoint: one.checkpoint ? plainRecord(one.checkpoint) : null };
+  return {
+    ...plainRecord(one, ["accepted"]),
+    checkpoint: one.checkpoint ? plainRecord(one.checkpoint) : null,
+  };
 }
 
 async function details(context: Context, node: string, resource: string): Promise<undefined> {

@@ -22,12 +22,16 @@ const list = command({
     const nodes = await context.ask((hub) => hub.nodes());
     context.output.list(nodes, {
       columns: nodeColumns(context.io.now()),
-      plain: plainRecord,
+      plain: plainNode,
       empty: "No nodes yet. A machine joins with: hubctl token create",
     });
     return undefined;
   },
 });
+
+function plainNode(node: NodeView): Record<string, unknown> {
+  return plainRecord(node, ["connectedAt", "address", "dialect", "software", "joinedAt", "lastSeenAt"]);
+}
 
 function nodeColumns(now: number): Column<NodeView>[] {
   return [
@@ -65,7 +69,7 @@ const add = command({
     const labels = label.length === 0 ? undefined : Object.fromEntries(label);
     const node = await context.ask((hub) => hub.admin.addNode(name, labels));
     const { output } = context;
-    if (output.format !== "table") output.data(plainRecord(node));
+    if (output.format !== "table") output.data(plainNode(node));
     output.say(
       `node ${node.node} is known${labels === undefined ? "" : `, with labels ${labelText(node.labels)}`}`,
     );

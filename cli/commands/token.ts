@@ -90,7 +90,10 @@ const list = command({
       [...tokens].sort((a, b) => b.createdAt - a.createdAt),
       {
         columns: columns(context.io.now()),
-        plain: (token) => ({ ...plainRecord(token), usedBy: token.usedBy.map(plainRecord) }),
+        plain: (token) => ({
+          ...plainRecord(token, ["revokedAt", "usesLeft", "node"]),
+          usedBy: token.usedBy.map((use) => plainRecord(use)),
+        }),
         empty: "No tokens yet. Make one with: hubctl token create",
       },
     );

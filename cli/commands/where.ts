@@ -87,9 +87,20 @@ function show(context: Context, entries: readonly LedgerEntry[], message: string
   });
 }
 
+const maybe = [
+  "version",
+  "expiresAt",
+  "firstSentAt",
+  "lastSentAt",
+  "persistedAt",
+  "endedAt",
+  "code",
+  "text",
+] as const satisfies readonly (keyof LedgerEntry)[];
+
 /** For programs: the entry with its stage. */
 export function plainEntry(entry: LedgerEntry): Record<string, unknown> {
-  return { ...plainRecord(entry), stage: stageOf(entry) };
+  return { ...plainRecord(entry, maybe), stage: stageOf(entry) };
 }
 
 /** Shows the messages until all are done. @returns 1 if one was refused or expired. */

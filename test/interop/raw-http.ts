@@ -19,7 +19,7 @@ export interface RawAnswer {
 /** Connects to a port of this machine. The server is not checked. Rejects if the handshake fails. */
 export function openPipe(port: number, options: ConnectionOptions = {}): Promise<Pipe> {
   return new Promise((resolve, reject) => {
-    const tcp = connectTcp(port, "127.0.0.1");
+    const tcp = connectTcp({ port, host: "127.0.0.1", noDelay: true });
     const tls = connectTls({ socket: tcp, rejectUnauthorized: false, ...options });
     tcp.once("error", reject);
     tls.once("error", reject);

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import type { ConnectionOptions } from "node:tls";
 import { expect, onTestFinished } from "vitest";
 import { readCertificate } from "../../platform/certificate.ts";
-import { bytesOf, vectors } from "../join/vectors.ts";
+import { bytesOf, type EdgeVector, vectors } from "../join/vectors.ts";
 import type { WireJson } from "./capture.ts";
 import { ask, headOf, openPipe, type RawAnswer } from "./raw-http.ts";
 import { RawWebSocket } from "./raw-websocket.ts";
@@ -10,9 +10,6 @@ import { RawWebSocket } from "./raw-websocket.ts";
 /** What edgecore 1.15 sends and does, played on raw sockets. Source: wire protocol §2, §6.6, §7. */
 
 export const projectId = "e632aba927ea4ac2b575ec1603d56f10";
-
-/** A key and a certificate request as Go's edgecore made them. */
-const [, stockRequest] = [undefined, vectors.edge.find((one) => one.style === "release-1.15")];
 
 /** What a node shows in the TLS handshake. */
 export type Credentials = Required<Pick<ConnectionOptions, "cert" | "key">>;
@@ -59,14 +56,21 @@ export const joinLines = {
 
 /** Joins as a stock edge does: same requests, a certificate request made by Go. */
 export async function joinAsStockEdge(port: number, node: string, token: string): Promise<Credentials> {
-  if (stockRequest === undefined) throw new Error("the vectors have no edge of release-1.15");
-  const request = bytesOf(stockRequest.csrDerHex);
+  const { csrDerHex, keyPem } = madeByGo("release-1.15");
+  const request = bytesOf(csrDerHex);
   const lines = joinLines.certificate(port, node, { token, bytes: request.length });
   const pipe = await openPipe(port);
   const { status, body } = await ask(pipe, Buffer.concat([Buffer.from(headOf(lines)), request]));
   pipe.tls.destroy();
   expect(`${status} ${status === 200 ? "" : body}`).toBe("200 ");
-  return { cert: readCertificate(body).pem, key: stockRequest.keyPem };
+  return { cert: readCertificate(body).pem, key: keyPem };
+}
+
+/** Key, certificate request and certificate of an edge, as Go's programs made them under the CA of the vectors. */
+export function madeByGo(style: EdgeVector["style"]): EdgeVector {
+  const found = vectors.edge.find((one) => one.style === style);
+  if (found === undefined) throw new Error(`the vectors have no edge of ${style}`);
+  return found;
 }
 
 /** The answer to an upgrade, and the WebSocket if it is one. */

@@ -1,9 +1,9 @@
 import fc from "fast-check";
+import type { ControlFrame } from "../../protocol/codec.ts";
 import type { Delivery } from "../../protocol/delivery.ts";
 import { event, numberedState, state, volatile } from "../../protocol/delivery.ts";
+import { type ErrorCode, errorTable } from "../../protocol/errors.ts";
 import type { Hello, Receipt, Refusal } from "../../protocol/frame.ts";
-import { errorTable, type ErrorCode } from "../../protocol/errors.ts";
-import type { ControlFrame } from "../../protocol/codec.ts";
 import { operations } from "../../protocol/operation.ts";
 import { parseVersion, type ResourceVersion } from "../../protocol/version.ts";
 import type { WireMessage } from "../../protocol/wire-message.ts";
@@ -79,7 +79,9 @@ export const usableWires: fc.Arbitrary<WireMessage> = fc.record({
   destination: fc.constant(""),
   group: words,
   operation: fc.constantFrom(...operations),
-  resource: fc.array(fc.stringMatching(/^[a-z0-9$+#.-]{1,8}$/), { maxLength: 6 }).map((parts) => parts.join("/")),
+  resource: fc
+    .array(fc.stringMatching(/^[a-z0-9$+#.-]{1,8}$/), { maxLength: 6 })
+    .map((parts) => parts.join("/")),
   content: jsonContents,
 });
 
@@ -121,9 +123,15 @@ export const controlFrames: fc.Arbitrary<ControlFrame> = fc.oneof(
   }),
 );
 
-export const positions = fc.uniqueArray(fc.oneof(fc.integer({ min: 1, max: 200 }), fc.maxSafeNat().map((n) => n || 1)), {
-  maxLength: 60,
-});
+export const positions = fc.uniqueArray(
+  fc.oneof(
+    fc.integer({ min: 1, max: 200 }),
+    fc.maxSafeNat().map((n) => n || 1),
+  ),
+  {
+    maxLength: 60,
+  },
+);
 
 export const receipts: fc.Arbitrary<Receipt[]> = fc.array(
   fc.record({

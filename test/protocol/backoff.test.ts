@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { randomOf, seeds } from "../support/seeds.ts";
 import { Backoff, reconnectBackoff } from "../../protocol/backoff.ts";
+import { randomOf, seeds } from "../support/seeds.ts";
 
 const options = { minMs: 100, maxMs: 1_000 };
 

@@ -69,8 +69,11 @@ class Life {
       kind: isEvent ? "event" : "state",
       key: isEvent ? "" : `key-${this.#whole(1, 4)}`,
       deleted: !isEvent && this.#random() < 0.3,
-      priority: isEvent ? [-3, 0, 0, 7][this.#whole(0, 3)] ?? 0 : 0,
-      expiresAt: isEvent && this.#random() < 0.3 ? wallOffset + this.#now + this.#whole(1, 800) : Number.POSITIVE_INFINITY,
+      priority: isEvent ? ([-3, 0, 0, 7][this.#whole(0, 3)] ?? 0) : 0,
+      expiresAt:
+        isEvent && this.#random() < 0.3
+          ? wallOffset + this.#now + this.#whole(1, 800)
+          : Number.POSITIVE_INFINITY,
     };
     const outcome = this.#queue.offer(item);
     expect(outcome).toBe(this.#model.offer(item));
@@ -130,9 +133,12 @@ class Life {
     const load = [this.#model.waiting, flying.length, this.#model.bytes];
     expect(String([waiting, inFlight, inFlightBytes])).toBe(String(load));
     const sends = flying.map((row) => `${row.item.position}: ${row.sends}, ${row.lastSentAt}`).sort();
-    const records = [...this.#queue.unacked()].map((row) => `${row.item.position}: ${row.sends}, ${row.lastSentAt}`);
+    const records = [...this.#queue.unacked()].map(
+      (row) => `${row.item.position}: ${row.sends}, ${row.lastSentAt}`,
+    );
     expect(String(records.sort())).toBe(String(sends));
-    for (const { item } of flying) if (this.#queue.sendsOf(item.position)?.item !== item) expect.fail("a record is missing");
+    for (const { item } of flying)
+      if (this.#queue.sendsOf(item.position)?.item !== item) expect.fail("a record is missing");
   }
 
   /** Mostly one in flight, sometimes one that is not. */
@@ -183,7 +189,8 @@ class Watcher {
     this.#flying.set(item.position, item);
     expect(this.#flying.size, "the window holds").toBeLessThanOrEqual(this.window.messages);
     const bytes = [...this.#flying.values()].reduce((sum, one) => sum + one.size, 0);
-    if (this.#flying.size > 1) expect(bytes, "the window holds in bytes").toBeLessThanOrEqual(this.window.bytes);
+    if (this.#flying.size > 1)
+      expect(bytes, "the window holds in bytes").toBeLessThanOrEqual(this.window.bytes);
   }
 
   refused(position: number): void {
@@ -191,7 +198,9 @@ class Watcher {
     this.#flying.delete(position);
     if (item?.kind === "event") this.#refusedLanes.add(item.priority);
     // A put that was refused while a newer message waited is replaced by it.
-    const newer = this.#offered.some((one) => one.kind === "state" && one.key === item?.key && one.position > position);
+    const newer = this.#offered.some(
+      (one) => one.kind === "state" && one.key === item?.key && one.position > position,
+    );
     if (item?.kind === "state" && !item.deleted && newer) this.#end(item, "replaced");
   }
 
@@ -201,25 +210,38 @@ class Watcher {
   }
 
   finished(): void {
-    for (const item of this.#offered) expect(this.#ends.get(item), `message ${item.position} is accounted for`).toBeDefined();
-    const newest = new Map(this.#offered.filter(({ kind }) => kind === "state").map((item) => [item.key, item]));
+    for (const item of this.#offered)
+      expect(this.#ends.get(item), `message ${item.position} is accounted for`).toBeDefined();
+    const newest = new Map(
+      this.#offered.filter(({ kind }) => kind === "state").map((item) => [item.key, item]),
+    );
     for (const item of newest.values()) expect(this.#ends.get(item)).not.toBe("replaced");
   }
 
   #sentState(item: Outgoing): void {
-    const inFlight = [...this.#flying.values()].filter(({ kind, key }) => kind === "state" && key === item.key);
+    const inFlight = [...this.#flying.values()].filter(
+      ({ kind, key }) => kind === "state" && key === item.key,
+    );
     expect(inFlight, "at most one of a key is in flight").toEqual([]);
-    expect(item.position, "positions of a key never go back").toBeGreaterThanOrEqual(this.#sentOfKey.get(item.key) ?? 0);
+    expect(item.position, "positions of a key never go back").toBeGreaterThanOrEqual(
+      this.#sentOfKey.get(item.key) ?? 0,
+    );
     this.#sentOfKey.set(item.key, item.position);
   }
 
   #sentEvent(item: Outgoing, resume: boolean): void {
     const older = this.#offered.filter(
-      (one) => one.kind === "event" && one.priority === item.priority && one.position < item.position && !this.#ends.has(one),
+      (one) =>
+        one.kind === "event" &&
+        one.priority === item.priority &&
+        one.position < item.position &&
+        !this.#ends.has(one),
     );
     const waiting = older.filter((one) => !this.#flying.has(one.position));
     expect(waiting, "no older event of its lane waits").toEqual([]);
-    expect(resume, "resume is said after a refusal, and only then").toBe(this.#refusedLanes.has(item.priority));
+    expect(resume, "resume is said after a refusal, and only then").toBe(
+      this.#refusedLanes.has(item.priority),
+    );
     if (resume) expect(older, "nothing older of its lane is outstanding").toEqual([]);
     this.#refusedLanes.delete(item.priority);
   }

@@ -36,13 +36,9 @@ describe("state", () => {
 
   it("lets nothing replace a delete: what comes later follows it", () => {
     const queue = newQueue();
-    expect(offer(queue, removal(1, "a"), put(2, "a"), put(3, "a"), removal(4, "a"), removal(5, "a"))).toEqual([
-      "queued",
-      "queued",
-      "replaced",
-      "replaced",
-      "queued",
-    ]);
+    expect(offer(queue, removal(1, "a"), put(2, "a"), put(3, "a"), removal(4, "a"), removal(5, "a"))).toEqual(
+      ["queued", "queued", "replaced", "replaced", "queued"],
+    );
     for (const position of [1, 4, 5]) {
       expect(takeAll(queue)).toEqual([position]);
       queue.ack(position);
@@ -102,7 +98,16 @@ describe("state", () => {
 
   it("keeps its turn however often it is replaced", () => {
     const queue = newQueue({ windowMessages: 1 });
-    offer(queue, put(1, "busy"), put(2, "quiet"), anEvent(3), anEvent(4), put(5, "busy"), anEvent(6), put(7, "busy"));
+    offer(
+      queue,
+      put(1, "busy"),
+      put(2, "quiet"),
+      anEvent(3),
+      anEvent(4),
+      put(5, "busy"),
+      anEvent(6),
+      put(7, "busy"),
+    );
     expect(takeAll(queue)).toEqual([7]);
     queue.ack(7);
     expect(takeAll(queue)).toEqual([2]);
@@ -135,13 +140,27 @@ describe("events", () => {
 
   it("of a higher priority go first", () => {
     const queue = newQueue();
-    offer(queue, anEvent(1), anEvent(2, { priority: -5 }), anEvent(3, { priority: 9 }), anEvent(4, { priority: 1 }));
+    offer(
+      queue,
+      anEvent(1),
+      anEvent(2, { priority: -5 }),
+      anEvent(3, { priority: 9 }),
+      anEvent(4, { priority: 1 }),
+    );
     expect(takeAll(queue)).toEqual([3, 4, 1, 2]);
   });
 
   it("share their turn with state, which has priority 0: the oldest goes first", () => {
     const queue = newQueue();
-    offer(queue, anEvent(1), put(2, "a"), anEvent(3), anEvent(4, { priority: -1 }), put(5, "b"), anEvent(6, { priority: 1 }));
+    offer(
+      queue,
+      anEvent(1),
+      put(2, "a"),
+      anEvent(3),
+      anEvent(4, { priority: -1 }),
+      put(5, "b"),
+      anEvent(6, { priority: 1 }),
+    );
     expect(takeAll(queue)).toEqual([6, 1, 2, 3, 5, 4]);
   });
 
@@ -403,7 +422,12 @@ describe("a refusal", () => {
     offer(queue, removal(1, "a"));
     queue.take(0, 7);
     offer(queue, put(2, "a"));
-    expect(queue.nack(1, false, 0)).toEqual({ item: removal(1, "a"), sends: 1, firstSentAt: 7, lastSentAt: 7 });
+    expect(queue.nack(1, false, 0)).toEqual({
+      item: removal(1, "a"),
+      sends: 1,
+      firstSentAt: 7,
+      lastSentAt: 7,
+    });
     expect(takeAll(queue)).toEqual([2]);
   });
 
@@ -421,7 +445,10 @@ describe("a refusal", () => {
     let now = 0;
     for (const outcome of [undefined, undefined, "given up"] as const) {
       takeAll(queue, now);
-      expect([1, 2].map((position) => queue.nack(position, true, now) && "given up")).toEqual([outcome, outcome]);
+      expect([1, 2].map((position) => queue.nack(position, true, now) && "given up")).toEqual([
+        outcome,
+        outcome,
+      ]);
       now = queue.nextWakeAt();
     }
     expect([queue.waiting, queue.inFlight]).toEqual([0, 0]);
@@ -457,8 +484,19 @@ describe("a refusal", () => {
 describe("a time to live that is over", () => {
   it("ends a waiting message when its turn comes", () => {
     const queue = newQueue();
-    offer(queue, anEvent(1, { expiresAt: 500 }), anEvent(2, { expiresAt: 501 }), put(3, "a", { expiresAt: 500 }), put(4, "a"));
-    expect(queue.take(0, 500)).toEqual({ item: anEvent(1, { expiresAt: 500 }), sends: 0, resume: false, expired: true });
+    offer(
+      queue,
+      anEvent(1, { expiresAt: 500 }),
+      anEvent(2, { expiresAt: 501 }),
+      put(3, "a", { expiresAt: 500 }),
+      put(4, "a"),
+    );
+    expect(queue.take(0, 500)).toEqual({
+      item: anEvent(1, { expiresAt: 500 }),
+      sends: 0,
+      resume: false,
+      expired: true,
+    });
     expect(takeAll(queue, 0, 500)).toEqual([2, 4]);
     expect(queue.waiting).toBe(0);
   });

@@ -27,7 +27,9 @@ class Replay {
 
   run(command: string): string {
     const [verb = "", ...words] = command.split(/\s+/);
-    const options = new Map(words.filter((word) => word.includes("=")).map((word) => word.split("=") as [string, string]));
+    const options = new Map(
+      words.filter((word) => word.includes("=")).map((word) => word.split("=") as [string, string]),
+    );
     const plain = words.filter((word) => !word.includes("="));
     const number = (at: number): number => Number(plain[at]);
     switch (verb) {
@@ -51,7 +53,12 @@ class Replay {
       case "ack":
         return plain.map((_, i) => `${plain[i]}: ${shown("settled", this.#queue.ack(number(i)))}`).join("\n");
       case "nack":
-        return shown("given up", this.#queue.nack(number(0), !plain.includes("final"), this.#now, plain.includes("behind"))) + this.#wakeAt();
+        return (
+          shown(
+            "given up",
+            this.#queue.nack(number(0), !plain.includes("final"), this.#now, plain.includes("behind")),
+          ) + this.#wakeAt()
+        );
       case "window":
         this.#queue.setWindow(number(0), number(1));
         return "ok";
@@ -66,7 +73,9 @@ class Replay {
     const taken = this.#queue.take(this.#now, this.#now);
     if (taken === undefined) return undefined;
     if (taken.expired) return `${taken.item.position} expired`;
-    const marks = [taken.sends > 1 ? `time ${taken.sends}` : "", taken.resume ? "resume" : ""].filter(Boolean);
+    const marks = [taken.sends > 1 ? `time ${taken.sends}` : "", taken.resume ? "resume" : ""].filter(
+      Boolean,
+    );
     return `${taken.item.position} sent${marks.length > 0 ? ` (${marks.join(", ")})` : ""}`;
   }
 
@@ -93,13 +102,17 @@ function queueOf(options: ReadonlyMap<string, string>): Parameters<typeof newQue
     refusals: "maxRefusals",
     expiresInFlight: "expiresInFlight",
   } as const;
-  const valueOf = (text: string): number | boolean => (text === "true" ? true : Number(text));
-  return Object.fromEntries([...options].map(([name, text]) => [names[name as keyof typeof names] ?? unknown(name), valueOf(text)]));
+  const read = (text: string): number | boolean => (text === "true" ? true : Number(text));
+  return Object.fromEntries(
+    [...options].map(([name, text]) => [names[name as keyof typeof names] ?? unknown(name), read(text)]),
+  );
 }
 
 function itemOf(options: ReadonlyMap<string, string>): Partial<Outgoing> {
   const names = { size: "size", priority: "priority", expires: "expiresAt" } as const;
-  return Object.fromEntries([...options].map(([name, value]) => [names[name as keyof typeof names] ?? unknown(name), Number(value)]));
+  return Object.fromEntries(
+    [...options].map(([name, value]) => [names[name as keyof typeof names] ?? unknown(name), Number(value)]),
+  );
 }
 
 function unknown(name: string): never {

@@ -34,24 +34,54 @@ describe("KubeEdge's rule for who waits for an ack", () => {
     ["createvolume", { operation: "createvolume", resource: "default/volume/v" }, 6, 6],
     ["deletevolume", { operation: "deletevolume", resource: "default/volume/v" }, 6, 6],
     ["controllerpublishvolume", { operation: "controllerpublishvolume", resource: "default/volume/v" }, 6, 6],
-    ["controllerunpublishvolume", { operation: "controllerunpublishvolume", resource: "default/volume/v" }, 6, 6],
-    ["an application's answer", { operation: "applicationResponse", resource: "ignore/Application/ignore" }, 7, 7],
+    [
+      "controllerunpublishvolume",
+      { operation: "controllerunpublishvolume", resource: "default/volume/v" },
+      6,
+      6,
+    ],
+    [
+      "an application's answer",
+      { operation: "applicationResponse", resource: "ignore/Application/ignore" },
+      7,
+      7,
+    ],
     ["a watch list's answer", { operation: "applicationResponse", resource: "watchapp/sync" }, 7, 7],
     ["a rule's message", { group: "user", operation: "publish", resource: "default/topic" }, 8, 8],
     ["a node task", { source: "taskmanager", group: "taskmanager", operation: "upgrade" }, 14, 9],
     ["an upgrade", { source: "nodeupgradejobcontroller", operation: "upgrade" }, 10, 10],
-    ["an OK", { ...answer, source: "devicecontroller", group: "twin", resource: "twin", content: "OK" }, 11, 11],
+    [
+      "an OK",
+      { ...answer, source: "devicecontroller", group: "twin", resource: "twin", content: "OK" },
+      11,
+      11,
+    ],
     ["an API error", { ...answer, resource: "default/configmap/none", content: notFound }, 12, 12],
     ["any other Go error", { ...answer, resource: "default/configmap/none", content: {} }, 12, 12],
     ["a node's update", { resource: "null/node/edge-1" }, 13, 14],
     ["a node's deletion", { operation: "delete", resource: "null/node/edge-1" }, 13, 13],
-    ["a node's registration", { ...answer, resource: "default/node/edge-1", content: { Object: {} } }, 13, 13],
+    [
+      "a node's registration",
+      { ...answer, resource: "default/node/edge-1", content: { Object: {} } },
+      13,
+      13,
+    ],
     ["a lease", { ...answer, resource: "kube-node-lease/lease/edge-1", content: { Object: {} } }, 13, 13],
     ["a node patch", { ...answer, resource: "default/nodepatch/edge-1", content: { Object: {} } }, 13, 13],
     ["a pod patch", { ...answer, resource: "default/podpatch/nginx", content: { Object: {} } }, 13, 13],
     ["a pod status", { ...answer, resource: "default/podstatus/nginx", content: "done" }, 13, 13],
-    ["a certificate request", { ...answer, resource: "default/certificatesigningrequest/c", content: { Object: {} } }, 14, 13],
-    ["the answer to a pod's insert", { ...answer, resource: "default/pod/nginx", content: { Object: {} } }, 13, 13],
+    [
+      "a certificate request",
+      { ...answer, resource: "default/certificatesigningrequest/c", content: { Object: {} } },
+      14,
+      13,
+    ],
+    [
+      "the answer to a pod's insert",
+      { ...answer, resource: "default/pod/nginx", content: { Object: {} } },
+      13,
+      13,
+    ],
     ["a pod", { operation: "insert" }, 14, 14],
     ["a pod's update", {}, 14, 14],
     ["a pod's deletion", { operation: "delete" }, 14, 14],
@@ -62,11 +92,31 @@ describe("KubeEdge's rule for who waits for an ack", () => {
     ["an access right", { source: "policycontroller", resource: "default/serviceaccountaccess/a" }, 14, 14],
     ["a watched object", { source: "dynamiccontroller", operation: "insert" }, 14, 14],
     ["a watched lease", { source: "dynamiccontroller", resource: "default/lease/l" }, 14, 14],
-    ["a configmap asked for", { ...answer, resource: "default/configmap/cm", content: { kind: "ConfigMap" } }, 14, 14],
+    [
+      "a configmap asked for",
+      { ...answer, resource: "default/configmap/cm", content: { kind: "ConfigMap" } },
+      14,
+      14,
+    ],
     ["a secret asked for", { ...answer, resource: "default/secret/s", content: { kind: "Secret" } }, 14, 14],
-    ["a volume asked for", { ...answer, resource: "null/persistentvolume/v", content: { kind: "PersistentVolume" } }, 14, 14],
-    ["a claim asked for", { ...answer, resource: "default/persistentvolumeclaim/c", content: { kind: "C" } }, 14, 14],
-    ["an attachment asked for", { ...answer, resource: "null/volumeattachment/a", content: { kind: "A" } }, 14, 14],
+    [
+      "a volume asked for",
+      { ...answer, resource: "null/persistentvolume/v", content: { kind: "PersistentVolume" } },
+      14,
+      14,
+    ],
+    [
+      "a claim asked for",
+      { ...answer, resource: "default/persistentvolumeclaim/c", content: { kind: "C" } },
+      14,
+      14,
+    ],
+    [
+      "an attachment asked for",
+      { ...answer, resource: "null/volumeattachment/a", content: { kind: "A" } },
+      14,
+      14,
+    ],
     ["an object that says OK", { content: "OK" }, 14, 14],
     ["an empty object pushed", { content: {} }, 14, 14],
   ];
@@ -107,10 +157,32 @@ describe("KubeEdge's rule for who waits for an ack", () => {
   });
 
   it("is KubeEdge's own, word by word, wherever such a word is in its place", () => {
-    const types = ["podlist", "membership", "serviceaccounttoken", "node", "lease", "nodepatch", "podpatch", "podstatus"];
-    types.push("certificatesigningrequest", "pod", "configmap", "secret", "volume", "device", "nodestatus", "event");
+    const types = [
+      "podlist",
+      "membership",
+      "serviceaccounttoken",
+      "node",
+      "lease",
+      "nodepatch",
+      "podpatch",
+      "podstatus",
+    ];
+    types.push(
+      "certificatesigningrequest",
+      "pod",
+      "configmap",
+      "secret",
+      "volume",
+      "device",
+      "nodestatus",
+      "event",
+    );
     const objects = fc
-      .tuple(fc.constantFrom("default", "kube-system", "null"), fc.constantFrom(...types), fc.constantFrom("", "/a", "/b-c"))
+      .tuple(
+        fc.constantFrom("default", "kube-system", "null"),
+        fc.constantFrom(...types),
+        fc.constantFrom("", "/a", "/b-c"),
+      )
       .map(([namespace, type, name]) => `${namespace}/${type}${name}`);
     const others = fc.constantFrom(
       "membership",
@@ -126,8 +198,22 @@ describe("KubeEdge's rule for who waits for an ack", () => {
     );
     const drafts = fc.record({
       resource: fc.oneof(objects, others),
-      operation: fc.constantFrom("insert", "update", "delete", "response", "createvolume", "applicationResponse", "publish"),
-      source: fc.constantFrom("edgecontroller", "devicecontroller", "taskmanager", "nodeupgradejobcontroller", "cloudhub"),
+      operation: fc.constantFrom(
+        "insert",
+        "update",
+        "delete",
+        "response",
+        "createvolume",
+        "applicationResponse",
+        "publish",
+      ),
+      source: fc.constantFrom(
+        "edgecontroller",
+        "devicecontroller",
+        "taskmanager",
+        "nodeupgradejobcontroller",
+        "cloudhub",
+      ),
       group: fc.constantFrom("resource", "func", "twin", "user", "taskmanager"),
       content: fc.constantFrom<unknown>("OK", {}, notFound, { kind: "Pod" }, null, "NO", [], '{"ErrStatus"'),
     });
@@ -141,14 +227,26 @@ describe("KubeEdge's rule for who waits for an ack", () => {
 
   /** The rule as KubeEdge's code has it: substrings of the full path, the type as its fourth part. */
   function goRule(message: Message, line: KubeEdgeLine): { rule: number; ack: boolean } {
-    const full = message.resource.path.startsWith("upgrade/") ? message.resource.path : `node/edge-1/${message.resource.path}`;
+    const full = message.resource.path.startsWith("upgrade/")
+      ? message.resource.path
+      : `node/edge-1/${message.resource.path}`;
     const type = full.split("/")[3];
     const { operation, source, group } = message;
     const master = line === "master";
     const content = message.content.length === 0 ? null : JSON.parse(Buffer.from(message.content).toString());
-    const isError = typeof content === "object" && content !== null && !Array.isArray(content) && ("ErrStatus" in content || Object.keys(content).length === 0);
+    const isError =
+      typeof content === "object" &&
+      content !== null &&
+      !Array.isArray(content) &&
+      ("ErrStatus" in content || Object.keys(content).length === 0);
     const volumes = ["createvolume", "deletevolume", "controllerpublishvolume", "controllerunpublishvolume"];
-    const always = ["lease", "nodepatch", "podpatch", "podstatus", ...(master ? ["certificatesigningrequest"] : [])];
+    const always = [
+      "lease",
+      "nodepatch",
+      "podpatch",
+      "podstatus",
+      ...(master ? ["certificatesigningrequest"] : []),
+    ];
     const rules: boolean[] = [
       full.includes("podlist"),
       full.includes("membership"),
@@ -200,10 +298,14 @@ describe("the delivery of a message whose publisher did not say", () => {
 
   // Every message that cloudcore sent down while we listened, and whether edgecore then acked it.
   const acked = new Set(
-    vectors.websocket.captures.map(({ text }) => JSON.parse(text)).filter(({ route }) => route.operation === "response").map(({ header }) => header.parent_msg_id),
+    vectors.websocket.captures
+      .map(({ text }) => JSON.parse(text))
+      .filter(({ route }) => route.operation === "response")
+      .map(({ header }) => header.parent_msg_id),
   );
   const pushed = vectors.websocket.captures.filter(
-    ({ direction, text }) => direction === "cloud->edge" && JSON.parse(text).header.parent_msg_id === undefined,
+    ({ direction, text }) =>
+      direction === "cloud->edge" && JSON.parse(text).header.parent_msg_id === undefined,
   );
 
   test.each(pushed.filter(({ name }) => !/^csi-|^podstatus-/.test(name)))(
@@ -223,9 +325,14 @@ describe("an event's delivery", () => {
     expect(event({ priority })).toMatchObject({ priority });
   });
 
-  it.each([-101, 101, 0.5, Number.NaN, Number.POSITIVE_INFINITY])("refuses the priority %d by its value", (priority) => {
-    expect(() => event({ priority })).toThrow(`priority must be a whole number from -100 to 100, got ${JSON.stringify(priority)}`);
-  });
+  it.each([-101, 101, 0.5, Number.NaN, Number.POSITIVE_INFINITY])(
+    "refuses the priority %d by its value",
+    (priority) => {
+      expect(() => event({ priority })).toThrow(
+        `priority must be a whole number from -100 to 100, got ${JSON.stringify(priority)}`,
+      );
+    },
+  );
 
   it("rounds a time to live up to whole milliseconds", () => {
     expect(event({ ttlMs: 0.1 })).toMatchObject({ ttlMs: 1 });

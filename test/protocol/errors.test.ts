@@ -1,6 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { asHubError, type ErrorCode, errorTable, HubError, isErrorCode, shown } from "../../protocol/errors.ts";
+import {
+  asHubError,
+  type ErrorCode,
+  errorTable,
+  HubError,
+  isErrorCode,
+  shown,
+} from "../../protocol/errors.ts";
 import { runs } from "./arbitraries.ts";
 
 describe("a HubError", () => {
@@ -28,7 +35,12 @@ describe("a HubError", () => {
     const error = new HubError("E_TIMEOUT", "late");
     expect(asHubError(error)).toBe(error);
     const below = new TypeError("below");
-    expect(asHubError(below)).toMatchObject({ code: "E_INTERNAL", message: "below", retryable: true, cause: below });
+    expect(asHubError(below)).toMatchObject({
+      code: "E_INTERNAL",
+      message: "below",
+      retryable: true,
+      cause: below,
+    });
     expect(asHubError("text")).toMatchObject({ code: "E_INTERNAL", message: "text", cause: "text" });
     expect(asHubError(undefined)).toMatchObject({ code: "E_INTERNAL", message: "undefined" });
   });
@@ -37,7 +49,8 @@ describe("a HubError", () => {
 describe("the table of codes", () => {
   it("tells codes from other words, also from those that every object has", () => {
     expect(isErrorCode("E_TIMEOUT")).toBe(true);
-    for (const word of ["", "E_NONE", "toString", "constructor", "__proto__", "e_timeout"]) expect(isErrorCode(word)).toBe(false);
+    for (const word of ["", "E_NONE", "toString", "constructor", "__proto__", "e_timeout"])
+      expect(isErrorCode(word)).toBe(false);
   });
 
   it("says in a sentence what each one means", () => {
@@ -71,7 +84,11 @@ describe("a value in an error text", () => {
   });
 
   it("is never longer than 60 characters, never holds a control character, and is always well formed", () => {
-    const values = fc.oneof(fc.anything({ withBigInt: true }), fc.string({ unit: "binary", maxLength: 200 }), fc.string({ unit: "grapheme", minLength: 50, maxLength: 70 }));
+    const values = fc.oneof(
+      fc.anything({ withBigInt: true }),
+      fc.string({ unit: "binary", maxLength: 200 }),
+      fc.string({ unit: "grapheme", minLength: 50, maxLength: 70 }),
+    );
     fc.assert(
       fc.property(values, (value) => {
         const text = shown(value);

@@ -42,7 +42,9 @@ const upstream = vectors.websocket.captures.filter(({ direction }) => direction 
 const acked = upstream.flatMap((ack) => {
   const { parent_msg_id: parent } = JSON.parse(ack.text).header;
   const message = downstream.find((one) => JSON.parse(one.text).header.msg_id === parent);
-  return message && ack.name.endsWith("-ack") ? [{ name: ack.name, ack: ack.text, message: message.text }] : [];
+  return message && ack.name.endsWith("-ack")
+    ? [{ name: ack.name, ack: ack.text, message: message.text }]
+    : [];
 });
 
 describe("the cloud's side of a link to a stock edge", () => {
@@ -83,10 +85,18 @@ describe("the cloud's side of a link to a stock edge", () => {
   });
 
   it("ignores acks of answers that need none, and of messages it does not know", () => {
-    const answer = aMessage({ id: "a", parentId: "q", operation: "response", resource: "default/podstatus/p", content: "OK" });
+    const answer = aMessage({
+      id: "a",
+      parentId: "q",
+      operation: "response",
+      resource: "default/podstatus/p",
+      content: "OK",
+    });
     codec.message(inOutbox(answer));
     for (const parent of ["a", "unknown", ""])
-      expect(oneFrame(codec, text({ parent_msg_id: parent }, { operation: "response", group: "resource" }))).toEqual({
+      expect(
+        oneFrame(codec, text({ parent_msg_id: parent }, { operation: "response", group: "resource" })),
+      ).toEqual({
         type: "ignored",
         why: "late-ack",
       });
@@ -96,20 +106,26 @@ describe("the cloud's side of a link to a stock edge", () => {
     codec.message(inOutbox(aMessage({ id: "x" }), 3));
     codec.forget(3);
     expect(codec.expectsAck(inOutbox(aMessage({ id: "x" }), 3))).toBe(false);
-    expect(oneFrame(codec, text({ parent_msg_id: "x" }, { operation: "response" }))).toMatchObject({ why: "late-ack" });
+    expect(oneFrame(codec, text({ parent_msg_id: "x" }, { operation: "response" }))).toMatchObject({
+      why: "late-ack",
+    });
   });
 
   it("gives the ack to the newest of two messages with the same id", () => {
     codec.message(inOutbox(aMessage({ id: "x" }), 3));
     codec.message(inOutbox(aMessage({ id: "x" }), 4));
     codec.forget(3);
-    expect(oneFrame(codec, text({ parent_msg_id: "x" }, { operation: "response" }))).toMatchObject({ positions: [4] });
+    expect(oneFrame(codec, text({ parent_msg_id: "x" }, { operation: "response" }))).toMatchObject({
+      positions: [4],
+    });
   });
 
   it("knows the ack of a message that was sent again", () => {
     const item = inOutbox(aMessage({ id: "x" }), 3);
     expect(textOf(codec.message(item))).toBe(textOf(codec.message(item)));
-    expect(oneFrame(codec, text({ parent_msg_id: "x" }, { operation: "response" }))).toMatchObject({ positions: [3] });
+    expect(oneFrame(codec, text({ parent_msg_id: "x" }, { operation: "response" }))).toMatchObject({
+      positions: [3],
+    });
   });
 
   it("takes an error about a message as a refusal that may pass, with the edge's words", () => {
@@ -122,12 +138,18 @@ describe("the cloud's side of a link to a stock edge", () => {
       retryable: true,
     };
     expect(oneFrame(codec, vectorNamed("error-response").wsText as string)).toEqual(refusal);
-    expect(oneFrame(codec, vectorNamed("ack-ok").wsText as string)).toMatchObject({ type: "ack", positions: [5] });
+    expect(oneFrame(codec, vectorNamed("ack-ok").wsText as string)).toMatchObject({
+      type: "ack",
+      positions: [5],
+    });
   });
 
   it("shows an error whose content is no string as it came, cut at 500 characters", () => {
     codec.message(inOutbox(aMessage({ id: "x" }), 5));
-    const frame = oneFrame(codec, text({ parent_msg_id: "x" }, { operation: "error" }, { a: "b".repeat(600) }));
+    const frame = oneFrame(
+      codec,
+      text({ parent_msg_id: "x" }, { operation: "error" }, { a: "b".repeat(600) }),
+    );
     expect(frame).toMatchObject({ text: `{"a":"${"b".repeat(494)}` });
   });
 
@@ -149,14 +171,17 @@ describe("the cloud's side of a link to a stock edge", () => {
     ({ text }) => {
       const frame = oneFrame(codec, text);
       expect(frame).toMatchObject({ type: "message", position: 0, resume: false });
-      if (frame.type === "message") expect(plainMessage(frame.message)).toEqual(plainMessage(messageOf(text)));
+      if (frame.type === "message")
+        expect(plainMessage(frame.message)).toEqual(plainMessage(messageOf(text)));
     },
   );
 
   it("hands up answers to volume calls, though they are responses or errors", () => {
     for (const operation of ["response", "error"])
       for (const resource of ["default/volume/abc", "a-b.c+d/volume/x/more"])
-        expect(oneFrame(codec, text({ parent_msg_id: "v1" }, { operation, resource, source: "cloudhub" }))).toMatchObject({
+        expect(
+          oneFrame(codec, text({ parent_msg_id: "v1" }, { operation, resource, source: "cloudhub" })),
+        ).toMatchObject({
           type: "message",
           message: { operation, parentId: "v1", resource: { path: resource } },
         });
@@ -169,7 +194,11 @@ describe("the cloud's side of a link to a stock edge", () => {
   });
 
   it("hands up ServiceBus's report of a failed call, which has no operation", () => {
-    const report = text({ parent_msg_id: "request" }, { source: "servicebus", group: "user" }, { status_code: 404 });
+    const report = text(
+      { parent_msg_id: "request" },
+      { source: "servicebus", group: "user" },
+      { status_code: 404 },
+    );
     expect(oneFrame(codec, report)).toMatchObject({
       type: "message",
       message: { operation: "upload", parentId: "request", source: "servicebus", resource: { path: "" } },
@@ -189,7 +218,8 @@ describe("the cloud's side of a link to a stock edge", () => {
 
   it("sends updates of unknown sources as edgecontroller's: an edge is silent about others", () => {
     const sourceOf = (message: Message): string => readText(codec.message(inOutbox(message))).source;
-    for (const group of ["resource", "func"]) expect(sourceOf(aMessage({ source: "my-controller", group }))).toBe("edgecontroller");
+    for (const group of ["resource", "func"])
+      expect(sourceOf(aMessage({ source: "my-controller", group }))).toBe("edgecontroller");
     for (const source of ["edgecontroller", "dynamiccontroller", "devicecontroller", "policycontroller"])
       expect(sourceOf(aMessage({ source }))).toBe(source);
     for (const operation of ["insert", "delete"])
@@ -245,7 +275,10 @@ describe("the cloud's side of a link to a stock edge", () => {
   it("refuses to send content that is no JSON: the edge would close the link, again and again", () => {
     for (const content of ["{", "{} {}", '{"a":1}}', "\ufeff{}", "nothing"]) {
       const item = inOutbox(aMessage({ content: Buffer.from(content) }), 6);
-      expect(codeOf(() => codec.message(item)), content).toBe("E_BAD_MESSAGE");
+      expect(
+        codeOf(() => codec.message(item)),
+        content,
+      ).toBe("E_BAD_MESSAGE");
       expect(codec.expectsAck(item)).toBe(false);
       expect(codeOf(() => codec.volatile(aMessage({ content: Buffer.from(content) })))).toBe("E_BAD_MESSAGE");
     }
@@ -285,7 +318,11 @@ describe("the edge's side of a link to a stock cloud", () => {
 
   it("numbers what comes down, so that each one can be acked", () => {
     const { text } = captureNamed("pod-insert");
-    expect([1, 2, 3].map(() => oneFrame(codec, text))).toMatchObject([{ position: 1 }, { position: 2 }, { position: 3 }]);
+    expect([1, 2, 3].map(() => oneFrame(codec, text))).toMatchObject([
+      { position: 1 },
+      { position: 2 },
+      { position: 3 },
+    ]);
   });
 
   test.each(acked)("writes the recorded $name byte for byte", ({ ack, message }) => {
@@ -343,7 +380,11 @@ describe("the edge's side of a link to a stock cloud", () => {
     const text = vectorNamed("error-response").wsText as string;
     const failing = new KubeEdgeEdgeCodec(edge1, stampOf(text), limits);
     const received = { position: 1, message: aMessage({ id: "11111111-1111-4111-8111-111111111111" }) };
-    const refusal = { code: "E_STORAGE" as const, text: "insert or update meta failed, database is locked", retryable: true };
+    const refusal = {
+      code: "E_STORAGE" as const,
+      text: "insert or update meta failed, database is locked",
+      retryable: true,
+    };
     expect(failing.nack(received, refusal).map(textOf)).toEqual([text]);
   });
 
@@ -360,7 +401,10 @@ describe.each([
 ])("%s", (_, open) => {
   it.each(["ping", "pong", "config"])("answers the transport's %s at once, as viaduct does", (operation) => {
     const route = { source: "s", group: "g", resource: "r" };
-    const frame = oneFrame(open(), text({ msg_id: "x", type: "channel" }, { ...route, operation, destination: "d" }));
+    const frame = oneFrame(
+      open(),
+      text({ msg_id: "x", type: "channel" }, { ...route, operation, destination: "d" }),
+    );
     expect(frame.type).toBe("answer");
     if (frame.type !== "answer") return;
     expect(JSON.parse(textOf(frame.bytes))).toEqual({
@@ -394,7 +438,9 @@ describe.each([
     const codec = open();
     const odd = text(header, { operation: "update", group: "resource", resource: "default/pod/p", ...route });
     expect(oneFrame(codec, odd)).toMatchObject({ type: "unusable", error: { code } });
-    expect(oneFrame(codec, text({}, { operation: "update", resource: "a" }))).toMatchObject({ type: "message" });
+    expect(oneFrame(codec, text({}, { operation: "update", resource: "a" }))).toMatchObject({
+      type: "message",
+    });
   });
 
   it.each(["", "{", "[]", '{"header":{"timestamp":1.5}}'])("ends the link for %j", (odd) => {
@@ -405,12 +451,17 @@ describe.each([
     const exactly = text({}, { operation: "update" }, "").length;
     const content = "x".repeat(limits.maxMessageBytes - exactly);
     expect(oneFrame(open(), text({}, { operation: "update" }, content))).toMatchObject({ type: "message" });
-    expect(codeOf(() => open().push(Buffer.from(text({}, { operation: "update" }, `${content}x`))))).toBe("E_TOO_LARGE");
+    expect(codeOf(() => open().push(Buffer.from(text({}, { operation: "update" }, `${content}x`))))).toBe(
+      "E_TOO_LARGE",
+    );
   });
 
   it("decides the delivery of a message by KubeEdge's rules", () => {
     const deliveryOf = (route: object): unknown => {
-      const frame = oneFrame(open(), text({}, { source: "s", group: "resource", resource: "default/pod/p", ...route }));
+      const frame = oneFrame(
+        open(),
+        text({}, { source: "s", group: "resource", resource: "default/pod/p", ...route }),
+      );
       return frame.type === "message" ? frame.message.delivery.kind : frame.type;
     };
     expect(deliveryOf({ operation: "update" })).toBe("state");
@@ -445,6 +496,8 @@ describe("one side's text", () => {
 
   it("is the other side's frame: a heartbeat", () => {
     const [beat] = new KubeEdgeEdgeCodec(edge1, fixedStamp, limits).control({ type: "ping" });
-    expect(oneFrame(new KubeEdgeCloudCodec(edge1, fixedStamp, limits), beat as Uint8Array)).toEqual({ type: "ping" });
+    expect(oneFrame(new KubeEdgeCloudCodec(edge1, fixedStamp, limits), beat as Uint8Array)).toEqual({
+      type: "ping",
+    });
   });
 });

@@ -62,11 +62,14 @@ describe("Go's own texts", () => {
   });
 
   // All 57 can be written again: the few written by hand (their description says so) keep to Go's order and spacing.
-  test.each(vectors.websocket.captures)("the recorded $name is read and written again as it was", ({ text }) => {
-    const wire = read(text);
-    expect(wire.id).not.toBe("");
-    expect(Buffer.from(writeText(wire)).toString()).toBe(text);
-  });
+  test.each(vectors.websocket.captures)(
+    "the recorded $name is read and written again as it was",
+    ({ text }) => {
+      const wire = read(text);
+      expect(wire.id).not.toBe("");
+      expect(Buffer.from(writeText(wire)).toString()).toBe(text);
+    },
+  );
 
   test.each(vectors.websocket.captures)("the recorded $name is read as JSON.parse reads it", ({ text }) => {
     const { header, route, content } = JSON.parse(text);
@@ -90,7 +93,9 @@ describe("Go's own texts", () => {
 
 describe("what Go's decoder accepts", () => {
   it("takes unknown keys and ignores them", () => {
-    const wire = read('{"header":{"msg_id":"a","new":{"msg_id":"b"}},"extra":[1,{"content":2}],"route":{"x":1},"content":3}');
+    const wire = read(
+      '{"header":{"msg_id":"a","new":{"msg_id":"b"}},"extra":[1,{"content":2}],"route":{"x":1},"content":3}',
+    );
     expect({ ...wire, content: contentOf(wire) }).toEqual({ ...emptyWire, id: "a", content: "3" });
   });
 
@@ -98,7 +103,10 @@ describe("what Go's decoder accepts", () => {
     ['{"HEADER":{"MSG_ID":"a","TimeStamp":7},"Route":{"GROUP":"g"},"CONTENT":1}', "all of them"],
     ['{"header":{"msg_id":"a","timestamp":7},"route":{"group":"g"},"Content":1}', "one of them"],
     ['{"header":{"m\\u0073g_id":"a","timestamp":7},"rou\\u0074e":{"group":"g"},"content":1}', "escaped ones"],
-    ['{"header":{"msg_id":"a","timestamp":7},"route":{"\\u212Aey":1,"group":"g"},"content":1}', "a strange one"],
+    [
+      '{"header":{"msg_id":"a","timestamp":7},"route":{"\\u212Aey":1,"group":"g"},"content":1}',
+      "a strange one",
+    ],
   ])("takes keys in any spelling: %s", (text) => {
     const wire = read(text);
     expect({ ...wire, content: contentOf(wire) }).toEqual({
@@ -110,10 +118,14 @@ describe("what Go's decoder accepts", () => {
     });
   });
 
-  it.each(["{}", "null", " { } ", "\t\r\n null", '{"header":{},"route":{},"content":null}', '{"header":null,"route":null}'])(
-    "takes %j as an empty message",
-    (text) => expect(read(text)).toEqual(emptyWire),
-  );
+  it.each([
+    "{}",
+    "null",
+    " { } ",
+    "\t\r\n null",
+    '{"header":{},"route":{},"content":null}',
+    '{"header":null,"route":null}',
+  ])("takes %j as an empty message", (text) => expect(read(text)).toEqual(emptyWire));
 
   it.each(['{"header":{"msg_id":"a"}}', "null"])("ignores what follows %s", (first) => {
     for (const rest of ["{}", ' {"header":{"msg_id":"b"}}', "garbage", "]", "\u00a0", '"', "\u0000"])
@@ -128,7 +140,9 @@ describe("what Go's decoder accepts", () => {
   });
 
   it("merges a header or route that is there twice", () => {
-    const wire = read('{"header":{"msg_id":"a","timestamp":1},"route":{"group":"g"},"header":{"timestamp":2},"route":{"source":"s"}}');
+    const wire = read(
+      '{"header":{"msg_id":"a","timestamp":1},"route":{"group":"g"},"header":{"timestamp":2},"route":{"source":"s"}}',
+    );
     expect(wire).toEqual({ ...emptyWire, id: "a", timestamp: 2, group: "g", source: "s" });
   });
 
@@ -155,7 +169,8 @@ describe("what Go's decoder accepts", () => {
   ])("keeps the timestamp %s exactly", (literal, value) => {
     const wire = read(`{"header":{"timestamp":${literal}}}`);
     expect(wire.timestamp).toBe(value);
-    if (literal !== "-0") expect(Buffer.from(writeText(wire)).toString()).toContain(`"timestamp":${literal}}`);
+    if (literal !== "-0")
+      expect(Buffer.from(writeText(wire)).toString()).toContain(`"timestamp":${literal}}`);
   });
 
   it("keeps big numbers, spelling and spaces of the content, which a Go peer would round", () => {
@@ -190,7 +205,9 @@ describe("what Go's decoder accepts", () => {
 
   it("is not misled by brackets, quotes and backslashes inside strings", () => {
     const tricky = '"}]\\\\\\"{[,:\\u007d\\\\"';
-    const wire = read(`{"${"x"}":${tricky},"header":{"type":${tricky},"msg_id":"a"},"content":[${tricky},{}]}`);
+    const wire = read(
+      `{"${"x"}":${tricky},"header":{"type":${tricky},"msg_id":"a"},"content":[${tricky},{}]}`,
+    );
     expect(wire).toMatchObject({ id: "a", type: JSON.parse(tricky) });
     expect(contentOf(wire)).toBe(`[${tricky},{}]`);
   });
@@ -270,7 +287,8 @@ describe("what Go closes the connection for", () => {
   it("a text that is cut off anywhere", () => {
     const { text } = vectors.websocket.captures.find(({ name }) => name === "pod-insert") as { text: string };
     const end = text.lastIndexOf("}");
-    for (let cut = 0; cut <= end; cut++) expect(outcome(text.slice(0, cut)), `cut at ${cut}`).toBe("E_BAD_FRAME");
+    for (let cut = 0; cut <= end; cut++)
+      expect(outcome(text.slice(0, cut)), `cut at ${cut}`).toBe("E_BAD_FRAME");
   });
 
   it("with brackets nested a hundred thousand deep, and without a stack overflow", () => {
@@ -367,7 +385,8 @@ class Literal {
 /** The value; numbers as they were spelt. */
 function parsed(text: string): unknown {
   type Reviver = (key: string, value: unknown, context: { source?: string }) => unknown;
-  const keepNumbers: Reviver = (_, value, { source }) => (typeof value === "number" ? new Literal(source ?? "") : value);
+  const keepNumbers: Reviver = (_, value, { source }) =>
+    typeof value === "number" ? new Literal(source ?? "") : value;
   try {
     return JSON.parse(text, keepNumbers as (key: string, value: unknown) => unknown);
   } catch {
@@ -408,7 +427,9 @@ describe("beside JSON.parse", () => {
       fc.array(tie("value"), { maxLength: 2 }),
     ),
     object: fc.dictionary(fc.constantFrom(...fields), tie("value"), { maxKeys: 4 }),
-    header: fc.dictionary(fc.constantFrom("msg_id", "timestamp", "sync", "type", "y"), tie("value"), { maxKeys: 3 }),
+    header: fc.dictionary(fc.constantFrom("msg_id", "timestamp", "sync", "type", "y"), tie("value"), {
+      maxKeys: 3,
+    }),
   }));
   const messages = fc.oneof(
     values.value,
@@ -430,7 +451,27 @@ describe("beside JSON.parse", () => {
       fc.record({
         at: fc.nat(),
         drop: fc.integer({ min: 0, max: 2 }),
-        add: fc.constantFrom("", '"', "\\", "{", "}", "[", "]", ",", ":", "0", "-", ".", "e", " ", "\n", "\u0000", "é", "null", "\\u"),
+        add: fc.constantFrom(
+          "",
+          '"',
+          "\\",
+          "{",
+          "}",
+          "[",
+          "]",
+          ",",
+          ":",
+          "0",
+          "-",
+          ".",
+          "e",
+          " ",
+          "\n",
+          "\u0000",
+          "é",
+          "null",
+          "\\u",
+        ),
       }),
       { minLength: 1, maxLength: 3 },
     );

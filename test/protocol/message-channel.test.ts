@@ -16,7 +16,13 @@ import { CountingClock, NarrowConnection } from "./simulated-link.ts";
 
 /** What the simulation found, one by one. */
 
-const hello = { software: "test", storeId: "s", windowMessages: 2, windowBytes: 10_000, maxMessageBytes: 1_000 };
+const hello = {
+  software: "test",
+  storeId: "s",
+  windowMessages: 2,
+  windowBytes: 10_000,
+  maxMessageBytes: 1_000,
+};
 
 /** Holds messages and notes what becomes of them. */
 class NotingStore implements MessageStore {
@@ -73,7 +79,11 @@ class Line {
     return this.#pair.link;
   }
 
-  startA(codec: LinkCodec, options: Partial<ChannelOptions> = {}, connection: Connection = this.#pair.a): void {
+  startA(
+    codec: LinkCodec,
+    options: Partial<ChannelOptions> = {},
+    connection: Connection = this.#pair.a,
+  ): void {
     this.#channel(connection, codec, options).start(this.store);
   }
 
@@ -116,13 +126,21 @@ function native(): LinkCodec {
 }
 
 function stored(position: number, draft: Partial<MessageDraft> = {}): StoredMessage {
-  return inOutbox(aMessage({ id: `m${position}`, operation: "upload", delivery: event(), ...draft }), position);
+  return inOutbox(
+    aMessage({ id: `m${position}`, operation: "upload", delivery: event(), ...draft }),
+    position,
+  );
 }
 
 const stamp = { newId: () => "stamp", wallTime: () => 0 };
 const limits = { maxMessageBytes: 1e6 };
 /** The answer to an edge's query. */
-const answer = { operation: "response", parentId: "q", resource: "default/configmap/c", content: { kind: "ConfigMap" } };
+const answer = {
+  operation: "response",
+  parentId: "q",
+  resource: "default/configmap/c",
+  content: { kind: "ConfigMap" },
+};
 
 describe("a native channel", () => {
   it("sends nothing from the store before the peer has said what it takes", async () => {
@@ -170,7 +188,11 @@ describe("a native channel", () => {
     const line = new Line([stored(1), stored(2)]);
     line.take = () => new Promise(() => {});
     let full = 0;
-    line.startA(native(), {}, line.narrowA(() => full));
+    line.startA(
+      native(),
+      {},
+      line.narrowA(() => full),
+    );
     line.startB(native());
     await line.clock.advance(50);
     full = 60_000;
@@ -182,7 +204,10 @@ describe("a native channel", () => {
 
   it("holds back what follows a refused event until the sender has gone back to it", async () => {
     const line = new Line([stored(1), stored(2)]);
-    line.take = ({ id }) => (id === "m1" && line.came.length === 1 ? Promise.reject(new HubError("E_STORAGE", "once")) : Promise.resolve(undefined));
+    line.take = ({ id }) =>
+      id === "m1" && line.came.length === 1
+        ? Promise.reject(new HubError("E_STORAGE", "once"))
+        : Promise.resolve(undefined);
     line.startA(native(), { queue: { ...queueOptions, nackDelayMs: 200 } });
     line.startB(native(), { hello: { ...hello, windowMessages: 1 } });
     await line.clock.advance(1_000);
@@ -195,7 +220,8 @@ describe("a channel to a KubeEdge peer", () => {
   it("holds back nothing after a refused event: the peer has no word to go on", async () => {
     const line = new Line([1, 2, 3].map((position) => stored(position, answer)));
     let refusals = 2;
-    line.take = () => (refusals-- > 0 ? Promise.reject(new HubError("E_STORAGE", "for now")) : Promise.resolve(undefined));
+    line.take = () =>
+      refusals-- > 0 ? Promise.reject(new HubError("E_STORAGE", "for now")) : Promise.resolve(undefined);
     line.startA(new KubeEdgeCloudCodec(edge1, stamp, limits), { hello: undefined });
     line.startB(new KubeEdgeEdgeCodec(edge1, stamp, limits), { hello: undefined });
     await line.clock.advance(2_000);
@@ -216,7 +242,10 @@ describe("a channel to a KubeEdge peer", () => {
   });
 
   it("refuses content that is no JSON instead of losing the link over it", async () => {
-    const line = new Line([stored(1, { operation: "update", content: Buffer.from("{oops"), delivery: state }), stored(2, answer)]);
+    const line = new Line([
+      stored(1, { operation: "update", content: Buffer.from("{oops"), delivery: state }),
+      stored(2, answer),
+    ]);
     line.startA(new KubeEdgeCloudCodec(edge1, stamp, limits), { hello: undefined });
     line.startB(new KubeEdgeEdgeCodec(edge1, stamp, limits), { hello: undefined });
     await line.clock.advance(1_000);

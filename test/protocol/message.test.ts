@@ -38,7 +38,14 @@ describe("createMessage", () => {
   });
 
   it("takes what the caller says", () => {
-    const said = { id: "i", parentId: "p", source: "s", group: "g", resourceVersion: "007", delivery: event() };
+    const said = {
+      id: "i",
+      parentId: "p",
+      source: "s",
+      group: "g",
+      resourceVersion: "007",
+      delivery: event(),
+    };
     expect(create(said)).toMatchObject({ ...said, resourceVersion: "7" });
   });
 
@@ -77,12 +84,24 @@ describe("createMessage", () => {
     ["an id that is too long", { id: "x".repeat(129) }, "E_BAD_MESSAGE", "xxx..."],
     ["an empty parent id", { parentId: "" }, "E_BAD_MESSAGE", '""'],
     ["an empty source", { source: "" }, "E_BAD_MESSAGE", "source must have 1 to 128 characters"],
-    ["a group that is too long", { group: "g".repeat(129) }, "E_BAD_MESSAGE", "group must have 1 to 128 characters"],
-    ["content that refers to itself", { content: circular() }, "E_BAD_MESSAGE", "content cannot be written as JSON"],
+    [
+      "a group that is too long",
+      { group: "g".repeat(129) },
+      "E_BAD_MESSAGE",
+      "group must have 1 to 128 characters",
+    ],
+    [
+      "content that refers to itself",
+      { content: circular() },
+      "E_BAD_MESSAGE",
+      "content cannot be written as JSON",
+    ],
     ["content with a bigint", { content: { n: 1n } }, "E_BAD_MESSAGE", "content cannot be written as JSON"],
     ["content that is a function", { content: () => 1 }, "E_BAD_MESSAGE", "function"],
   ])("refuses %s and names it", (_, change, code, words) => {
-    expect(() => create(change)).toThrow(expect.objectContaining({ code, message: expect.stringContaining(words) }));
+    expect(() => create(change)).toThrow(
+      expect.objectContaining({ code, message: expect.stringContaining(words) }),
+    );
   });
 
   it("refuses a resource without a node if there is no node beside it, and names it", () => {
@@ -90,7 +109,9 @@ describe("createMessage", () => {
     expect(() => createMessage(nodeless, stamp)).toThrow(
       expect.objectContaining({ code: "E_NO_NODE", message: expect.stringContaining('"default/pod/nginx"') }),
     );
-    expect(() => createMessage({ ...nodeless, resource: "node/Edge/default/pod/x" }, stamp)).toThrow('"Edge"');
+    expect(() => createMessage({ ...nodeless, resource: "node/Edge/default/pod/x" }, stamp)).toThrow(
+      '"Edge"',
+    );
   });
 
   it("takes ids of up to 128 characters", () => {
@@ -120,11 +141,14 @@ describe("content", () => {
   });
 
   it("is read back as a value; null if there is none", () => {
-    for (const value of [{ a: [1, "x"] }, "OK", 0, false, null]) expect(contentOf({ content: toContent(value) })).toEqual(value);
+    for (const value of [{ a: [1, "x"] }, "OK", 0, false, null])
+      expect(contentOf({ content: toContent(value) })).toEqual(value);
   });
 
   it.each(["{", "nothing", '"a" "b"', "\ufeff1"])("that is no JSON cannot be read: %j", (text) => {
-    expect(() => contentOf({ content: Buffer.from(text) })).toThrow(expect.objectContaining({ code: "E_BAD_MESSAGE" }));
+    expect(() => contentOf({ content: Buffer.from(text) })).toThrow(
+      expect.objectContaining({ code: "E_BAD_MESSAGE" }),
+    );
   });
 });
 
@@ -134,13 +158,26 @@ describe("a node name", () => {
     expect(requireNodeId(name)).toBe(name);
   });
 
-  it.each(["", "-a", "a-", ".a", "a.", "a..b", "a.-b", "a-.b", "A", "a_b", "a/b", "a b", "ä", "x".repeat(254), "a\n"])(
-    "may not be %j",
-    (name) => {
-      expect(parseNodeId(name)).toBeUndefined();
-      expect(() => requireNodeId(name)).toThrow(expect.objectContaining({ code: "E_NO_NODE" }));
-    },
-  );
+  it.each([
+    "",
+    "-a",
+    "a-",
+    ".a",
+    "a.",
+    "a..b",
+    "a.-b",
+    "a-.b",
+    "A",
+    "a_b",
+    "a/b",
+    "a b",
+    "ä",
+    "x".repeat(254),
+    "a\n",
+  ])("may not be %j", (name) => {
+    expect(parseNodeId(name)).toBeUndefined();
+    expect(() => requireNodeId(name)).toThrow(expect.objectContaining({ code: "E_NO_NODE" }));
+  });
 
   it.each([undefined, null, 1, {}, circular()])("may not be a value that is no text", (value) => {
     expect(() => requireNodeId(value)).toThrow(expect.objectContaining({ code: "E_NO_NODE" }));

@@ -1,5 +1,5 @@
-import { type Delivery, deliveryOf } from "../../protocol/delivery.ts";
 import type { LinkCodec } from "../../protocol/codec.ts";
+import { type Delivery, deliveryOf } from "../../protocol/delivery.ts";
 import type { Frame, StoredMessage } from "../../protocol/frame.ts";
 import { readText } from "../../protocol/kubeedge-text.ts";
 import { createMessage, type Message, type NodeId } from "../../protocol/message.ts";

@@ -18,7 +18,7 @@ import {
   usableWires,
 } from "./arbitraries.ts";
 import { aMessage, edge1, inOutbox, oneFrame, plainMessage } from "./messages.ts";
-import { wireOf, vectorNamed } from "./vectors.ts";
+import { vectorNamed, wireOf } from "./vectors.ts";
 
 const limits = { maxMessageBytes: 1 << 20 };
 
@@ -43,14 +43,20 @@ function codeOf(run: () => unknown): string {
 /** A frame with bytes as text, for comparison. */
 function plain(frame: Frame): unknown {
   const body = "body" in frame ? { body: Buffer.from(frame.body).toString("hex") } : {};
-  return frame.type === "message" ? { ...frame, message: plainMessage(frame.message) } : { ...frame, ...body };
+  return frame.type === "message"
+    ? { ...frame, message: plainMessage(frame.message) }
+    : { ...frame, ...body };
 }
 
 /** A message with fields that no codec of ours would write. */
 function rawMessage(change: Partial<WireMessage>, tailHex = ""): Uint8Array {
   const wire = { ...wireOf(vectorNamed("pod-update-trimmed")), content: new Uint8Array(0), ...change };
   const packed = packWire(wire, { kind: "unknown", bytes: new Uint8Array(0) });
-  return packageOf(Buffer.concat([packed, Buffer.from(tailHex, "hex")]), { position: 7, resume: false, node: undefined });
+  return packageOf(Buffer.concat([packed, Buffer.from(tailHex, "hex")]), {
+    position: 7,
+    resume: false,
+    node: undefined,
+  });
 }
 
 /** A package of type 4 around the given bytes. */
@@ -161,7 +167,10 @@ describe("a native link", () => {
       fc.property(illFormedTexts, (text) => {
         const { here, there } = link();
         const words = text.toWellFormed();
-        const [nack] = here.nack({ position: 1, message: aMessage() }, { code: "E_REFUSED", text, retryable: false });
+        const [nack] = here.nack(
+          { position: 1, message: aMessage() },
+          { code: "E_REFUSED", text, retryable: false },
+        );
         expect(oneFrame(there, nack as Uint8Array)).toMatchObject({ text: words });
         const [bye] = here.control({ type: "bye", code: "E_CLOSED", text });
         expect(oneFrame(there, bye as Uint8Array)).toMatchObject({ text: words });
@@ -185,14 +194,22 @@ describe("a native link", () => {
       ...here.acks([{ position: 4, message: aMessage() }], []),
       ...here.control({ type: "bye", code: "E_REPLACED", text: "" }),
     ];
-    expect(there.push(Buffer.concat(chunks)).map(({ type }) => type)).toEqual(["ping", "message", "ack", "bye"]);
+    expect(there.push(Buffer.concat(chunks)).map(({ type }) => type)).toEqual([
+      "ping",
+      "message",
+      "ack",
+      "bye",
+    ]);
   });
 
   it("carries frames cut anywhere", () => {
     const bytes = Buffer.concat([
       ...link().here.control({ type: "pong" }),
       link().here.message(inOutbox(aMessage({ content: { a: "b" } }), 300), true),
-      ...link().here.acks([{ position: 4, message: aMessage() }], [{ position: 4, stale: true, version: undefined }]),
+      ...link().here.acks(
+        [{ position: 4, message: aMessage() }],
+        [{ position: 4, stale: true, version: undefined }],
+      ),
     ]);
     const whole = link().there.push(bytes).map(plain);
     for (let cut = 0; cut <= bytes.length; cut++) {
@@ -207,7 +224,10 @@ describe("a native link", () => {
     const content = (length: number): Uint8Array => Buffer.from(`{"a":"${"x".repeat(length - 8)}"}`);
     const exactly = here.message(inOutbox(aMessage({ content: content(limits.maxMessageBytes) })), false);
     expect(oneFrame(there, exactly)).toMatchObject({ type: "message" });
-    const beyond = here.message(inOutbox(aMessage({ content: content(limits.maxMessageBytes + 9_000) })), false);
+    const beyond = here.message(
+      inOutbox(aMessage({ content: content(limits.maxMessageBytes + 9_000) })),
+      false,
+    );
     expect(codeOf(() => there.push(beyond))).toBe("E_TOO_LARGE");
   });
 });
@@ -217,7 +237,9 @@ describe("a link of many nodes", () => {
     const { here, there } = controllerLink();
     const item: StoredMessage & { node: NodeId } = { ...inOutbox(aMessage()), node: "edge-7" as NodeId };
     expect(oneFrame(there, here.message(item, false))).toMatchObject({ message: { node: "edge-7" } });
-    expect(oneFrame(there, here.volatile(aMessage({ node: "edge-8" })))).toMatchObject({ message: { node: "edge-8" } });
+    expect(oneFrame(there, here.volatile(aMessage({ node: "edge-8" })))).toMatchObject({
+      message: { node: "edge-8" },
+    });
   });
 
   it("cannot use a message without a node, or with a bad one", () => {
@@ -229,7 +251,11 @@ describe("a link of many nodes", () => {
     });
     const packed = inOutbox(aMessage()).packed;
     const odd = packageOf(packed, { position: 4, resume: false, node: "No_Node" as NodeId });
-    expect(oneFrame(there, odd)).toMatchObject({ type: "unusable", position: 4, error: { code: "E_NO_NODE" } });
+    expect(oneFrame(there, odd)).toMatchObject({
+      type: "unusable",
+      position: 4,
+      error: { code: "E_NO_NODE" },
+    });
   });
 
   it("does not repeat the node where the link has one, and believes the link", () => {
@@ -255,13 +281,24 @@ describe("a message with a field that cannot be used", () => {
     ["a time to live beyond 2^53", rawMessage({}, "8801029801ffffffffffffffffff01"), "E_BAD_MESSAGE"],
   ])("keeps the link and is named by its position: %s", (_, bytes, code) => {
     const { here, there } = link();
-    expect(oneFrame(there, bytes)).toMatchObject({ type: "unusable", position: 7, error: { code, retryable: false } });
-    expect(oneFrame(there, here.message(inOutbox(aMessage(), 8), false))).toMatchObject({ type: "message", position: 8 });
+    expect(oneFrame(there, bytes)).toMatchObject({
+      type: "unusable",
+      position: 7,
+      error: { code, retryable: false },
+    });
+    expect(oneFrame(there, here.message(inOutbox(aMessage(), 8), false))).toMatchObject({
+      type: "message",
+      position: 8,
+    });
   });
 
   it("has its delivery decided by rule if the peer says nothing of it, or something newer", () => {
-    expect(oneFrame(link().there, rawMessage({}))).toMatchObject({ message: { delivery: { kind: "state" } } });
-    expect(oneFrame(link().there, rawMessage({}, "880163"))).toMatchObject({ message: { delivery: { kind: "state" } } });
+    expect(oneFrame(link().there, rawMessage({}))).toMatchObject({
+      message: { delivery: { kind: "state" } },
+    });
+    expect(oneFrame(link().there, rawMessage({}, "880163"))).toMatchObject({
+      message: { delivery: { kind: "state" } },
+    });
   });
 });
 
@@ -284,7 +321,11 @@ describe("a control message that is out of order", () => {
     ["an unknown field in a hello", "0a05780a0a0161", { type: "hello", hello: { software: "a" } }],
     ["an unknown field in an ack", "120678010a020501", { type: "ack", positions: [5] }],
     ["an unknown field of its own, behind", "22007801", { type: "ping" }],
-    ["an unknown field in a receipt", "120612040803780a", { type: "ack", receipts: [{ position: 3, stale: false }] }],
+    [
+      "an unknown field in a receipt",
+      "120612040803780a",
+      { type: "ack", receipts: [{ position: 3, stale: false }] },
+    ],
   ])("is read all the same: %s", (_, payloadHex, frame) => {
     expect(oneFrame(link().there, controlPackage(payloadHex))).toMatchObject(frame);
   });
@@ -317,7 +358,9 @@ describe("a control message that is out of order", () => {
   });
 
   it("can name positions beyond any we gave: they are nobody's", () => {
-    expect(oneFrame(link().there, controlPackage("120d0a0bffffffffffffffffff0101"))).toMatchObject({ positions: [2 ** 64] });
+    expect(oneFrame(link().there, controlPackage("120d0a0bffffffffffffffffff0101"))).toMatchObject({
+      positions: [2 ** 64],
+    });
   });
 });
 

@@ -6,7 +6,8 @@ import { describe, expect, it, test } from "vitest";
 import type { Delivery } from "../../protocol/delivery.ts";
 import { HubError } from "../../protocol/errors.ts";
 import type { NodeId } from "../../protocol/message.ts";
-import { NativeCodec, PackageReader } from "../../protocol/native-codec.ts";
+import { NativeCodec } from "../../protocol/native-codec.ts";
+import { PackageReader } from "../../protocol/package-reader.ts";
 import {
   packageHeaderLength,
   packageOf,
@@ -33,7 +34,15 @@ import {
   texts,
   usableWires,
 } from "./arbitraries.ts";
-import { contentBytes, contentText, type FrameVector, type OddInput, vectorNamed, vectors, wireOf } from "./vectors.ts";
+import {
+  contentBytes,
+  contentText,
+  type FrameVector,
+  type OddInput,
+  vectorNamed,
+  vectors,
+  wireOf,
+} from "./vectors.ts";
 
 const node = "edge-1" as NodeId;
 const noLink = { position: 0, resume: false, node: undefined };
@@ -161,11 +170,14 @@ describe("what Go does with odd frames", () => {
     }
   });
 
-  test.each(vectors.decoderOnOddInput)("$name ends no link that Go keeps, and keeps none that Go ends", (odd) => {
-    const codec = new NativeCodec(node, { maxMessageBytes: 1 << 20 });
-    const outcome = codeOf(() => codec.push(Buffer.from(odd.frameHex, "hex")));
-    expect(outcome).toBe(odd.result.outcome === "ok" || isCutShort(odd) ? "nothing thrown" : "E_BAD_FRAME");
-  });
+  test.each(vectors.decoderOnOddInput)(
+    "$name ends no link that Go keeps, and keeps none that Go ends",
+    (odd) => {
+      const codec = new NativeCodec(node, { maxMessageBytes: 1 << 20 });
+      const outcome = codeOf(() => codec.push(Buffer.from(odd.frameHex, "hex")));
+      expect(outcome).toBe(odd.result.outcome === "ok" || isCutShort(odd) ? "nothing thrown" : "E_BAD_FRAME");
+    },
+  );
 
   it("keeps what follows a package in the stream", () => {
     const odd = vectors.decoderOnOddInput.find(({ name }) => name === "trailing-bytes") as OddInput;
@@ -217,7 +229,10 @@ describe("a stream of packages", () => {
     for (let cut = 0; cut <= twoFrames.length; cut++) {
       const reader = new PackageReader(1 << 20);
       const found = [...reader.push(twoFrames.subarray(0, cut)), ...reader.push(twoFrames.subarray(cut))];
-      expect(found.map(({ payload }) => hex(payload)), `cut at ${cut}`).toEqual(whole);
+      expect(
+        found.map(({ payload }) => hex(payload)),
+        `cut at ${cut}`,
+      ).toEqual(whole);
       expect(reader.held).toBe(0);
     }
   });
@@ -303,11 +318,15 @@ describe("bytes from a hostile peer", () => {
   });
 
   it("never do so with bits flipped in what was a good frame", () => {
-    const flips = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 1, max: 255 })), { minLength: 1, maxLength: 4 });
+    const flips = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 1, max: 255 })), {
+      minLength: 1,
+      maxLength: 4,
+    });
     fc.assert(
       fc.property(fc.constantFrom(...valid), flips, (frame, changes) => {
         const bytes = Uint8Array.from(frame);
-        for (const [at, mask] of changes) bytes[at % bytes.length] = (bytes[at % bytes.length] as number) ^ mask;
+        for (const [at, mask] of changes)
+          bytes[at % bytes.length] = (bytes[at % bytes.length] as number) ^ mask;
         feed([bytes]);
       }),
       runs(5_000),
@@ -316,11 +335,15 @@ describe("bytes from a hostile peer", () => {
 
   it("never do so as control messages with bits flipped", () => {
     const writer = new NativeCodec(node, limits);
-    const flips = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 1, max: 255 })), { minLength: 1, maxLength: 3 });
+    const flips = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 1, max: 255 })), {
+      minLength: 1,
+      maxLength: 3,
+    });
     fc.assert(
       fc.property(controlFrames, flips, (frame, changes) => {
         const bytes = Uint8Array.from(writer.control(frame)[0] as Uint8Array);
-        for (const [at, mask] of changes) bytes[at % bytes.length] = (bytes[at % bytes.length] as number) ^ mask;
+        for (const [at, mask] of changes)
+          bytes[at % bytes.length] = (bytes[at % bytes.length] as number) ^ mask;
         feed([bytes]);
       }),
       runs(5_000),
@@ -358,7 +381,12 @@ describe("our message beside protobufjs' own reading of message.proto", () => {
         Sync: wire.sync,
         resourceVersion: wire.resourceVersion,
       }),
-      router: dropEmpty({ Source: wire.source, Group: wire.group, Operation: wire.operation, Resouce: wire.resource }),
+      router: dropEmpty({
+        Source: wire.source,
+        Group: wire.group,
+        Operation: wire.operation,
+        Resouce: wire.resource,
+      }),
       Content: bytes,
       contentKind: { unknown: 0, json: 1, string: 2 }[kind],
       delivery: numberOf(delivery),
@@ -418,7 +446,18 @@ describe("our message beside protobufjs' own reading of message.proto", () => {
   });
 
   it("uses every field of the schema", () => {
-    const used = new Set(["header", "router", "Content", "contentKind", "delivery", "priority", "ttlMs", "position", "node", "resume"]);
+    const used = new Set([
+      "header",
+      "router",
+      "Content",
+      "contentKind",
+      "delivery",
+      "priority",
+      "ttlMs",
+      "position",
+      "node",
+      "resume",
+    ]);
     expect(new Set(Object.keys(MessageType.fields))).toEqual(used);
   });
 
@@ -445,7 +484,11 @@ describe("our control messages beside protobufjs' own reading of message.proto",
 
   /** Bytes as text: equal whatever kind of array they are in. */
   function plain(value: unknown): unknown {
-    return JSON.parse(JSON.stringify(value, (_, part) => (part?.type === "Buffer" ? hex(Buffer.from(part.data)) : part instanceof Uint8Array ? hex(part) : part)));
+    return JSON.parse(
+      JSON.stringify(value, (_, part) =>
+        part?.type === "Buffer" ? hex(Buffer.from(part.data)) : part instanceof Uint8Array ? hex(part) : part,
+      ),
+    );
   }
 
   it("are read by protobufjs, all but acks", () => {
@@ -481,7 +524,9 @@ describe("our control messages beside protobufjs' own reading of message.proto",
             errorText: frame.error.text,
             errorRetryable: frame.error.retryable,
           };
-          expect(plain(oursOf({ reply: { call: frame.call, body: frame.body, ...error } }))).toEqual([plain(frame)]);
+          expect(plain(oursOf({ reply: { call: frame.call, body: frame.body, ...error } }))).toEqual([
+            plain(frame),
+          ]);
         } else expect(plain(oursOf({ [type]: fields }))).toEqual([plain(frame)]);
       }),
       runs(1_000),
@@ -538,7 +583,8 @@ describe("content", () => {
     fc.assert(
       fc.property(jsonContents, (content) => {
         const again = unpackContent(packContent(content));
-        const value = (text: Uint8Array): unknown => (text.length === 0 ? null : JSON.parse(Buffer.from(text).toString()));
+        const value = (text: Uint8Array): unknown =>
+          text.length === 0 ? null : JSON.parse(Buffer.from(text).toString());
         expect(value(again)).toEqual(value(content));
       }),
       runs(1_000),
@@ -565,9 +611,12 @@ describe("content", () => {
     expect(JSON.parse(Buffer.from(unpacked).toString())).toBe("\ufeff{}");
   });
 
-  it.each(['"cut', '"a" "b"', '"\\x"'])("a text that begins like a string and is none is refused: %s", (text) => {
-    expect(codeOf(() => packContent(Buffer.from(text)))).toBe("E_BAD_MESSAGE");
-  });
+  it.each(['"cut', '"a" "b"', '"\\x"'])(
+    "a text that begins like a string and is none is refused: %s",
+    (text) => {
+      expect(codeOf(() => packContent(Buffer.from(text)))).toBe("E_BAD_MESSAGE");
+    },
+  );
 
   it("a string that is not UTF-8 is refused", () => {
     expect(codeOf(() => packContent(Uint8Array.of(0x22, 0xff, 0x22)))).toBe("E_BAD_MESSAGE");
@@ -583,7 +632,10 @@ describe("a stored message", () => {
         const { packed } = unpack(payloadOf(frame));
         expect(hex(packed as Uint8Array)).toBe(hex(packMessage(message)));
         const again = unpackMessage(packed as Uint8Array, node);
-        expect({ ...again, content: undefined, packed: undefined }).toEqual({ ...message, content: undefined });
+        expect({ ...again, content: undefined, packed: undefined }).toEqual({
+          ...message,
+          content: undefined,
+        });
       }),
       runs(1_000),
     );
@@ -611,7 +663,14 @@ describe("a stored message", () => {
   it("can be read back whatever text its fields hold", () => {
     fc.assert(
       fc.property(illFormedTexts, texts, (odd, content) => {
-        const wire = { ...wireOf(vectorNamed("pod-insert-object")), id: odd, parentId: odd, source: odd, group: odd, resource: odd };
+        const wire = {
+          ...wireOf(vectorNamed("pod-insert-object")),
+          id: odd,
+          parentId: odd,
+          source: odd,
+          group: odd,
+          resource: odd,
+        };
         const packed = packWire(wire, packContent(Buffer.from(JSON.stringify(content))));
         expect(unpack(packed).wire.id).toBe(odd.toWellFormed());
         expect(unpack(packed).wire.resource).toBe(odd.toWellFormed());

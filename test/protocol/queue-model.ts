@@ -156,7 +156,11 @@ export class QueueModel<T extends Outgoing> {
    * because a time to live ends, so the wall clock stands still here.
    */
   nextTake(now: number, wallTime: number): number {
-    const moments = [now, ...this.#rows.map((row) => row.at), ...[...this.#lanes.values()].map((lane) => lane.notBefore)];
+    const moments = [
+      now,
+      ...this.#rows.map((row) => row.at),
+      ...[...this.#lanes.values()].map((lane) => lane.notBefore),
+    ];
     const later = [...new Set(moments)].filter((at) => at >= now).sort((a, b) => a - b);
     return later.find((at) => this.clone().take(at, wallTime) !== undefined) ?? Number.POSITIVE_INFINITY;
   }
@@ -206,7 +210,8 @@ export class QueueModel<T extends Outgoing> {
       row.readySince = this.#counter++;
     }
     for (const [priority, lane] of this.#lanes) {
-      if (!lane.goingBack || now < lane.notBefore || this.#ofLane(priority).some((row) => row.flying)) continue;
+      if (!lane.goingBack || now < lane.notBefore || this.#ofLane(priority).some((row) => row.flying))
+        continue;
       lane.goingBack = false;
       lane.resume = true;
     }
@@ -218,7 +223,11 @@ export class QueueModel<T extends Outgoing> {
       .sort((a, b) => (a.readySince as number) - (b.readySince as number));
     const events = [...this.#lanes.keys(), ...this.#rows.map((row) => row.item.priority)]
       .filter((priority) => !this.#lane(priority).goingBack)
-      .flatMap((priority) => this.#ofLane(priority).filter((row) => !row.flying).slice(0, 1))
+      .flatMap((priority) =>
+        this.#ofLane(priority)
+          .filter((row) => !row.flying)
+          .slice(0, 1),
+      )
       .sort((a, b) => b.item.priority - a.item.priority);
     const [event] = events;
     if (event === undefined || state === undefined) return event ?? state;

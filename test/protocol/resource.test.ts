@@ -29,7 +29,12 @@ describe("a resource path", () => {
     ["device/d1/twin/edge_updated", undefined, "device", "d1/twin/edge_updated"],
     ["device/default/d1/twin/cloud_updated", undefined, "device", "default/d1/twin/cloud_updated"],
     ["upgrade/u1/node/edge-1", undefined, "upgrade", "u1/node/edge-1"],
-    ["operations.kubeedge.io/v1alpha2/nodeupgradejob/j/node/n", undefined, "operations.kubeedge.io", "v1alpha2/nodeupgradejob/j/node/n"],
+    [
+      "operations.kubeedge.io/v1alpha2/nodeupgradejob/j/node/n",
+      undefined,
+      "operations.kubeedge.io",
+      "v1alpha2/nodeupgradejob/j/node/n",
+    ],
     ["$hw/events/device/d1/twin/update", undefined, "$hw", "events/device/d1/twin/update"],
     ["8080:/a", "8080:", "a", ""],
   ])("%j is namespace %s, type %j, name %j", (path, namespace, type, name) => {
@@ -42,7 +47,9 @@ describe("a resource path", () => {
         const { namespace, type, name, path: kept } = parseResource(path);
         expect(kept).toBe(path);
         // Nothing is lost in the reading, but for the word that stands for no namespace.
-        expect([namespace ?? "null", type, name].every((part) => part === "null" || path.includes(part))).toBe(true);
+        expect(
+          [namespace ?? "null", type, name].every((part) => part === "null" || path.includes(part)),
+        ).toBe(true);
       }),
       runs(500),
     );
@@ -51,13 +58,19 @@ describe("a resource path", () => {
   it("may have 1024 characters and no more", () => {
     expect(parseResource("x".repeat(1024)).type).toHaveLength(1024);
     expect(() => parseResource("x".repeat(1025))).toThrow(
-      expect.objectContaining({ code: "E_BAD_RESOURCE", message: "resource must have at most 1024 characters, got 1025" }),
+      expect.objectContaining({
+        code: "E_BAD_RESOURCE",
+        message: "resource must have at most 1024 characters, got 1025",
+      }),
     );
   });
 
   it.each(["\u0000", "\n", "\u001f", "\u007f"])("may not hold the control character %j", (character) => {
     expect(() => parseResource(`default/pod/a${character}b`)).toThrow(
-      expect.objectContaining({ code: "E_BAD_RESOURCE", message: expect.stringMatching(/got "default\/pod\/a\\.*b"$/) }),
+      expect.objectContaining({
+        code: "E_BAD_RESOURCE",
+        message: expect.stringMatching(/got "default\/pod\/a\\.*b"$/),
+      }),
     );
   });
 
@@ -78,8 +91,15 @@ describe("a full resource, as controllers write it", () => {
     expect(splitFullResource(text)).toEqual({ node, path });
   });
 
-  it.each(["", "node", "node/", "node/edge-1", "node/edge-1/", "node//default/pod/x", "nodes-x/a/b", "default/node/x/y", "upgrade/u1/node/edge-1"])(
-    "%j is none",
-    (text) => expect(splitFullResource(text)).toBeUndefined(),
-  );
+  it.each([
+    "",
+    "node",
+    "node/",
+    "node/edge-1",
+    "node/edge-1/",
+    "node//default/pod/x",
+    "nodes-x/a/b",
+    "default/node/x/y",
+    "upgrade/u1/node/edge-1",
+  ])("%j is none", (text) => expect(splitFullResource(text)).toBeUndefined());
 });

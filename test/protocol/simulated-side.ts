@@ -75,7 +75,11 @@ export class Side {
   }
 
   /** A new link: the old one, if this side still believes in it, gives way. */
-  attach(connection: Connection, link: number, parts: { codec: LinkCodec; options: ChannelOptions; peerAcks: boolean }): void {
+  attach(
+    connection: Connection,
+    link: number,
+    parts: { codec: LinkCodec; options: ChannelOptions; peerAcks: boolean },
+  ): void {
     this.channel?.close({ code: "E_REPLACED", text: "a newer link" });
     this.#handedOver = new Map();
     this.unsettledAt.set(link, new Set([...this.disk.outbox.values()].map(({ id }) => id)));
@@ -93,7 +97,10 @@ export class Side {
         this.#around.lost();
       },
     };
-    const channel = new MessageChannel({ connection, codec: parts.codec, owner, clock, counters }, parts.options);
+    const channel = new MessageChannel(
+      { connection, codec: parts.codec, owner, clock, counters },
+      parts.options,
+    );
     this.channel = channel;
     channel.start(this.#watched(machine, (settled) => this.#checkSettled(settled, parts.peerAcks, open)));
   }
@@ -146,7 +153,8 @@ export class Side {
     if (delivery.kind !== "state" || resourceVersion === undefined) return;
     const version = BigInt(resourceVersion);
     const before = this.#handedOver.get(resource.path) ?? 0n;
-    if (version < before) this.#around.found(`${this.name}: ${resource.path} came as ${version} after ${before} on one link`);
+    if (version < before)
+      this.#around.found(`${this.name}: ${resource.path} came as ${version} after ${before} on one link`);
     this.#handedOver.set(resource.path, version);
   }
 
@@ -157,8 +165,10 @@ export class Side {
       item.kind === "event"
         ? receivedIds.has(item.id)
         : BigInt(applied.get(item.key) ?? -1) >= BigInt(item.version as ResourceVersion);
-    if (peerAcks && !arrived) this.#around.found(`${this.name}: ${item.id} was settled and is not on the peer's disk`);
-    if (!peerAcks && !isOpen) this.#around.found(`${this.name}: ${item.id} was settled and may not have left`);
+    if (peerAcks && !arrived)
+      this.#around.found(`${this.name}: ${item.id} was settled and is not on the peer's disk`);
+    if (!peerAcks && !isOpen)
+      this.#around.found(`${this.name}: ${item.id} was settled and may not have left`);
   }
 
   #watched(machine: Machine, check: (settled: Settled) => void): MessageStore {

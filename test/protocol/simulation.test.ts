@@ -7,20 +7,23 @@ import { World } from "./simulation.ts";
 const perTest = 100;
 
 describe("two channels over a link that breaks, between machines that crash", () => {
-  test.each(seeds(20))("lose nothing, keep the order and come to rest, histories of seed %i", async (seed) => {
-    const total = newCounters();
-    for (let history = seed * perTest; history < (seed + 1) * perTest; history++) {
-      const world = new World(history);
-      expect(await world.run(), `new World(${history}).run()`).toEqual([]);
-      expect(world.clock.timers, `timers of new World(${history}).run()`).toBeLessThan(1_500);
-      for (const name of Object.keys(total) as (keyof typeof total)[]) total[name] += world.counters[name];
-    }
-    // The histories are worth their name: enough went wrong in them.
-    expect(total.settled).toBeGreaterThan(1_000);
-    expect(total.resent).toBeGreaterThan(200);
-    expect(total.nacked).toBeGreaterThan(50);
-    expect(total.refused).toBeGreaterThan(50);
-    expect(total.expired).toBeGreaterThan(5);
-    expect(total.ignored).toBeGreaterThan(20);
-  });
+  test.each(seeds(20))(
+    "lose nothing, keep the order and come to rest, histories of seed %i",
+    async (seed) => {
+      const total = newCounters();
+      for (let history = seed * perTest; history < (seed + 1) * perTest; history++) {
+        const world = new World(history);
+        expect(await world.run(), `new World(${history}).run()`).toEqual([]);
+        expect(world.clock.timers, `timers of new World(${history}).run()`).toBeLessThan(1_500);
+        for (const name of Object.keys(total) as (keyof typeof total)[]) total[name] += world.counters[name];
+      }
+      // The histories are worth their name: enough went wrong in them.
+      expect(total.settled).toBeGreaterThan(1_000);
+      expect(total.resent).toBeGreaterThan(200);
+      expect(total.nacked).toBeGreaterThan(50);
+      expect(total.refused).toBeGreaterThan(50);
+      expect(total.expired).toBeGreaterThan(5);
+      expect(total.ignored).toBeGreaterThan(20);
+    },
+  );
 });

@@ -60,7 +60,8 @@ export class World implements Surroundings {
   async run(): Promise<readonly string[]> {
     this.#connect();
     const lengthMs = this.#whole(500, 4_000);
-    for (let i = this.#whole(5, 25); i > 0; i--) this.#within(lengthMs, () => void this.#publish(this.#cloud));
+    for (let i = this.#whole(5, 25); i > 0; i--)
+      this.#within(lengthMs, () => void this.#publish(this.#cloud));
     for (let i = this.#whole(0, 15); i > 0; i--) this.#within(lengthMs, () => void this.#publish(this.#edge));
     for (let i = this.#whole(0, 8); i > 0; i--) this.#within(lengthMs, () => this.#breakSomething());
     await this.clock.advance(lengthMs);
@@ -111,16 +112,29 @@ export class World implements Surroundings {
     this.#link = link;
     this.#links++;
     const fullForMs = (): number => (this.#chance(0.1) ? this.#whole(1, 700) : 0);
-    const narrow = { a: new NarrowConnection(a, this.clock, fullForMs), b: new NarrowConnection(b, this.clock, fullForMs) };
-    this.#cloud.attach(narrow.a, this.#links, { codec: this.#codec("cloud"), options: this.#options.cloud, peerAcks: true });
-    this.#edge.attach(narrow.b, this.#links, { codec: this.#codec("edge"), options: this.#options.edge, peerAcks: this.#native });
+    const narrow = {
+      a: new NarrowConnection(a, this.clock, fullForMs),
+      b: new NarrowConnection(b, this.clock, fullForMs),
+    };
+    this.#cloud.attach(narrow.a, this.#links, {
+      codec: this.#codec("cloud"),
+      options: this.#options.cloud,
+      peerAcks: true,
+    });
+    this.#edge.attach(narrow.b, this.#links, {
+      codec: this.#codec("edge"),
+      options: this.#options.edge,
+      peerAcks: this.#native,
+    });
   }
 
   #codec(role: Role): LinkCodec {
     if (this.#native) return new NativeCodec(edge1, { maxMessageBytes });
     const stamp = { newId: () => `stamp-${this.#ids++}`, wallTime: () => this.clock.wallTime() };
     const limits = { maxMessageBytes: 1 << 20 };
-    return role === "cloud" ? new KubeEdgeCloudCodec(edge1, stamp, limits) : new KubeEdgeEdgeCodec(edge1, stamp, limits);
+    return role === "cloud"
+      ? new KubeEdgeCloudCodec(edge1, stamp, limits)
+      : new KubeEdgeEdgeCodec(edge1, stamp, limits);
   }
 
   /** Windows of all sizes, those used before the peer's hello and those granted in it. */
@@ -197,7 +211,7 @@ export class World implements Surroundings {
     const side = this.#chance(0.5) ? this.#cloud : this.#edge;
     const faults = [
       () => this.#link?.cut(),
-      () => this.#link && (this.#link.delayMs = this.#whole(0, 120)),
+      () => Object.assign(this.#link ?? {}, { delayMs: this.#whole(0, 120) }),
       () => this.#freeze(this.#whole(10, 2_000)),
       () => this.#freeze(this.#whole(10, 500)),
       () => side.machine.stall(this.#whole(10, 1_500)),
@@ -239,7 +253,9 @@ export class World implements Surroundings {
       if (i > 2 && this.#cloud.disk.outbox.size + this.#edge.disk.outbox.size === 0) return;
     }
     for (const { name, disk } of [this.#cloud, this.#edge])
-      this.found(`${name}: unsettled, 30 s after all was well: ${[...disk.outbox.values()].map(({ id }) => id)}`);
+      this.found(
+        `${name}: unsettled, 30 s after all was well: ${[...disk.outbox.values()].map(({ id }) => id)}`,
+      );
   }
 
   // ── what must be true in the end ───────────────────────────────────────────────────────────────────────
@@ -257,7 +273,9 @@ export class World implements Surroundings {
 
   #checkAccepted({ name, disk }: Side, { item }: Wish): void {
     const accepted =
-      item.kind === "event" ? disk.eventIds.has(item.id) : BigInt(item.version as string) <= BigInt(disk.accepted.get(item.key) ?? -1);
+      item.kind === "event"
+        ? disk.eventIds.has(item.id)
+        : BigInt(item.version as string) <= BigInt(disk.accepted.get(item.key) ?? -1);
     if (!accepted) this.found(`${name}: ${item.id} was never accepted`);
   }
 
@@ -266,7 +284,8 @@ export class World implements Surroundings {
     const id = side.wishes.find(({ item }) => item.version === version)?.item.id as string;
     const applied = peer.disk.applied.get(key);
     if (side.poisoned.has(id)) {
-      if (!disk.refused.has(id as never) || applied === version) this.found(`${name}: ${id} should have been refused`);
+      if (!disk.refused.has(id as never) || applied === version)
+        this.found(`${name}: ${id} should have been refused`);
       return;
     }
     if (applied !== version) this.found(`${name}: ${key} is ${applied} at the peer, not ${version}`);
@@ -276,12 +295,16 @@ export class World implements Surroundings {
 
   /** Each event came, and for the first time after all that were accepted before it. */
   #checkEvents({ disk, peer, name, poisoned }: Side, priority: number): void {
-    const isDue = (id: string): boolean => !poisoned.has(id) && (!disk.expired.has(id) || peer.disk.receivedIds.has(id));
+    const isDue = (id: string): boolean =>
+      !poisoned.has(id) && (!disk.expired.has(id) || peer.disk.receivedIds.has(id));
     const due = disk.events.filter((one) => one.priority === priority && isDue(one.id)).map(({ id }) => id);
-    const came = [...new Set(peer.disk.received.filter((one) => one.priority === priority).map(({ id }) => id))];
+    const came = [
+      ...new Set(peer.disk.received.filter((one) => one.priority === priority).map(({ id }) => id)),
+    ];
     // KubeEdge's dialect has no word to hold back what follows a refused event.
     if (!this.#native) for (const ids of [due, came]) ids.sort();
-    if (came.join() !== due.join()) this.found(`${name}: events of priority ${priority} came as ${came}, not ${due}`);
+    if (came.join() !== due.join())
+      this.found(`${name}: events of priority ${priority} came as ${came}, not ${due}`);
   }
 
   /** An event that came on an earlier link comes again only if it was unsettled when this link began. */

@@ -27,15 +27,30 @@ describe("a version", () => {
     [`000000000${greatest}`, greatest],
   ])("is read from %j as %s", (text, canonical) => expect(parseVersion(text)).toBe(canonical));
 
-  it.each(["", " ", "-1", "+1", "1.0", "1e3", "0x10", " 1", "1 ", "1\n", "abc", "18446744073709551616", "99999999999999999999", "٣"])(
-    "is not read from %j",
-    (text) => {
-      expect(parseVersion(text)).toBeUndefined();
-      expect(() => requireVersion(text)).toThrow(
-        expect.objectContaining({ code: "E_BAD_VERSION", message: expect.stringContaining(JSON.stringify(text)) }),
-      );
-    },
-  );
+  it.each([
+    "",
+    " ",
+    "-1",
+    "+1",
+    "1.0",
+    "1e3",
+    "0x10",
+    " 1",
+    "1 ",
+    "1\n",
+    "abc",
+    "18446744073709551616",
+    "99999999999999999999",
+    "٣",
+  ])("is not read from %j", (text) => {
+    expect(parseVersion(text)).toBeUndefined();
+    expect(() => requireVersion(text)).toThrow(
+      expect.objectContaining({
+        code: "E_BAD_VERSION",
+        message: expect.stringContaining(JSON.stringify(text)),
+      }),
+    );
+  });
 
   it("is not read from thousands of zeros", () => {
     expect(parseVersion("0".repeat(41))).toBeUndefined();

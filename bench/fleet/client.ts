@@ -1,0 +1,45 @@
+import type { FleetIdentities } from "./identities.ts";
+import { connectRawNode, type RawNode } from "./raw-node.ts";
+
+/** The load generator, a process of its own; the parent says what to do and asks for counts. */
+export interface FleetOrder {
+  readonly mode: "echo" | "ack";
+  readonly port: number;
+  readonly identities: FleetIdentities;
+  readonly window: number;
+  readonly bytes: number;
+}
+
+let count = 0;
+let nodes: RawNode[] = [];
+
+process.on("message", (message: FleetOrder | "start" | "count") => {
+  if (message === "start") for (const node of nodes) node.start();
+  else if (message === "count") process.send?.({ count });
+  else {
+    connectAll(message).then(
+      (connected) => {
+        nodes = connected;
+        process.send?.({ connected: nodes.length });
+      },
+      (error: unknown) => {
+        process.stderr.write(`${error}\n`);
+        process.exit(1);
+      },
+    );
+  }
+});
+process.on("disconnect", () => process.exit(0));
+
+async function connectAll(order: FleetOrder): Promise<RawNode[]> {
+  const { ca, key, nodes: all } = order.identities;
+  const connected: RawNode[] = [];
+  const arrived = (more: number): void => {
+    count += more;
+  };
+  for (let at = 0; at < all.length; at += 50) {
+    const batch = all.slice(at, at + 50).map(({ node, cert }) => connectRawNode({ ...order, node, tls: { ca, cert, key }, arrived }));
+    connected.push(...(await Promise.all(batch)));
+  }
+  return connected;
+}

@@ -1,0 +1,34 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createKey, readCertificate, readKey } from "../../platform/certificate.ts";
+import { issueCertificate, leafBackdateMs } from "../../platform/x509.ts";
+
+/** What simulated nodes need to connect; all PEM. They share one key, which a real fleet must not. */
+export interface FleetIdentities {
+  readonly ca: string;
+  readonly key: string;
+  readonly nodes: readonly { readonly node: string; readonly cert: string }[];
+}
+
+/** Issues certificates for simulated nodes with the CA of a hub's data directory. */
+export async function issueFleet(hubDataDir: string, count: number): Promise<FleetIdentities> {
+  const ca = readFileSync(join(hubDataDir, "pki", "ca.crt"), "utf8");
+  const caKey = readKey(readFileSync(join(hubDataDir, "pki", "ca.key"), "utf8"));
+  const issuer = { certificate: readCertificate(ca).der, key: caKey };
+  const key = await createKey();
+  const now = Date.now();
+  const nodes: { node: string; cert: string }[] = [];
+  for (let i = 0; i < count; i++) {
+    const node = `fleet-${i}`;
+    const der = await issueCertificate(issuer, {
+      publicKey: key.publicKey,
+      subject: { organization: "system:nodes", commonName: `system:node:${node}` },
+      usages: ["clientAuth"],
+      alternativeNames: [],
+      notBefore: now - leafBackdateMs,
+      notAfter: now + 86_400_000,
+    });
+    nodes.push({ node, cert: readCertificate(der).pem });
+  }
+  return { ca, key: key.pem, nodes };
+}

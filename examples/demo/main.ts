@@ -1,0 +1,86 @@
+/**
+ * The demo: a hub and an edge agent as real programs, a bad link between them, and 205 Kubernetes objects that must
+ * arrive although the link is cut and the hub is killed on the way.
+ *
+ *   npm run demo                         about 20 s, then everything is stopped and removed
+ *   npm run demo -- --keep [--dir DIR]   hub and agent stay until Ctrl-C, to look around with hubctl
+ */
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { commandsToLookFurther, commandsToRunAgain } from "./commands.ts";
+import { Programs } from "./programs.ts";
+import { Screen } from "./screen.ts";
+import { runStory } from "./story.ts";
+
+const help = `npm run demo [-- --keep] [--dir DIR]
+
+  --keep       leave hub and agent running until Ctrl-C, and print commands to look around
+  --dir DIR    where their data and logs go; must not exist (default: a new one under ${tmpdir()})
+`;
+
+interface Choice {
+  readonly keep: boolean;
+  readonly dir: string | undefined;
+}
+
+function readChoice(argv: string[]): Choice | number {
+  try {
+    const text = { type: "string" } as const;
+    const flag = { type: "boolean", default: false } as const;
+    const { values } = parseArgs({ args: argv, options: { keep: flag, dir: text, help: { ...flag, short: "h" } } });
+    if (!values.help) return { keep: values.keep, dir: values.dir };
+    process.stdout.write(help);
+    return 0;
+  } catch (error) {
+    process.stderr.write(`demo: ${error instanceof Error ? error.message : error}\n\n${help}`);
+    return 2;
+  }
+}
+
+function makeDirectory(dir: string | undefined): string {
+  if (dir === undefined) return mkdtempSync(join(tmpdir(), "cloud-edge-hub-demo-"));
+  const path = resolve(dir);
+  mkdirSync(path, { mode: 0o700 });
+  return path;
+}
+
+/** @returns The exit code. */
+async function main(choice: Choice): Promise<number> {
+  const interrupted = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => interrupted.abort());
+  const { signal } = interrupted;
+  const directory = makeDirectory(choice.dir);
+  const programs = new Programs(directory);
+  const screen = new Screen(process.stdout);
+  let failed = false;
+  try {
+    const link = await runStory({ programs, screen, signal });
+    if (choice.keep) {
+      screen.say(commandsToLookFurther(directory));
+      screen.close();
+      await new Promise<void>((done) => (signal.aborted ? done() : signal.addEventListener("abort", () => done())));
+      process.stdout.write("\nStopping the hub and the agent …\n");
+    } else screen.say(commandsToRunAgain(directory));
+    await link.close();
+    return 0;
+  } catch (error) {
+    screen.close();
+    if (signal.aborted) {
+      process.stderr.write("\nInterrupted: stopping the hub and the agent …\n");
+      return 130;
+    }
+    failed = true;
+    process.stderr.write(`\nTHE DEMO FAILED: ${error instanceof Error ? (error.stack ?? error.message) : error}\n`);
+    process.stderr.write(`${programs.tails()}\nEverything is kept in ${directory}\n`);
+    return 1;
+  } finally {
+    screen.close();
+    await programs.stop();
+    if (!failed) rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+const choice = readChoice(process.argv.slice(2));
+process.exit(typeof choice === "number" ? choice : await main(choice));
