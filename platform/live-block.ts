@@ -41,6 +41,7 @@ export class LiveBlock {
   say(text: string): void {
     this.#stream.write(`${this.#back()}${clearDown}${text}\n`);
     const lines = this.#lines;
+    if (lines.length === 0) return;
     this.#lines = [];
     this.draw(lines);
   }

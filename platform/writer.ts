@@ -15,6 +15,8 @@ export interface Writer<Op> {
    * @returns The operation's result, once the transaction is durable. Rejects with a HubError.
    */
   call<T>(op: Op, blob?: Uint8Array): Promise<T>;
+  /** As `call`, with an operation that is asked for only when the turn's calls go over: it can still grow. */
+  callLater<T>(op: () => Op): Promise<T>;
   /** Finishes what was called, closes the database. */
   close(): Promise<void>;
 }
@@ -77,7 +79,7 @@ class WorkerWriter<Op> implements Writer<Op> {
   readonly #worker: Worker;
   readonly #callers: Caller[] = [];
   #answered = 0;
-  #ops: Op[] = [];
+  #ops: (Op | (() => Op))[] = [];
   #blobs: (Uint8Array | undefined)[] = [];
   #dead: HubError | undefined;
   #closing: Promise<void> | undefined;
@@ -107,6 +109,14 @@ class WorkerWriter<Op> implements Writer<Op> {
   }
 
   call<T>(op: Op, blob?: Uint8Array): Promise<T> {
+    return this.#call(op, blob);
+  }
+
+  callLater<T>(op: () => Op): Promise<T> {
+    return this.#call(op, undefined);
+  }
+
+  #call<T>(op: Op | (() => Op), blob: Uint8Array | undefined): Promise<T> {
     if (this.#dead) return Promise.reject(this.#dead);
     if (this.#closing !== undefined) return Promise.reject(new HubError("E_CLOSED", "the store is closed"));
     if (this.#ops.length === 0) setImmediate(() => this.#flush());
@@ -132,7 +142,8 @@ class WorkerWriter<Op> implements Writer<Op> {
   #flush(): void {
     if (this.#ops.length === 0 || this.#dead) return;
     const { spans, bytes } = gather(this.#blobs);
-    const batch: Batch<Op> = { ops: this.#ops, spans, bytes };
+    const ops = this.#ops.map((op) => (typeof op === "function" ? (op as () => Op)() : op));
+    const batch: Batch<Op> = { ops, spans, bytes };
     this.#ops = [];
     this.#blobs = [];
     this.#worker.postMessage(batch, bytes ? [bytes.buffer as ArrayBuffer] : []);
@@ -214,7 +225,7 @@ export function serveWriter<Op>(port: MessagePort, open: () => OpHandler<Op>): v
 
 /** The same operations on this thread, for tests and small stores. */
 export function inlineWriter<Op>(handler: OpHandler<Op>): Writer<Op> {
-  let ops: { op: Op; blob: Uint8Array | undefined; caller: Caller }[] = [];
+  let ops: { op: () => Op; blob: Uint8Array | undefined; caller: Caller }[] = [];
   let closed = false;
   const flush = (): void => {
     const batch = ops;
@@ -222,11 +233,10 @@ export function inlineWriter<Op>(handler: OpHandler<Op>): Writer<Op> {
     if (batch.length === 0) return;
     const outcomes = runTransaction(
       handler.database,
-      batch.map(
-        ({ op, blob }) =>
-          () =>
-            handler.apply(op, blob),
-      ),
+      batch.map(({ op, blob }) => {
+        const asked = op();
+        return () => handler.apply(asked, blob);
+      }),
       () => handler.rolledBack(),
     );
     batch.forEach(({ caller }, i) => {
@@ -234,18 +244,16 @@ export function inlineWriter<Op>(handler: OpHandler<Op>): Writer<Op> {
     });
     while (handler.tidy?.());
   };
+  const add = <T>(op: () => Op, blob: Uint8Array | undefined): Promise<T> => {
+    if (closed) return Promise.reject(new HubError("E_CLOSED", "the store is closed"));
+    if (ops.length === 0) setImmediate(flush);
+    return new Promise<T>((resolve, reject) => {
+      ops.push({ op, blob, caller: { resolve: resolve as Caller["resolve"], reject } });
+    });
+  };
   return {
-    call<T>(op: Op, blob?: Uint8Array): Promise<T> {
-      if (closed) return Promise.reject(new HubError("E_CLOSED", "the store is closed"));
-      if (ops.length === 0) setImmediate(flush);
-      return new Promise<T>((resolve, reject) => {
-        ops.push({
-          op,
-          blob: blob && new Uint8Array(blob),
-          caller: { resolve: resolve as Caller["resolve"], reject },
-        });
-      });
-    },
+    call: (op, blob) => add(() => op, blob && new Uint8Array(blob)),
+    callLater: (op) => add(op, undefined),
     close() {
       if (closed) return Promise.resolve();
       flush();

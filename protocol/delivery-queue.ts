@@ -96,8 +96,10 @@ export class DeliveryQueue<T extends Outgoing> {
   /** Highest priority first. */
   readonly #lanes: EventLane<T>[] = [];
   #waiting = 0;
-  // Invariant: no in-flight entry is due before this. It may be too early, never too late.
+  // Invariant: no in-flight entry but those in `#overdue` is due before this. It may be too early, never too late.
   #earliestDue = Number.POSITIVE_INFINITY;
+  /** Found overdue and not sent again yet, the first one last; what was answered meanwhile is skipped. */
+  #overdue: Entry<T>[] = [];
 
   constructor(options: DeliveryQueueOptions) {
     this.#options = options;
@@ -116,6 +118,10 @@ export class DeliveryQueue<T extends Outgoing> {
 
   get inFlightBytes(): number {
     return this.#inFlightBytes;
+  }
+
+  get windowMessages(): number {
+    return this.#windowMessages;
   }
 
   /** Sets the window to what the peer granted. */
@@ -154,7 +160,7 @@ export class DeliveryQueue<T extends Outgoing> {
    *   `undefined` if nothing is due or the window is full.
    */
   take(now: number, wallTime: number): (Transmission<T> & { expired: boolean }) | undefined {
-    const overdue = now >= this.#earliestDue ? this.#overdue(now) : undefined;
+    const overdue = this.#nextOverdue(now);
     if (overdue !== undefined) {
       if (this.#options.expiresInFlight && overdue.item.expiresAt <= wallTime)
         return this.#expireInFlight(overdue);
@@ -225,7 +231,7 @@ export class DeliveryQueue<T extends Outgoing> {
    * than that, though a time to live may end meanwhile. Infinity: not before an ack, a refusal or a new message.
    */
   nextWakeAt(): number {
-    let at = this.#earliestDue;
+    let at = Math.min(this.#earliestDue, this.#overdue.at(-1)?.dueAt ?? Number.POSITIVE_INFINITY);
     for (const entry of this.#delayed) at = Math.min(at, entry.dueAt);
     for (const lane of this.#lanes) at = Math.min(at, lane.wakeAt());
     return at;
@@ -254,13 +260,22 @@ export class DeliveryQueue<T extends Outgoing> {
     return { item: entry.item, sends: entry.sends };
   }
 
-  /** The most overdue entry; sets `#earliestDue` right if there is none. */
-  #overdue(now: number): Entry<T> | undefined {
-    let first: Entry<T> | undefined;
-    for (const entry of this.#inFlight.values())
-      if (first === undefined || entry.dueAt < first.dueAt) first = entry;
-    this.#earliestDue = first?.dueAt ?? Number.POSITIVE_INFINITY;
-    return first !== undefined && first.dueAt <= now ? first : undefined;
+  #nextOverdue(now: number): Entry<T> | undefined {
+    if (now >= this.#earliestDue) this.#findOverdue(now);
+    for (let entry = this.#overdue.pop(); entry !== undefined; entry = this.#overdue.pop())
+      if (entry.dueAt <= now && this.#inFlight.get(entry.item.position) === entry) return entry;
+    return undefined;
+  }
+
+  /** Looks through all that is in flight: once for all that is overdue, not once for each. */
+  #findOverdue(now: number): void {
+    this.#overdue = [];
+    this.#earliestDue = Number.POSITIVE_INFINITY;
+    for (const entry of this.#inFlight.values()) {
+      if (entry.dueAt <= now) this.#overdue.push(entry);
+      else this.#earliestDue = Math.min(this.#earliestDue, entry.dueAt);
+    }
+    this.#overdue.reverse().sort((a, b) => b.dueAt - a.dueAt);
   }
 
   #enterFlight(entry: Entry<T>, lane: EventLane<T> | undefined): boolean {
@@ -284,7 +299,10 @@ export class DeliveryQueue<T extends Outgoing> {
     if (entry === undefined) return undefined;
     this.#inFlight.delete(position);
     this.#inFlightBytes -= entry.item.size;
-    if (this.#inFlight.size === 0) this.#earliestDue = Number.POSITIVE_INFINITY;
+    if (this.#inFlight.size === 0) {
+      this.#earliestDue = Number.POSITIVE_INFINITY;
+      this.#overdue = [];
+    }
     return entry;
   }
 

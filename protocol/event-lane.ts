@@ -38,6 +38,11 @@ export class EventLane<T> {
     this.priority = priority;
   }
 
+  /** Events held, with those that are done and not yet thrown out. */
+  get held(): number {
+    return this.#entries.length;
+  }
+
   add(entry: Entry<T>): void {
     this.#entries.push(entry);
   }

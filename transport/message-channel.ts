@@ -92,6 +92,8 @@ interface ChannelParts {
 
 /** A failed write of checkpoints is tried again after so long; nothing new is sent meanwhile. */
 const settleRetryMs = 1_000;
+/** Every peer takes messages of so many bytes, before it has said how many. */
+const leastMaxMessageBytes = 1_024;
 /** So many acked messages may wait for their checkpoint before nothing new is sent. */
 const maxUnwritten = 4_096;
 
@@ -125,7 +127,7 @@ export class MessageChannel {
   #wakeAt = Number.POSITIVE_INFINITY;
   #cancelWake: () => void = () => {};
   #roomInQueue: (() => void) | undefined;
-  #peerMaxMessageBytes = Number.POSITIVE_INFINITY;
+  #peerMaxMessageBytes: number;
   /** The peer has said what it takes, or has no word for it. Nothing stored is sent before. */
   #granted: boolean;
   #closed = false;
@@ -138,6 +140,7 @@ export class MessageChannel {
     this.#counters = parts.counters;
     this.#options = options;
     this.#granted = options.hello === undefined;
+    this.#peerMaxMessageBytes = this.#granted ? Number.POSITIVE_INFINITY : leastMaxMessageBytes;
     this.#queue = new DeliveryQueue({ ...options.queue, expiresInFlight: !parts.codec.answersAll });
     this.#keepalive = new Keepalive(options.keepalive, parts.clock.now());
   }
@@ -160,10 +163,12 @@ export class MessageChannel {
     this.#arm();
   }
 
-  /** Sends a message once, if there is room. @returns False if it was dropped. */
+  /** Sends a message once, if there is room and the peer takes it. @returns False if it was dropped. */
   sendVolatile(message: Message): boolean {
     if (this.#closed || this.#congested) return false;
-    this.#out.push(this.#codec.volatile(message));
+    const bytes = this.#codec.volatile(message);
+    if (bytes.length > this.#peerMaxMessageBytes) return false;
+    this.#out.push(bytes);
     this.#counters.sent++;
     this.#schedule();
     return true;
@@ -271,7 +276,7 @@ export class MessageChannel {
     const messages = Math.max(1, Math.min(hello.windowMessages, this.#options.maxWindowMessages));
     const bytes = Math.max(1, Math.min(hello.windowBytes, this.#options.maxWindowBytes));
     this.#queue.setWindow(messages, bytes);
-    if (hello.maxMessageBytes > 0) this.#peerMaxMessageBytes = hello.maxMessageBytes;
+    this.#peerMaxMessageBytes = hello.maxMessageBytes > 0 ? hello.maxMessageBytes : Number.POSITIVE_INFINITY;
     this.#granted = true;
   }
 
@@ -363,10 +368,10 @@ export class MessageChannel {
     }
   }
 
+  /** Twice the window: the next ones are at hand when room comes, and the rest stays in the store. */
   #readAhead(): number {
-    return 2 * Math.max(this.#options.maxWindowMessages, 64);
+    return Math.max(2 * this.#queue.windowMessages, 32);
   }
-
   #schedule(): void {
     if (this.#flushScheduled || this.#closed) return;
     this.#flushScheduled = true;

@@ -1,11 +1,17 @@
 import type { StoredMessage } from "../protocol/index.ts";
 
 /** Reads on from a position: messages in order, and whether that was all. */
-export type ReadPage = (after: number) => Promise<{ messages: readonly StoredMessage[]; complete: boolean }>;
+export type ReadPage = (
+  after: number,
+  limit: number,
+) => Promise<{ messages: readonly StoredMessage[]; complete: boolean }>;
 
 /** A link that reads no further holds at most so much; the rest stays in the store. */
 const maxHeldMessages = 1024;
 const maxHeldBytes = 1 << 20;
+/** The first page is small, for most nodes have little waiting; each further one is twice as long. */
+const firstPage = 32;
+const longestPage = 512;
 
 /**
  * What one link reads of one outbox: first the stored messages, page by page, then new ones as they are
@@ -29,6 +35,7 @@ export class OutboxFeed implements AsyncIterableIterator<readonly StoredMessage[
   #meanwhile: StoredMessage[] | undefined;
   /** More was committed meanwhile than is held: another page will bring it. */
   #missed = false;
+  #nextPage = firstPage;
   #wake: (() => void) | undefined;
 
   constructor(readPage: ReadPage, signal: AbortSignal, onEnd: () => void) {
@@ -88,7 +95,8 @@ export class OutboxFeed implements AsyncIterableIterator<readonly StoredMessage[
     this.#meanwhile = [];
     this.#missed = false;
     try {
-      const { messages, complete } = await this.#readPage(this.#cursor);
+      const { messages, complete } = await this.#readPage(this.#cursor, this.#nextPage);
+      this.#nextPage = Math.min(2 * this.#nextPage, longestPage);
       this.#held.push(...messages);
       for (const message of messages) this.#heldBytes += message.size;
       this.#live = complete && !this.#missed;

@@ -176,7 +176,9 @@ class Listening implements WebSocketListening {
       this.#dialects.set(request, admission.dialect);
       this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
         socket.off("error", onError);
-        admission.accept(new WebSocketConnection(webSocket, socket, peer, admission.dialect));
+        admission.accept(
+          new WebSocketConnection(webSocket, socket, { peer, dialect: admission.dialect, side: "server" }),
+        );
       });
     } catch (error) {
       this.#turnAway(asHubError(error), socket);

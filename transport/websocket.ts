@@ -35,12 +35,20 @@ export class WebSocketConnection implements Connection {
   readonly #socket: WebSocket;
   readonly #raw: Duplex;
   readonly #binary: boolean;
+  readonly #side: "client" | "server";
   #reason: CloseReason | undefined;
   #full = false;
 
-  constructor(socket: WebSocket, raw: Duplex, peer: Peer, dialect: Dialect) {
+  /** @param side A server's frames carry no mask: they are written as they are, all of a turn at once. */
+  constructor(
+    socket: WebSocket,
+    raw: Duplex,
+    about: { peer: Peer; dialect: Dialect; side: "client" | "server" },
+  ) {
+    const { peer, dialect } = about;
     this.#socket = socket;
     this.#raw = raw;
+    this.#side = about.side;
     this.#binary = dialect === "native";
     this.peer = peer;
     socket.pause();
@@ -68,16 +76,21 @@ export class WebSocketConnection implements Connection {
 
   send(messages: readonly Uint8Array[], flushed?: () => void): boolean {
     if (this.#socket.readyState !== WebSocket.OPEN) return true;
+    if (this.#side === "server")
+      this.#raw.write(serverFrames(messages, this.#binary), (error) => error || flushed?.());
+    else this.#sendMasked(messages, flushed);
+    this.#full = this.#socket.bufferedAmount > highWaterBytes;
+    return !this.#full;
+  }
+
+  #sendMasked(messages: readonly Uint8Array[], flushed?: () => void): void {
     const options = { binary: this.#binary, compress: false };
     if (messages.length > 1) this.#raw.cork();
     messages.forEach((message, i) => {
       const last = i === messages.length - 1;
-      if (last && flushed) this.#socket.send(message, options, (error) => error || flushed());
-      else this.#socket.send(message, options);
+      this.#socket.send(message, options, (error) => error || !last || flushed?.());
     });
     if (messages.length > 1) this.#raw.uncork();
-    this.#full = this.#socket.bufferedAmount > highWaterBytes;
-    return !this.#full;
   }
 
   close(reason: { code: ErrorCode; text: string }): void {
@@ -92,6 +105,32 @@ export class WebSocketConnection implements Connection {
     this.#reason ??= { ...reason, remote: false };
     this.#socket.terminate();
   }
+}
+
+/** Whole frames without mask, back to back. Source: RFC 6455 §5.2. */
+function serverFrames(messages: readonly Uint8Array[], binary: boolean): Buffer {
+  let length = 0;
+  for (const message of messages)
+    length += message.length + (message.length < 126 ? 2 : message.length < 65_536 ? 4 : 10);
+  const out = Buffer.allocUnsafe(length);
+  let at = 0;
+  for (const message of messages) {
+    const size = message.length;
+    out[at] = binary ? 0x82 : 0x81;
+    if (size < 126) {
+      out[at + 1] = size;
+      at += 2;
+    } else if (size < 65_536) {
+      out[at + 1] = 126;
+      at = out.writeUInt16BE(size, at + 2);
+    } else {
+      out[at + 1] = 127;
+      at = out.writeBigUInt64BE(BigInt(size), at + 2);
+    }
+    out.set(message, at);
+    at += size;
+  }
+  return out;
 }
 
 function fitting(text: string): string {
@@ -157,7 +196,10 @@ export function dialWebSocket(url: string, options: DialOptions, signal: AbortSi
         signal.removeEventListener("abort", abort);
         if (options.probeEveryMs > 0 && dialect === "kubeedge") probe(socket, options.probeEveryMs);
         const peer = { address: addressOf(raw), certificate: raw.getPeerX509Certificate?.()?.raw };
-        resolve({ connection: new WebSocketConnection(socket, raw, peer, dialect), dialect });
+        resolve({
+          connection: new WebSocketConnection(socket, raw, { peer, dialect, side: "client" }),
+          dialect,
+        });
       });
     });
   });

@@ -137,16 +137,18 @@ export class MessageTable {
     const positions = this.#sql.positions.all(op.node, op.after, op.node, op.after, op.messages + 1) as {
       position: number;
     }[];
-    const rows: MessageRow[] = [];
-    let bytes = 0;
+    const rows: Omit<MessageRow, "packed">[] = [];
+    const blobs: Uint8Array[] = [];
+    let size = 0;
     for (const { position } of positions) {
-      if (rows.length >= op.messages || (rows.length > 0 && bytes > op.bytes))
-        return { rows, complete: false };
-      const row = this.#sql.row.get(position) as MessageRow;
+      if (rows.length >= op.messages || size > op.bytes) break;
+      const { packed, ...row } = this.#sql.row.get(position) as MessageRow;
       rows.push(row);
-      bytes += row.size;
+      blobs.push(packed);
+      size += packed.length;
     }
-    return { rows, complete: true };
+    const complete = rows.length === positions.length;
+    return { rows, lengths: blobs.map((blob) => blob.length), bytes: Buffer.concat(blobs, size), complete };
   }
 
   backlog(node: number): { messages: number; bytes: number } {

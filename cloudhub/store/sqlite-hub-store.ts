@@ -18,8 +18,9 @@ import {
 import type { HubStore, NodeOutbox, NodeRecord, RecordKind, RecordStore, Stored } from "./hub-store.ts";
 import { HubTables, type HubTablesOptions } from "./hub-tables.ts";
 import { type LedgerRow, messageStates } from "./schema.ts";
+import { SettleBatch } from "./settle-batch.ts";
 import type { CheckpointRow, LedgerRows, PutRow, ResourceStateRow, StoreOp } from "./sqlite-ops.ts";
-import { SqliteOutbox } from "./sqlite-outbox.ts";
+import { SqliteOutbox, type SqliteOutboxParts } from "./sqlite-outbox.ts";
 
 export interface HubStoreOptions extends HubTablesOptions {
   /** Deletions are remembered so long, ms. */
@@ -61,6 +62,7 @@ class SqliteHubStore implements HubStore {
   readonly #writer: Writer<StoreOp>;
   readonly #options: HubStoreOptions;
   readonly #clock: Clock;
+  readonly #outboxParts: SqliteOutboxParts;
   readonly #nodes = new Map<NodeId, { row: number; record: NodeRecord; outbox: SqliteOutbox | undefined }>();
   #cancelSweep: () => void = () => {};
 
@@ -69,6 +71,7 @@ class SqliteHubStore implements HubStore {
     this.storeId = storeId;
     this.#options = options;
     this.#clock = clock;
+    this.#outboxParts = { writer, clock, settling: new SettleBatch(writer, () => clock.wallTime()) };
   }
 
   static async over(
@@ -212,7 +215,7 @@ class SqliteHubStore implements HubStore {
   #outbox(node: NodeId): SqliteOutbox {
     const known = this.#nodes.get(node);
     if (known === undefined) throw unknownNode(node);
-    known.outbox ??= new SqliteOutbox(node, known.row, this.#writer, this.#clock);
+    known.outbox ??= new SqliteOutbox(node, known.row, this.#outboxParts);
     return known.outbox;
   }
 

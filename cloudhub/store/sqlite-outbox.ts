@@ -16,25 +16,34 @@ import {
 import { OutboxFeed } from "../../transport/index.ts";
 import type { NodeOutbox, PutResult } from "./hub-store.ts";
 import { kindNumbers, type MessageRow } from "./schema.ts";
+import type { SettleBatch } from "./settle-batch.ts";
 import { type PageRow, type PutRow, type StoreOp, settleWidth } from "./sqlite-ops.ts";
 
-/** One read of the store on behalf of a link. */
-const pageMessages = 256;
+/** So many bytes one read of the store brings at most, but for a single larger message. */
 const pageBytes = 1 << 20;
+
+export interface SqliteOutboxParts {
+  readonly writer: Writer<StoreOp>;
+  /** Shared by all nodes. */
+  readonly settling: SettleBatch;
+  readonly clock: Clock;
+}
 
 /** The queue of one node, as the main thread sees it. */
 export class SqliteOutbox implements NodeOutbox {
   readonly #node: NodeId;
   readonly #row: number;
   readonly #writer: Writer<StoreOp>;
+  readonly #settling: SettleBatch;
   readonly #clock: Clock;
   readonly #feeds = new Set<OutboxFeed>();
 
-  constructor(node: NodeId, row: number, writer: Writer<StoreOp>, clock: Clock) {
+  constructor(node: NodeId, row: number, parts: SqliteOutboxParts) {
     this.#node = node;
     this.#row = row;
-    this.#writer = writer;
-    this.#clock = clock;
+    this.#writer = parts.writer;
+    this.#settling = parts.settling;
+    this.#clock = parts.clock;
   }
 
   async put(message: Message): Promise<PutResult> {
@@ -103,7 +112,7 @@ export class SqliteOutbox implements NodeOutbox {
 
   follow(signal: AbortSignal): OutboxFeed {
     const feed: OutboxFeed = new OutboxFeed(
-      (after) => this.#page(after),
+      (after, limit) => this.#page(after, limit),
       signal,
       () => this.#feeds.delete(feed),
     );
@@ -112,7 +121,7 @@ export class SqliteOutbox implements NodeOutbox {
   }
 
   settle(batch: readonly Settled[]): Promise<void> {
-    return this.#writer.call({ op: "settle", rows: this.#rowsOf(batch), now: this.#clock.wallTime() });
+    return this.#settling.add(batch);
   }
 
   refuse(record: SendRecord<StoredMessage>, code: ErrorCode, text: string): Promise<void> {
@@ -151,10 +160,19 @@ export class SqliteOutbox implements NodeOutbox {
     for (const feed of this.#feeds) feed.committed(message);
   }
 
-  async #page(after: number): Promise<{ messages: readonly StoredMessage[]; complete: boolean }> {
-    const op: StoreOp = { op: "page", node: this.#row, after, messages: pageMessages, bytes: pageBytes };
-    const { rows, complete } = await this.#writer.call<PageRow>(op);
-    return { messages: rows.map(storedMessage), complete };
+  async #page(
+    after: number,
+    messages: number,
+  ): Promise<{ messages: readonly StoredMessage[]; complete: boolean }> {
+    const op: StoreOp = { op: "page", node: this.#row, after, messages, bytes: pageBytes };
+    const { rows, lengths, bytes, complete } = await this.#writer.call<PageRow>(op);
+    let end = 0;
+    const messages = rows.map((row, i) => {
+      const start = end;
+      end += lengths[i] as number;
+      return storedMessage(row, bytes.subarray(start, end));
+    });
+    return { messages, complete };
   }
 
   #rowsOf(records: readonly SendRecord<StoredMessage>[]): Float64Array {
@@ -172,7 +190,7 @@ export class SqliteOutbox implements NodeOutbox {
   }
 }
 
-function storedMessage(row: MessageRow): StoredMessage {
+function storedMessage(row: Omit<MessageRow, "packed">, packed: Uint8Array): StoredMessage {
   const kind = row.kind === kindNumbers.state ? "state" : "event";
   return {
     position: row.position,
@@ -185,6 +203,6 @@ function storedMessage(row: MessageRow): StoredMessage {
     id: row.id as MessageId,
     version: (row.version ?? undefined) as ResourceVersion | undefined,
     acceptedAt: row.accepted_at,
-    packed: row.packed,
+    packed,
   };
 }

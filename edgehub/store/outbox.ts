@@ -46,7 +46,6 @@ interface Row {
   readonly packed: Uint8Array;
 }
 
-const pageMessages = 256;
 /** So many refused messages are kept for people. */
 const keptRefused = 1_000;
 
@@ -106,7 +105,7 @@ export class Outbox implements MessageStore {
 
   follow(signal: AbortSignal): OutboxFeed {
     const feed: OutboxFeed = new OutboxFeed(
-      (after) => this.#page(after),
+      (after, limit) => this.#page(after, limit),
       signal,
       () => this.#feeds.delete(feed),
     );
@@ -202,12 +201,12 @@ export class Outbox implements MessageStore {
   }
 
   /** Read inside a transaction of the group commit, so that it stands in one order with the puts. */
-  #page(after: number): Promise<{ messages: readonly StoredMessage[]; complete: boolean }> {
+  #page(after: number, limit: number): Promise<{ messages: readonly StoredMessage[]; complete: boolean }> {
     return this.#commit.run(() => {
-      const rows = this.#sql.page.all(after, pageMessages + 1) as Row[];
+      const rows = this.#sql.page.all(after, limit + 1) as Row[];
       return {
-        messages: rows.slice(0, pageMessages).map(storedMessage),
-        complete: rows.length <= pageMessages,
+        messages: rows.slice(0, limit).map(storedMessage),
+        complete: rows.length <= limit,
       };
     });
   }

@@ -29,7 +29,10 @@ function readChoice(argv: string[]): Choice | number {
   try {
     const text = { type: "string" } as const;
     const flag = { type: "boolean", default: false } as const;
-    const { values } = parseArgs({ args: argv, options: { keep: flag, dir: text, help: { ...flag, short: "h" } } });
+    const { values } = parseArgs({
+      args: argv,
+      options: { keep: flag, dir: text, help: { ...flag, short: "h" } },
+    });
     if (!values.help) return { keep: values.keep, dir: values.dir };
     process.stdout.write(help);
     return 0;
@@ -39,11 +42,22 @@ function readChoice(argv: string[]): Choice | number {
   }
 }
 
-function makeDirectory(dir: string | undefined): string {
-  if (dir === undefined) return mkdtempSync(join(tmpdir(), "cloud-edge-hub-demo-"));
-  const path = resolve(dir);
-  mkdirSync(path, { mode: 0o700 });
-  return path;
+/** @returns `undefined` if it cannot be made; then that was told. */
+function makeDirectory(dir: string | undefined): string | undefined {
+  try {
+    if (dir === undefined) return mkdtempSync(join(tmpdir(), "cloud-edge-hub-demo-"));
+    const path = resolve(dir);
+    mkdirSync(path, { mode: 0o700 });
+    return path;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why =
+      code === "EEXIST"
+        ? `${dir} exists; name a directory that does not, it will be removed in the end`
+        : message;
+    process.stderr.write(`demo: ${why}\n`);
+    return undefined;
+  }
 }
 
 /** @returns The exit code. */
@@ -52,6 +66,7 @@ async function main(choice: Choice): Promise<number> {
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => interrupted.abort());
   const { signal } = interrupted;
   const directory = makeDirectory(choice.dir);
+  if (directory === undefined) return 2;
   const programs = new Programs(directory);
   const screen = new Screen(process.stdout);
   let failed = false;
@@ -60,7 +75,9 @@ async function main(choice: Choice): Promise<number> {
     if (choice.keep) {
       screen.say(commandsToLookFurther(directory));
       screen.close();
-      await new Promise<void>((done) => (signal.aborted ? done() : signal.addEventListener("abort", () => done())));
+      await new Promise<void>((done) =>
+        signal.aborted ? done() : signal.addEventListener("abort", () => done()),
+      );
       process.stdout.write("\nStopping the hub and the agent …\n");
     } else screen.say(commandsToRunAgain(directory));
     await link.close();
@@ -72,7 +89,9 @@ async function main(choice: Choice): Promise<number> {
       return 130;
     }
     failed = true;
-    process.stderr.write(`\nTHE DEMO FAILED: ${error instanceof Error ? (error.stack ?? error.message) : error}\n`);
+    process.stderr.write(
+      `\nTHE DEMO FAILED: ${error instanceof Error ? (error.stack ?? error.message) : error}\n`,
+    );
     process.stderr.write(`${programs.tails()}\nEverything is kept in ${directory}\n`);
     return 1;
   } finally {

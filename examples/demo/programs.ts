@@ -26,6 +26,10 @@ export class Programs {
 
   /** @param directory For the data and the logs of both. */
   constructor(directory: string) {
+    // However this process ends, it leaves none of its programs behind.
+    process.on("exit", () => {
+      for (const child of [this.#agent, this.#hub]) if (isRunning(child)) child.kill("SIGKILL");
+    });
     this.hubDirectory = join(directory, "hub");
     this.edgeDirectory = join(directory, "edge");
     this.#hubLog = join(directory, "hub.log");
@@ -51,7 +55,8 @@ export class Programs {
     const hub = this.#hub;
     return await until(
       () => {
-        if (hub.exitCode !== null) throw new Error(`the hub ended with code ${hub.exitCode} before it was up`);
+        if (hub.exitCode !== null)
+          throw new Error(`the hub ended with code ${hub.exitCode} before it was up`);
         return portsIn(textOf(this.#hubLog).slice(before));
       },
       { what: "the hub to start", timeoutMs: 15_000, signal },
@@ -107,12 +112,16 @@ function start(
 }
 
 async function ended(child: ChildProcess | undefined, signal: NodeJS.Signals): Promise<void> {
-  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  if (!isRunning(child)) return;
   const exit = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   child.kill(signal);
   const hard = setTimeout(() => child.kill("SIGKILL"), stopTimeoutMs);
   await exit;
   clearTimeout(hard);
+}
+
+function isRunning(child: ChildProcess | undefined): child is ChildProcess {
+  return child !== undefined && child.exitCode === null && child.signalCode === null;
 }
 
 function textOf(file: string): string {

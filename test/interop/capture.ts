@@ -1,22 +1,6 @@
 import { readFileSync } from "node:fs";
 import { masked } from "./websocket-frames.ts";
-
-/** A message as JSON on the wire; what is empty is left out, but for the id and the timestamp. */
-export interface WireJson {
-  readonly header: {
-    readonly msg_id: string;
-    readonly parent_msg_id?: string;
-    readonly timestamp: number;
-    readonly resourceversion?: string;
-  };
-  readonly route: {
-    readonly source?: string;
-    readonly group?: string;
-    readonly operation?: string;
-    readonly resource?: string;
-  };
-  readonly content: unknown;
-}
+import type { WireJson } from "./wire-json.ts";
 
 export type Side = "edge" | "cloud";
 
@@ -84,12 +68,18 @@ export function readCapture(name: string): Recorded[] {
 
 /** The messages of a capture, in their order. */
 export function messagesOf(capture: readonly Recorded[], from?: Side): RecordedMessage[] {
-  return capture.filter((one) => one.kind === "message").filter((one) => from === undefined || one.from === from);
+  return capture
+    .filter((one) => one.kind === "message")
+    .filter((one) => from === undefined || one.from === from);
 }
 
 /** @param begun Fragments of messages that are not whole yet, by connection and direction. */
 function recordedOf(line: Line, begun: Map<string, Line[]>): Recorded | undefined {
-  const at = { t: line.t, connection: line.conn, from: line.dir.startsWith("edge") ? "edge" : "cloud" } as const;
+  const at = {
+    t: line.t,
+    connection: line.conn,
+    from: line.dir.startsWith("edge") ? "edge" : "cloud",
+  } as const;
   switch (line.kind) {
     case "http-head":
       return { ...at, kind: "head", lines: line.head };

@@ -56,7 +56,10 @@ export class LeapingClock implements Clock {
 
   #arm(timer: Timer): void {
     timer.cancel();
-    const armed = setTimeout(() => this.#fire(timer), Math.min(Math.max(timer.at - this.now(), 0), 2 ** 31 - 1));
+    const armed = setTimeout(
+      () => this.#fire(timer),
+      Math.min(Math.max(timer.at - this.now(), 0), 2 ** 31 - 1),
+    );
     timer.cancel = () => clearTimeout(armed);
   }
 

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import type { WireJson } from "./capture.ts";
-import { type Frame, FrameReader, framesAsGo, frameBytes, opcodes } from "./websocket-frames.ts";
+import { type Frame, FrameReader, frameBytes, framesAsGo, opcodes } from "./websocket-frames.ts";
+import { newHeader, type WireJson } from "./wire-json.ts";
 
 /** How a connection ended, as its survivor saw it. */
 export interface Ending {
@@ -12,7 +12,16 @@ export interface Ending {
 }
 
 /** What a test waits for comes within milliseconds; this only ends one that would hang. */
-export const patienceMs = 5_000;
+const patienceMs = 3_000;
+
+/** @param what It is said in the error if it does not come. */
+export async function patiently<T>(what: string, coming: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const given = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited in vain for ${what}`)), patienceMs);
+  });
+  return await Promise.race([coming, given]).finally(() => clearTimeout(timer));
+}
 
 /**
  * One end of a WebSocket over TLS, after the upgrade. It does what KubeEdge's WebSocket library does – cuts messages
@@ -71,20 +80,36 @@ export class RawWebSocket {
   nextText(): Promise<string> {
     const first = this.#arrived.shift();
     if (first !== undefined) return Promise.resolve(first);
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error("no message came")), patienceMs);
-      const stopped = <T>(use: (value: T) => void) => (value: T) => {
-        clearTimeout(timer);
-        this.#waiting = undefined;
-        use(value);
-      };
-      this.#waiting = { resolve: stopped(resolve), reject: stopped(reject) };
-      if (this.#tls.destroyed) this.#waiting.reject(new Error("the connection has ended"));
+    const coming = new Promise<string>((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      if (this.#tls.destroyed) reject(new Error("the connection has ended"));
+    });
+    return patiently("a message", coming).finally(() => {
+      this.#waiting = undefined;
     });
   }
 
   async next(): Promise<WireJson> {
     return JSON.parse(await this.nextText()) as WireJson;
+  }
+
+  /** Everything the other side had sent by the time at which it answered a ping of the transport. */
+  async sentSoFar(): Promise<WireJson[]> {
+    const header = newHeader();
+    this.send({ header, route: { operation: "ping", resource: "node" }, content: null });
+    const before: WireJson[] = [];
+    for (;;) {
+      const message = await this.next();
+      if (message.header.parent_msg_id === header.msg_id) return before;
+      before.push(message);
+    }
+  }
+
+  /** The next so many messages. */
+  async take(count: number): Promise<WireJson[]> {
+    const taken: WireJson[] = [];
+    while (taken.length < count) taken.push(await this.next());
+    return taken;
   }
 
   /** Reads nothing and answers nothing, while the connection stays open: a network that passes nothing. */
@@ -124,7 +149,9 @@ export class RawWebSocket {
     if (!fin) return;
     const text = Buffer.concat(this.#fragments).toString();
     this.#fragments = [];
-    if (this.#waiting) this.#waiting.resolve(text);
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting) waiting.resolve(text);
     else this.#arrived.push(text);
   }
 

@@ -1,8 +1,9 @@
 import { expect } from "vitest";
-import { type MessageView, type PublishDraft, viewOf } from "../../protocol/index.ts";
 import type { RunningHub } from "../../cloudhub/index.ts";
+import { type MessageView, type PublishDraft, viewOf } from "../../protocol/index.ts";
 import type { RecordedMessage } from "./capture.ts";
-import type { RawWebSocket } from "./raw-websocket.ts";
+import { patiently } from "./raw-websocket.ts";
+import type { Connected } from "./test-hub.ts";
 
 /** What a controller publishes so that the hub sends what the recorded cloud sent: under the same id, too. */
 export function draftOf(node: string, { text, message }: RecordedMessage): PublishDraft {
@@ -53,7 +54,7 @@ export function isForControllers({ from, message }: RecordedMessage): boolean {
  * and the hub must send it as the cloud did. Resolves when all that wants an ack is settled by the recorded ones.
  */
 export async function replay(
-  { hub, node, link }: { hub: RunningHub; node: string; link: RawWebSocket },
+  { hub, node, link }: Connected,
   conversation: readonly RecordedMessage[],
 ): Promise<void> {
   const settled: Promise<unknown>[] = [];
@@ -78,7 +79,11 @@ export class Consumer {
   }
 
   async next(): Promise<MessageView> {
-    return (await this.#arrived.next()).value as MessageView;
+    const arrived = this.#arrived.next();
+    return await patiently(
+      "a message for the controller",
+      arrived.then(({ value }) => value as MessageView),
+    );
   }
 
   async take(count: number): Promise<MessageView[]> {

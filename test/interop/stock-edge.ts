@@ -1,9 +1,8 @@
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import type { ConnectionOptions } from "node:tls";
 import { expect, onTestFinished } from "vitest";
 import { readCertificate } from "../../platform/certificate.ts";
 import { bytesOf, type EdgeVector, vectors } from "../join/vectors.ts";
-import type { WireJson } from "./capture.ts";
 import { ask, headOf, openPipe, type RawAnswer } from "./raw-http.ts";
 import { RawWebSocket } from "./raw-websocket.ts";
 
@@ -100,40 +99,11 @@ export interface StockEdge {
 
 /** Opens a link; the hub must take it. */
 export async function connect(edge: StockEdge): Promise<RawWebSocket> {
-  const { status, body, socket } = await upgrade(edge.port, edge.credentials, upgradeLines(edge.node, edge.port));
+  const { status, body, socket } = await upgrade(
+    edge.port,
+    edge.credentials,
+    upgradeLines(edge.node, edge.port),
+  );
   if (socket === undefined) throw new Error(`refused: ${status} ${body}`);
   return socket;
-}
-
-/** The heartbeat. */
-export function keepalive(): WireJson {
-  const route = { source: "websocket", group: "resource", operation: "keepalive", resource: "node" };
-  return { header: newHeader(), route, content: "ping" };
-}
-
-/** MetaManager's ack. */
-export function ackOf({ header, route }: WireJson): WireJson {
-  return {
-    header: { ...newHeader(), parent_msg_id: header.msg_id },
-    route: { ...route, operation: "response" },
-    content: "OK",
-  };
-}
-
-/** A header with a fresh id. */
-export function newHeader(): WireJson["header"] {
-  return { msg_id: randomUUID(), timestamp: Date.now() };
-}
-
-/** Everything the other side had sent by the time at which it answered a ping of the transport. */
-export async function sentSoFar(socket: RawWebSocket): Promise<WireJson[]> {
-  const header = newHeader();
-  const ping = { header, route: { operation: "ping", resource: "node" }, content: null };
-  socket.send(ping);
-  const before: WireJson[] = [];
-  for (;;) {
-    const message = await socket.next();
-    if (message.header.parent_msg_id === header.msg_id) return before;
-    before.push(message);
-  }
 }

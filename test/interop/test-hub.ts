@@ -1,22 +1,44 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { onTestFinished } from "vitest";
-import { type HubOptionsInput, type HubServerParts, type RunningHub, startHub } from "../../cloudhub/index.ts";
+import { expect, onTestFinished } from "vitest";
+import {
+  type HubOptionsInput,
+  type HubServerParts,
+  type RunningHub,
+  startHub,
+} from "../../cloudhub/index.ts";
 import { silentLogger } from "../../platform/logger.ts";
-import { joinAsStockEdge, type StockEdge } from "./stock-edge.ts";
+import { kubeEdgeCaFiles } from "./certificates.ts";
+import type { RawWebSocket } from "./raw-websocket.ts";
+import { connect, joinAsStockEdge, type StockEdge } from "./stock-edge.ts";
+import { ackOf } from "./wire-json.ts";
+
+/** A stock edge and the link it has with a hub. */
+export interface Connected {
+  readonly hub: RunningHub;
+  readonly node: string;
+  readonly edge: StockEdge;
+  readonly link: RawWebSocket;
+}
 
 /** A hub on free ports, with a directory of its own. */
 export class TestHub {
   readonly hub: RunningHub;
   readonly #directory: string;
+  #names = 0;
 
   private constructor(hub: RunningHub, directory: string) {
     this.hub = hub;
     this.#directory = directory;
   }
 
-  static async start(options: HubOptionsInput = {}, parts: Partial<HubServerParts> = {}): Promise<TestHub> {
+  /** @param more `kubeEdgeCa`: with the CA of the vectors, as if taken over from a KubeEdge cloud. */
+  static async start(
+    options: HubOptionsInput = {},
+    parts: Partial<HubServerParts> = {},
+    more: { kubeEdgeCa?: boolean } = {},
+  ): Promise<TestHub> {
     const directory = mkdtempSync(join(tmpdir(), "hub-interop-"));
     const local = { host: "127.0.0.1", port: 0 };
     const hub = await startHub(
@@ -25,6 +47,7 @@ export class TestHub {
         advertise: ["127.0.0.1"],
         api: local,
         store: { synchronous: "normal" },
+        ...(more.kubeEdgeCa ? { ca: kubeEdgeCaFiles(directory) } : {}),
         ...options,
         nodes: { ...local, ...options.nodes },
         join: { ...local, ...options.join },
@@ -34,28 +57,52 @@ export class TestHub {
     return new TestHub(hub, directory);
   }
 
-  /** A node with a certificate that this hub issued, with the requests of a stock edge. */
-  async join(node: string): Promise<StockEdge> {
+  /** A node that has joined with the requests of a stock edge. */
+  async join(node = this.#freshName()): Promise<StockEdge> {
     const { ports, admin } = this.hub;
     const { token } = await admin.createJoinToken({ ttlMs: 600_000, node });
     return { node, port: ports.nodes, credentials: await joinAsStockEdge(ports.join, node, token) };
   }
 
-  /** @param metric Name and labels as Prometheus writes them. @returns By how much it has grown since. */
-  async growthOf(metric: string): Promise<() => Promise<number>> {
-    const before = await this.#value(metric);
-    return async () => (await this.#value(metric)) - before;
+  /** A node that has joined and opened its link. */
+  async connected(node?: string): Promise<Connected> {
+    const edge = await this.join(node);
+    return { hub: this.hub, node: edge.node, edge, link: await connect(edge) };
   }
 
-  async #value(metric: string): Promise<number> {
-    const lines = (await this.hub.metrics()).split("\n");
-    return Number(lines.find((line) => line.startsWith(`${metric} `))?.split(" ").at(-1) ?? 0);
+  /** @param metric Name and labels as Prometheus writes them, or how they begin. @returns By how much it has grown. */
+  async growthOf(metric: string): Promise<() => Promise<number>> {
+    const before = await this.#sumOf(metric);
+    return async () => (await this.#sumOf(metric)) - before;
+  }
+
+  async #sumOf(metric: string): Promise<number> {
+    const lines = (await this.hub.metrics()).split("\n").filter((line) => line.startsWith(metric));
+    return lines.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
+  }
+
+  #freshName(): string {
+    this.#names++;
+    return `edge-${this.#names}`;
   }
 
   async close(): Promise<void> {
     await this.hub.close();
     rmSync(this.#directory, { recursive: true, force: true });
   }
+}
+
+/** The edge's link carries a new object down, its ack up, and was never ended. */
+export async function expectUndisturbed({ hub, node, link }: Connected): Promise<void> {
+  const resource = "default/configmap/undisturbed";
+  const settled = hub.publish(
+    { node, resource, operation: "update", resourceVersion: "next", content: { kind: "ConfigMap" } },
+    { until: "acked" },
+  );
+  const pushed = await link.next();
+  expect(pushed.route).toMatchObject({ resource });
+  link.send(ackOf(pushed));
+  await settled;
 }
 
 /** A hub for one test. */

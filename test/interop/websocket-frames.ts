@@ -33,7 +33,9 @@ export function frameBytes({ opcode, fin, isMasked, payload }: Frame): Buffer {
 
 /** Masks or unmasks a payload. */
 export function masked(payload: Buffer, key: Uint8Array): Buffer {
-  return Buffer.from(payload.map((byte, i) => byte ^ (key[i % 4] as number)));
+  const result = Buffer.allocUnsafe(payload.length);
+  for (let i = 0; i < payload.length; i++) result[i] = (payload[i] as number) ^ (key[i & 3] as number);
+  return result;
 }
 
 /** Usable bytes of the write buffers of Go's WebSocket library, as KubeEdge sets them. */
@@ -47,7 +49,8 @@ const serverBuffer = 4082;
 export function framesAsGo(payload: Buffer, side: "edge" | "cloud"): Frame[] {
   const isMasked = side === "edge";
   const size = isMasked ? clientBuffer : serverBuffer;
-  const pieces = !isMasked && payload.length > 2 * clientBuffer ? [payload, Buffer.alloc(0)] : cut(payload, size);
+  const pieces =
+    !isMasked && payload.length > 2 * clientBuffer ? [payload, Buffer.alloc(0)] : cut(payload, size);
   return pieces.map((piece, i) => ({
     opcode: i === 0 ? opcodes.text : opcodes.continuation,
     fin: i === pieces.length - 1,
@@ -82,7 +85,11 @@ export class FrameReader {
     const start = 2 + lengthBytes + (isMasked ? 4 : 0);
     if (bytes.length < start) return undefined;
     const length =
-      lengthBytes === 8 ? Number(bytes.readBigUInt64BE(2)) : lengthBytes === 2 ? bytes.readUInt16BE(2) : short;
+      lengthBytes === 8
+        ? Number(bytes.readBigUInt64BE(2))
+        : lengthBytes === 2
+          ? bytes.readUInt16BE(2)
+          : short;
     if (bytes.length < start + length) return undefined;
     this.#rest = bytes.subarray(start + length);
     const payload = bytes.subarray(start, start + length);

@@ -71,7 +71,7 @@ class Life {
       deleted: !isEvent && this.#random() < 0.3,
       priority: isEvent ? ([-3, 0, 0, 7][this.#whole(0, 3)] ?? 0) : 0,
       expiresAt:
-        isEvent && this.#random() < 0.3
+        this.#random() < (isEvent ? 0.3 : 0.1)
           ? wallOffset + this.#now + this.#whole(1, 800)
           : Number.POSITIVE_INFINITY,
     };

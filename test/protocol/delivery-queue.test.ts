@@ -484,21 +484,23 @@ describe("a refusal", () => {
 describe("a time to live that is over", () => {
   it("ends a waiting message when its turn comes", () => {
     const queue = newQueue();
-    offer(
-      queue,
-      anEvent(1, { expiresAt: 500 }),
-      anEvent(2, { expiresAt: 501 }),
-      put(3, "a", { expiresAt: 500 }),
-      put(4, "a"),
-    );
-    expect(queue.take(0, 500)).toEqual({
-      item: anEvent(1, { expiresAt: 500 }),
-      sends: 0,
-      resume: false,
-      expired: true,
-    });
+    const over = { expiresAt: 500 };
+    offer(queue, anEvent(1, over), anEvent(2, { expiresAt: 501 }), put(3, "a", over), put(4, "b"));
+    expect(queue.take(0, 500)).toEqual({ item: anEvent(1, over), sends: 0, resume: false, expired: true });
     expect(takeAll(queue, 0, 500)).toEqual([2, 4]);
     expect(queue.waiting).toBe(0);
+  });
+
+  it("ends a waiting delete and lets what follows it go", () => {
+    const queue = newQueue();
+    offer(queue, put(1, "a", { deleted: true, expiresAt: 500 }), put(2, "a"), put(3, "b"));
+    expect(queue.take(0, 500)).toMatchObject({ item: { position: 1 }, expired: true });
+    expect(takeAll(queue, 0, 500)).toEqual([3, 2]);
+    expect(queue.waiting).toBe(0);
+    offer(queue, put(4, "c", { expiresAt: 500 }));
+    expect(queue.take(0, 500)).toMatchObject({ item: { position: 4 }, expired: true });
+    offer(queue, put(5, "c"));
+    expect(takeAll(queue, 0, 500)).toEqual([5]);
   });
 
   it("ends a waiting message though the window has no bytes left for it", () => {
@@ -564,6 +566,18 @@ describe("the next moment to wake", () => {
     expect(queue.nextWakeAt()).toBeLessThanOrEqual(130);
     expect(queue.take(110, 0)).toBeUndefined();
     expect(queue.nextWakeAt()).toBe(130);
+  });
+
+  it("is now while something overdue has not been taken, and never once all is settled", () => {
+    const queue = newQueue();
+    offer(queue, put(1, "a"), put(2, "b"), put(3, "c"));
+    takeAll(queue, 0);
+    expect(queue.take(100, 0)?.item.position).toBe(1);
+    expect(queue.nextWakeAt()).toBeLessThanOrEqual(100);
+    ackAll(queue, 2);
+    expect(queue.take(100, 0)?.item.position).toBe(3);
+    ackAll(queue, 1, 3);
+    expect(queue.nextWakeAt()).toBe(Number.POSITIVE_INFINITY);
   });
 
   it("is the end of the first pause", () => {

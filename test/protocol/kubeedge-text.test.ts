@@ -132,6 +132,11 @@ describe("what Go's decoder accepts", () => {
       expect(read(first + rest)).toEqual(read(first));
   });
 
+  it("reads sync, which no hub sends", () => {
+    for (const sync of [true, false]) expect(read(`{"header":{"sync":${sync}}}`).sync).toBe(sync);
+    expect(read('{"header":{"sync":true,"SYNC":false}}').sync).toBe(false);
+  });
+
   it("lets a later value of the same field win", () => {
     expect(read('{"header":{"msg_id":"a","msg_id":"b"}}').id).toBe("b");
     expect(read('{"header":{"msg_id":"a","MSG_ID":"b","msg_id":"c"}}').id).toBe("c");

@@ -83,8 +83,10 @@ class Line {
     codec: LinkCodec,
     options: Partial<ChannelOptions> = {},
     connection: Connection = this.#pair.a,
-  ): void {
-    this.#channel(connection, codec, options).start(this.store);
+  ): MessageChannel {
+    const channel = this.#channel(connection, codec, options);
+    channel.start(this.store);
+    return channel;
   }
 
   startB(codec: LinkCodec, options: Partial<ChannelOptions> = {}): void {
@@ -169,6 +171,20 @@ describe("a native channel", () => {
     line.startB(native());
     await line.clock.advance(1_000);
     expect(line.store.notes).toEqual(["settled m1", "refused m2: E_TOO_LARGE", "settled m3"]);
+    expect(line.closed).toEqual([]);
+  });
+
+  it("drops a volatile message that is larger than the peer takes, and keeps the link", async () => {
+    const line = new Line([]);
+    const channel = line.startA(native());
+    line.startB(native());
+    const large = aMessage({ id: "large", content: "x".repeat(20_000) });
+    expect(channel.sendVolatile(large)).toBe(false);
+    await line.clock.advance(10);
+    expect(channel.sendVolatile(large)).toBe(false);
+    expect(channel.sendVolatile(aMessage({ id: "small" }))).toBe(true);
+    await line.clock.advance(10);
+    expect(line.came).toEqual(["small"]);
     expect(line.closed).toEqual([]);
   });
 

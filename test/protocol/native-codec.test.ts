@@ -222,7 +222,10 @@ describe("a native link", () => {
   it("refuses a package beyond the limit, and takes a message of exactly the limit", () => {
     const { here, there } = link();
     const content = (length: number): Uint8Array => Buffer.from(`{"a":"${"x".repeat(length - 8)}"}`);
-    const exactly = here.message(inOutbox(aMessage({ content: content(limits.maxMessageBytes) })), false);
+    const word = "世".repeat(128);
+    const words = { id: word, parentId: word, source: word, group: word, resource: "世".repeat(1_024) };
+    const most = aMessage({ ...words, content: content(limits.maxMessageBytes), delivery: event() });
+    const exactly = here.message(inOutbox(most), false);
     expect(oneFrame(there, exactly)).toMatchObject({ type: "message" });
     const beyond = here.message(
       inOutbox(aMessage({ content: content(limits.maxMessageBytes + 9_000) })),
@@ -306,19 +309,25 @@ describe("a control message that is out of order", () => {
   it.each([
     ["empty", ""],
     ["of an unknown kind", "4a00"],
-    ["that is a number", "0801"],
+    ["that is a number", "2000"],
     ["longer than its package", "1205"],
     ["with a field that ends behind it", "1a0212040801"],
     ["with text that is not UTF-8", "1a031201ff"],
     ["with an ack run that ends behind it", "12020a030101"],
     ["with half an ack run", "12030a0105"],
-    ["with field number 0", "0a020001"],
+    ["with field number 0, a number", "0a020001"],
+    ["with field number 0, bytes", "0a020200"],
   ])("ends the link: %s", (_, payloadHex) => {
     expect(codeOf(() => link().there.push(controlPackage(payloadHex)))).toBe("E_BAD_FRAME");
   });
 
   it.each([
     ["an unknown field in a hello", "0a05780a0a0161", { type: "hello", hello: { software: "a" } }],
+    [
+      "fields of all sizes in a hello",
+      "0a117d01020304790102030405060708" + "0a0161",
+      { type: "hello", hello: { software: "a" } },
+    ],
     ["an unknown field in an ack", "120678010a020501", { type: "ack", positions: [5] }],
     ["an unknown field of its own, behind", "22007801", { type: "ping" }],
     [
@@ -352,6 +361,7 @@ describe("a control message that is out of order", () => {
       return controlPackage(Buffer.from([0x12, 6, 0x0a, 4, 1, ...length]).toString("hex"));
     };
     expect(oneFrame(link().there, run(131_072))).toMatchObject({ type: "ack" });
+    expect(codeOf(() => link().there.push(controlPackage("12080a0601ffffffff0f")))).toBe("E_BAD_FRAME");
     expect(codeOf(() => link().there.push(run(131_073)))).toBe("E_BAD_FRAME");
     const many = Buffer.concat(Array.from({ length: 1_000 }, () => run(100_000)));
     expect(codeOf(() => link().there.push(many))).toBe("E_BAD_FRAME");

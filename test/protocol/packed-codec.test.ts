@@ -179,6 +179,22 @@ describe("what Go does with odd frames", () => {
     },
   );
 
+  test.each(vectors.decoderOnOddInput)("$name ends the same way when it is cut anywhere", ({ frameHex }) => {
+    const bytes = Buffer.from(frameHex, "hex");
+    const outcome = (chunks: readonly Uint8Array[]): string => {
+      const codec = new NativeCodec(node, { maxMessageBytes: 1 << 20 });
+      const types: string[] = [];
+      const end = codeOf(() => {
+        for (const chunk of chunks) types.push(...codec.push(chunk).map(({ type }) => type));
+      });
+      return `${types}; ${end}`;
+    };
+    const whole = outcome([bytes]);
+    expect(outcome(Array.from(bytes, (byte) => Uint8Array.of(byte)))).toBe(whole);
+    for (let cut = 0; cut <= bytes.length; cut++)
+      expect(outcome([bytes.subarray(0, cut), bytes.subarray(cut)]), `cut at ${cut}`).toBe(whole);
+  });
+
   it("keeps what follows a package in the stream", () => {
     const odd = vectors.decoderOnOddInput.find(({ name }) => name === "trailing-bytes") as OddInput;
     const reader = new PackageReader(1 << 20);
@@ -234,6 +250,18 @@ describe("a stream of packages", () => {
         `cut at ${cut}`,
       ).toEqual(whole);
       expect(reader.held).toBe(0);
+    }
+  });
+
+  it("is read when its packages are large and come in pieces", () => {
+    const large = vectors.frames.filter((vector) => vector.contentRule !== undefined).map(viaductFrame);
+    const bytes = Buffer.concat(large);
+    for (const size of [16_384, 65_537, 1_000_000]) {
+      const reader = new PackageReader(1 << 21);
+      const found: string[] = [];
+      for (let at = 0; at < bytes.length; at += size)
+        found.push(...reader.push(bytes.subarray(at, at + size)).map(({ payload }) => sha256(payload)));
+      expect(found).toEqual(large.map((frame) => sha256(payloadOf(frame))));
     }
   });
 
@@ -366,6 +394,11 @@ describe("bytes from a hostile peer", () => {
   ])("are refused with %s", (_, payloadHex) => {
     expect(codeOf(() => unpack(Buffer.from(payloadHex, "hex")))).toBe("E_BAD_FRAME");
   });
+});
+
+it("a message without its header or router is refused by the name of what is missing", () => {
+  expect(() => unpack(Buffer.from("1200", "hex"))).toThrow("packed message without its header");
+  expect(() => unpack(Buffer.from("0a00", "hex"))).toThrow("packed message without its router");
 });
 
 describe("our message beside protobufjs' own reading of message.proto", () => {
@@ -594,6 +627,16 @@ describe("content", () => {
   it("keeps its text, not only its value, unless it is a string", () => {
     const text = Buffer.from('{ "a": 12345678901234567890, "b": 1.50, "a": 2 }');
     expect(unpackContent(packContent(text))).toEqual(text);
+  });
+
+  it("keeps a byte order mark at the beginning of a string", () => {
+    const content = Buffer.from(JSON.stringify("\ufeffmark"));
+    expect(Buffer.from(unpackContent(packContent(content))).toString()).toBe(content.toString());
+  });
+
+  it("that is called JSON is not looked at", () => {
+    const bytes = Buffer.from("{nobody has looked");
+    expect(unpackContent({ kind: "json", bytes })).toBe(bytes);
   });
 
   it("null is the same as no content", () => {

@@ -1,5 +1,5 @@
 import type { LinkCodec } from "../../protocol/codec.ts";
-import { HubError } from "../../protocol/errors.ts";
+import { type ErrorCode, HubError } from "../../protocol/errors.ts";
 import type { StoredMessage } from "../../protocol/frame.ts";
 import type { Message } from "../../protocol/message.ts";
 import type { MessageStore, Settled } from "../../protocol/message-store.ts";
@@ -14,6 +14,13 @@ import {
 } from "../../transport/message-channel.ts";
 import type { FakeClock } from "../support/fake-clock.ts";
 import { Disk, Machine } from "./simulated-machine.ts";
+
+const neverExpected: ReadonlySet<ErrorCode> = new Set([
+  "E_BAD_FRAME",
+  "E_WINDOW_EXCEEDED",
+  "E_INTERNAL",
+  "E_BAD_MESSAGE",
+]);
 
 /** Messages from this source are never taken. */
 export const poisonSource = "poison";
@@ -90,8 +97,10 @@ export class Side {
       received: (message) => this.#received(message, machine, link),
       control: () => {},
       fault: (error) => this.#fault(error),
-      closed: () => {
+      closed: ({ code, text }) => {
         open = false;
+        if (neverExpected.has(code) || code === "E_TOO_LARGE")
+          this.#around.found(`${this.name}: the link ended with ${code}: ${text}`);
         if (machine !== this.machine || this.channel !== channel) return;
         this.channel = undefined;
         this.#around.lost();
@@ -127,8 +136,7 @@ export class Side {
   }
 
   #fault(error: HubError): void {
-    const neverExpected = ["E_BAD_FRAME", "E_WINDOW_EXCEEDED", "E_INTERNAL", "E_BAD_MESSAGE"];
-    if (neverExpected.includes(error.code)) this.#around.found(`${this.name}: ${error}`);
+    if (neverExpected.has(error.code)) this.#around.found(`${this.name}: ${error}`);
   }
 
   async #received(message: Message, machine: Machine, link: number): Promise<ReceiptContent | undefined> {

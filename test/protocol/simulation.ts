@@ -173,16 +173,17 @@ export class World implements Surroundings {
   async #publish(side: Side): Promise<void> {
     const id = `${side.name}-${this.#ids++}`;
     const dice = this.#random();
+    const large = this.#native && this.#chance(0.04);
+    const content = { text: "x".repeat(large ? 12_000 : this.#whole(0, 400)) };
     if (dice < 0.1) {
-      side.sendVolatile(aMessage({ id, operation: "publish", group: "user", delivery: volatile }));
+      side.sendVolatile(aMessage({ id, content, operation: "publish", group: "user", delivery: volatile }));
       return;
     }
     const isEvent = (this.#native || side === this.#cloud) && dice < 0.45;
     const poison = this.#native && this.#chance(0.05);
-    const large = this.#native && this.#chance(0.04);
     const message = aMessage({
       id,
-      content: { text: "x".repeat(large ? 12_000 : this.#whole(0, 400)) },
+      content,
       source: poison ? poisonSource : "edgecontroller",
       ...(isEvent ? this.#anEvent() : this.#aState()),
     });
