@@ -162,9 +162,9 @@ export class SqliteOutbox implements NodeOutbox {
 
   async #page(
     after: number,
-    messages: number,
+    limit: number,
   ): Promise<{ messages: readonly StoredMessage[]; complete: boolean }> {
-    const op: StoreOp = { op: "page", node: this.#row, after, messages, bytes: pageBytes };
+    const op: StoreOp = { op: "page", node: this.#row, after, messages: limit, bytes: pageBytes };
     const { rows, lengths, bytes, complete } = await this.#writer.call<PageRow>(op);
     let end = 0;
     const messages = rows.map((row, i) => {
