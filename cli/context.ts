@@ -6,6 +6,8 @@ import type { Output } from "./output.ts";
 /** The connection may take so long to come up, and an answer to come, unless `--timeout` says otherwise. */
 const connectTimeoutMs = 5_000;
 const answerTimeoutMs = 30_000;
+/** After so long without an answer the user is told that it is being waited for. */
+const slowMs = 2_000;
 
 /** What a command works with: its streams, its output, and the hub, which is connected when it is first needed. */
 export class Context {
@@ -36,15 +38,25 @@ export class Context {
     return this.#connecting;
   }
 
-  /** Asks the hub something. Rejects with what it says, with `E_TIMEOUT`, or with `E_ABORTED` on Ctrl-C. */
-  async ask<T>(question: (hub: HubClient) => Promise<T>): Promise<T> {
+  /**
+   * Asks the hub something. Rejects with what it says, with `E_TIMEOUT`, or with `E_ABORTED` on Ctrl-C.
+   *
+   * @param slow Tells the user that there is no answer yet; default: a line on standard error.
+   */
+  async ask<T>(
+    question: (hub: HubClient) => Promise<T>,
+    slow = (text: string): void => this.io.err.write(`hubctl: ${text}\n`),
+  ): Promise<T> {
     const hub = await this.hub();
     const limitMs = this.timeoutMs ?? answerTimeoutMs;
-    return await this.#until(
-      question(hub),
-      limitMs,
-      () => new HubError("E_TIMEOUT", `${this.address.url} has not answered within ${limitMs} ms`),
-    );
+    const { url } = this.address;
+    const late = (): HubError => new HubError("E_TIMEOUT", `${url} has not answered within ${limitMs} ms`);
+    const impatient = setTimeout(() => slow(`no answer from ${url} yet; still trying`), slowMs);
+    try {
+      return await this.#until(question(hub), limitMs, late);
+    } finally {
+      clearTimeout(impatient);
+    }
   }
 
   async close(): Promise<void> {

@@ -1,3 +1,4 @@
+import { singleLine } from "../platform/table.ts";
 import { type ErrorCode, HubError } from "../sdk/index.ts";
 
 /** How the program can end; `--help` tells them too. */
@@ -76,7 +77,11 @@ export function nextStepOf(error: HubError): string | undefined {
 /** An error in words: the code, the text, and below it what to do. */
 export function failureLines(error: HubError): string[] {
   const step = nextStepOf(error);
-  return [`hubctl: ${error.code}: ${error.message}`, ...(step === undefined ? [] : [`  ${step}`])];
+  // A node or a hub may have written the text.
+  return [
+    `hubctl: ${error.code}: ${singleLine(error.message)}`,
+    ...(step === undefined ? [] : [`  ${step}`]),
+  ];
 }
 
 /** Any error as a HubError; the fault of this program as `E_INTERNAL`. */

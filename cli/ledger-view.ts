@@ -1,6 +1,7 @@
 import { formatAge, formatBytes, formatDuration } from "../platform/quantities.ts";
 import type { Colour, Column } from "../platform/table.ts";
 import type { LedgerEntry } from "../sdk/index.ts";
+import { plainRecord } from "./output.ts";
 
 /** How people are shown where a message is. Pure. */
 
@@ -69,9 +70,9 @@ export function reasonOf(entry: LedgerEntry): string | undefined {
 /** A message in a line. @param now Wall clock, ms. */
 export function ledgerColumns(now: number): Column<LedgerEntry>[] {
   return [
-    { title: "RESOURCE", cell: (one) => one.resource },
+    { title: "RESOURCE", cell: (one) => one.resource, keep: "end" },
     { title: "VERSION", cell: (one) => one.version, align: "right" },
-    { title: "OPERATION", cell: (one) => one.operation },
+    { title: "OPERATION", cell: (one) => one.operation, optional: true },
     { title: "STAGE", cell: stageOf, colour: colourOf },
     { title: "ACCEPTED", cell: (one) => formatAge(one.acceptedAt, now) },
     { title: "SENT", cell: sentText },
@@ -80,7 +81,7 @@ export function ledgerColumns(now: number): Column<LedgerEntry>[] {
       title: "CHECKPOINTED",
       cell: (one) => (one.state === "persisted" ? sinceAccepted(one, one.endedAt) : undefined),
     },
-    { title: "REASON", cell: reasonOf },
+    { title: "REASON", cell: reasonOf, sparse: true },
   ];
 }
 
@@ -112,4 +113,20 @@ export function ledgerDetails(entry: LedgerEntry, now: number): [name: string, v
     ["reason", reasonOf(entry)],
     ["expires", entry.expiresAt === undefined ? undefined : formatAge(entry.expiresAt, now)],
   ];
+}
+
+const maybe = [
+  "version",
+  "expiresAt",
+  "firstSentAt",
+  "lastSentAt",
+  "persistedAt",
+  "endedAt",
+  "code",
+  "text",
+] as const satisfies readonly (keyof LedgerEntry)[];
+
+/** For programs: the entry with its stage. */
+export function plainEntry(entry: LedgerEntry): Record<string, unknown> {
+  return { ...plainRecord(entry, maybe), stage: stageOf(entry) };
 }

@@ -1,5 +1,5 @@
 import { counted, formatDuration } from "../platform/quantities.ts";
-import type { Column } from "../platform/table.ts";
+import { type Column, singleLine } from "../platform/table.ts";
 import type { HubError } from "../sdk/index.ts";
 import { nextStepOf } from "./failures.ts";
 import { plainRecord } from "./output.ts";
@@ -9,7 +9,7 @@ import type { Counts, Outcome } from "./publisher.ts";
 
 export const outcomeColumns: readonly Column<Outcome>[] = [
   { title: "NODE", cell: (one) => one.node },
-  { title: "RESOURCE", cell: (one) => one.resource },
+  { title: "RESOURCE", cell: (one) => one.resource, keep: "end" },
   { title: "VERSION", cell: (one) => one.published?.version, align: "right" },
   {
     title: "RESULT",
@@ -72,7 +72,7 @@ export function failureReport(outcomes: readonly Outcome[]): string[] {
       .map(({ node, resource, origin }) => `  ${resource} to ${node} (${origin})`);
     const rest = failed.length - named.length;
     return [
-      `hubctl: ${error.code}: ${error.message}`,
+      `hubctl: ${error.code}: ${singleLine(error.message)}`,
       ...named,
       ...(rest > 0 ? [`  and ${rest} more`] : []),
       ...(step === undefined ? [] : [`  ${step}`]),

@@ -30,10 +30,14 @@ export async function watchNodes(
     }
   })();
   const before = new Map<string, boolean>();
+  let nodes: NodeView[] = [];
+  const draw = (more: readonly string[]): void =>
+    block?.draw([...tableOf(nodes, columns(io.now()), context), ...more]);
+  const slow = block && ((text: string): void => draw(["", text]));
   try {
     while (!io.signal.aborted) {
-      const nodes = await context.ask((asked) => asked.nodes());
-      if (block) block.draw(tableOf(nodes, columns(io.now()), context));
+      nodes = await context.ask((asked) => asked.nodes(), slow);
+      if (block) draw([]);
       else for (const line of changes(nodes, before)) tell(context, line);
       await pauseUntil(news.next(), refreshEveryMs, io.signal);
     }

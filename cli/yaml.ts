@@ -50,12 +50,10 @@ export function readYaml(text: string, origin: string): YamlDocument[] {
         cause: error,
       });
     }
-    if (document.contents === null) return [];
-    const [start = 0] = document.contents.range ?? [];
+    const [start = 0] = document.contents?.range ?? [];
     const { line } = lineCounter.linePos(start);
-    return [
-      { value: resolved(() => document.toJS({ maxAliasCount: maxAliases }), `${origin}:${line}`), line },
-    ];
+    const value = resolved(() => document.toJS({ maxAliasCount: maxAliases }), `${origin}:${line}`);
+    return value === null ? [] : [{ value, line }];
   });
 }
 

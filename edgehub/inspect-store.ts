@@ -25,7 +25,7 @@ interface ResourceRow {
 }
 
 const resourceColumns = (now: number): Column<ResourceRow>[] => [
-  { title: "RESOURCE", cell: (row) => row.key },
+  { title: "RESOURCE", cell: (row) => row.key, keep: "end" },
   { title: "VERSION", cell: (row) => row.version ?? undefined, align: "right" },
   { title: "SIZE", cell: (row) => formatBytes(row.value.length), align: "right" },
   { title: "CHANGED", cell: (row) => formatAge(row.changed_at, now) },
@@ -104,13 +104,13 @@ interface Upward {
 
 const outboxColumns = (now: number): Column<Upward>[] => [
   { title: "POSITION", cell: (row) => row.position, align: "right" },
-  { title: "RESOURCE", cell: (row) => row.message.resource.path },
+  { title: "RESOURCE", cell: (row) => row.message.resource.path, keep: "end" },
   { title: "OPERATION", cell: (row) => row.message.operation },
-  { title: "GROUP", cell: (row) => row.message.group },
-  { title: "SOURCE", cell: (row) => row.message.source },
+  { title: "GROUP", cell: (row) => row.message.group, optional: true },
+  { title: "SOURCE", cell: (row) => row.message.source, optional: true },
   { title: "SIZE", cell: (row) => formatBytes(row.size), align: "right" },
   { title: "SINCE", cell: (row) => formatAge(row.at, now) },
-  { title: "EXPIRES", cell: (row) => row.expiresAt && formatAge(row.expiresAt, now) },
+  { title: "EXPIRES", cell: (row) => row.expiresAt && formatAge(row.expiresAt, now), sparse: true },
   {
     title: "STATE",
     cell: (row) => (row.refusal ? `refused: ${row.refusal.code}: ${row.refusal.text}` : "waiting"),

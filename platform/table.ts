@@ -7,6 +7,12 @@ export interface Column<Row> {
   readonly cell: (row: Row) => string | number | undefined;
   /** Default: left. */
   readonly align?: "right";
+  /** True: left out where the terminal is too narrow for all columns. */
+  readonly optional?: boolean;
+  /** True: left out where no row has anything to say here. */
+  readonly sparse?: boolean;
+  /** Which end of a cell stays when it must be cut; default: its start. */
+  readonly keep?: "end";
   /** Colour of a cell, where colours are shown. */
   readonly colour?: (row: Row) => Colour | undefined;
 }
@@ -33,23 +39,25 @@ const codes: Readonly<Record<Colour, string>> = {
 
 /**
  * A table with one line of titles. Columns are as wide as their longest cell; where that is too much for the
- * terminal, the widest columns give way first.
+ * terminal, optional columns are left out, the last one first, and then the widest columns are cut.
  *
  * @returns Lines without line ends. Width counts UTF-16 units, so it is exact for ASCII only.
  */
 export function formatTable<Row>(
   rows: readonly Row[],
-  columns: readonly Column<Row>[],
+  allColumns: readonly Column<Row>[],
   options: TableOptions = {},
 ): string[] {
-  const texts = rows.map((row) => columns.map((column) => cellText(column.cell(row))));
-  const wanted = columns.map((column, at) =>
-    Math.max(column.title.length, ...texts.map((cells) => cells[at]?.length ?? 0)),
+  const limit = options.width ?? Number.POSITIVE_INFINITY;
+  const telling = allColumns.filter(
+    (column) => !column.sparse || rows.some((row) => isTold(column.cell(row))),
   );
-  const widths = options.width === undefined ? wanted : narrowed(wanted, options.width);
+  const columns = fitting(rows, telling, limit);
+  const texts = rows.map((row) => columns.map((column) => cellText(column.cell(row))));
+  const widths = narrowed(widthsOf(rows, columns), limit);
   const line = (cells: readonly string[], paint: (text: string, at: number) => string): string =>
     cells
-      .map((cell, at) => padded(cell, columns[at]?.align, widths[at] ?? 0, paint, at))
+      .map((cell, at) => padded(cell, columns[at], widths[at] ?? 0, (text) => paint(text, at)))
       .join(gap)
       .trimEnd();
   const titles = line(
@@ -88,37 +96,65 @@ export function singleLine(text: string): string {
   return clean;
 }
 
-/** At most so many characters, the last one an ellipsis if some are missing. */
-export function cut(text: string, width: number): string {
-  return text.length <= width ? text : `${text.slice(0, Math.max(width - 1, 0))}…`;
+/** At most so many characters, with an ellipsis at the end that gives way. */
+export function cut(text: string, width: number, keep: "start" | "end" = "start"): string {
+  if (text.length <= width) return text;
+  const rest = Math.max(width - 1, 0);
+  return keep === "start" ? `${text.slice(0, rest)}…` : `…${text.slice(text.length - rest)}`;
+}
+
+function isTold(value: string | number | undefined): boolean {
+  return value !== undefined && value !== "";
 }
 
 function cellText(value: string | number | undefined): string {
-  const text = value === undefined ? "" : singleLine(String(value));
-  return text === "" ? "-" : text;
+  return isTold(value) ? singleLine(String(value)) : "-";
 }
 
-function padded(
+function padded<Row>(
   cell: string,
-  align: "right" | undefined,
+  column: Column<Row> | undefined,
   width: number,
-  paint: (text: string, at: number) => string,
-  at: number,
+  paint: (text: string) => string,
 ): string {
-  const text = cut(cell, width);
+  const text = cut(cell, width, column?.keep);
   const space = " ".repeat(width - text.length);
-  return align === "right" ? `${space}${paint(text, at)}` : `${paint(text, at)}${space}`;
+  return column?.align === "right" ? `${space}${paint(text)}` : `${paint(text)}${space}`;
+}
+
+/** Each column as wide as its longest cell. */
+function widthsOf<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): number[] {
+  return columns.map((column) =>
+    rows.reduce((widest, row) => Math.max(widest, cellText(column.cell(row)).length), column.title.length),
+  );
+}
+
+/** The columns without as many of the optional ones as it takes. */
+function fitting<Row>(
+  rows: readonly Row[],
+  columns: readonly Column<Row>[],
+  limit: number,
+): readonly Column<Row>[] {
+  const last = columns.findLastIndex((column) => column.optional === true);
+  if (last < 0 || lineWidth(widthsOf(rows, columns)) <= limit) return columns;
+  return fitting(
+    rows,
+    columns.filter((_column, at) => at !== last),
+    limit,
+  );
+}
+
+function lineWidth(widths: readonly number[]): number {
+  return widths.reduce((sum, one) => sum + one, 0) + gap.length * (widths.length - 1);
 }
 
 /** Takes one character after the other from the widest column until the line fits, or all are narrow. */
-function narrowed(wanted: readonly number[], width: number): number[] {
+function narrowed(wanted: readonly number[], limit: number): number[] {
   const widths = [...wanted];
-  let excess = widths.reduce((sum, one) => sum + one, 0) + gap.length * (widths.length - 1) - width;
-  while (excess > 0) {
+  for (let excess = lineWidth(widths) - limit; excess > 0; excess--) {
     const widest = Math.max(...widths);
     if (widest <= leastWidth) break;
     widths[widths.indexOf(widest)] = widest - 1;
-    excess--;
   }
   return widths;
 }

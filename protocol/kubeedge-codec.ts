@@ -59,7 +59,7 @@ export class KubeEdgeCloudCodec implements LinkCodec {
 
   message(item: StoredMessage): Uint8Array {
     const message = unpackMessage(item.packed, this.#node);
-    const text = textOf(acknowledgeable(message));
+    const text = this.volatile(message);
     if (edgeAcknowledges(message)) {
       this.#positions.set(message.id, item.position);
       this.#ids.set(item.position, message.id);
@@ -68,7 +68,7 @@ export class KubeEdgeCloudCodec implements LinkCodec {
   }
 
   volatile(message: Message): Uint8Array {
-    return textOf(message);
+    return textOf(acknowledgeable(message));
   }
 
   acks(): Uint8Array[] {
@@ -270,7 +270,7 @@ function edgeAcknowledges(message: Message): boolean {
   return edgeAnswers(message) && (message.operation !== "response" || ackRule(message).ack);
 }
 
-/** An edge acknowledges updates of sources it knows only; objects of any other publisher go under one of those. */
+/** An edge takes and acknowledges updates of sources it knows only; any other publisher's go under one of those. */
 function acknowledgeable(message: Message): Message {
   const silent =
     message.operation === "update" && edgeAnswers(message) && !acknowledgedSources.has(message.source);

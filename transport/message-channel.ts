@@ -245,8 +245,8 @@ export class MessageChannel {
         this.#out.push(frame.bytes);
         return;
       case "bye":
-        this.#connection.destroy(frame);
         this.#end({ code: frame.code, text: frame.text, remote: true });
+        this.#connection.destroy(frame);
         return;
       case "hello":
         this.#greeted(frame.hello);
@@ -530,8 +530,8 @@ export class MessageChannel {
     }
     const silentMs = this.#options.keepalive.deadAfterMs;
     const reason = { code: "E_PEER_SILENT", text: `nothing heard for ${silentMs / 1000} s` } as const;
-    this.#connection.destroy(reason);
     this.#end({ ...reason, remote: true });
+    this.#connection.destroy(reason);
   }
 
   // ── the end ────────────────────────────────────────────────────────────────────────────────────────────

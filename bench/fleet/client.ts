@@ -38,7 +38,9 @@ async function connectAll(order: FleetOrder): Promise<RawNode[]> {
     count += more;
   };
   for (let at = 0; at < all.length; at += 50) {
-    const batch = all.slice(at, at + 50).map(({ node, cert }) => connectRawNode({ ...order, node, tls: { ca, cert, key }, arrived }));
+    const batch = all
+      .slice(at, at + 50)
+      .map(({ node, cert }) => connectRawNode({ ...order, node, tls: { ca, cert, key }, arrived }));
     connected.push(...(await Promise.all(batch)));
   }
   return connected;

@@ -4,7 +4,13 @@ import { WebSocketServer } from "ws";
 
 /** The ceiling: `ws` that sends back what it gets, with the hub's TLS and nothing else. */
 process.on("message", (tls: { ca: string; cert: string; key: string }) => {
-  const server = createServer({ ...tls, requestCert: true, rejectUnauthorized: true, ecdhCurve: "X25519", noDelay: true });
+  const server = createServer({
+    ...tls,
+    requestCert: true,
+    rejectUnauthorized: true,
+    ecdhCurve: "X25519",
+    noDelay: true,
+  });
   const sockets = new WebSocketServer({ server, perMessageDeflate: false });
   sockets.on("connection", (socket) => socket.on("message", (data) => socket.send(data)));
   server.listen(0, "127.0.0.1", () => process.send?.({ port: (server.address() as AddressInfo).port }));

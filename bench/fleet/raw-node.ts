@@ -80,7 +80,8 @@ export class RawNode {
       maxMessageBytes: 1 << 24,
       wallTime: Date.now(),
     };
-    for (const bytes of codec.control({ type: "hello", hello })) this.#socket.write(frame(Buffer.from(bytes)));
+    for (const bytes of codec.control({ type: "hello", hello }))
+      this.#socket.write(frame(Buffer.from(bytes)));
   }
 
   close(): void {
@@ -103,7 +104,10 @@ export class RawNode {
     if (count === 0) return;
     this.#options.arrived(count);
     if (this.#options.mode === "ack") this.#socket.write(ackFrame(positions));
-    else this.#socket.write(count === 1 ? this.#echoed : Buffer.concat(Array.from({ length: count }, () => this.#echoed)));
+    else
+      this.#socket.write(
+        count === 1 ? this.#echoed : Buffer.concat(Array.from({ length: count }, () => this.#echoed)),
+      );
   }
 
   #packages(payload: Buffer, positions: number[]): void {
@@ -122,7 +126,8 @@ function payloadOf(bytes: Buffer): { start: number; end: number } | undefined {
   const short = (bytes[1] as number) & 0x7f;
   const start = short < 126 ? 2 : short === 126 ? 4 : 10;
   if (bytes.length < start) return undefined;
-  const length = short < 126 ? short : short === 126 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2));
+  const length =
+    short < 126 ? short : short === 126 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2));
   return bytes.length < start + length ? undefined : { start, end: start + length };
 }
 

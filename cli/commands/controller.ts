@@ -137,7 +137,7 @@ function columns(now: number): Column<ControllerView>[] {
       cell: (one) => stateOf(one, now),
       colour: (one) => (one.connected ? "green" : one.revokedAt === undefined ? undefined : "dim"),
     },
-    { title: "CREATED", cell: (one) => formatAge(one.createdAt, now) },
+    { title: "CREATED", cell: (one) => formatAge(one.createdAt, now), optional: true },
     {
       title: "EXPIRES",
       cell: (one) => (one.expiresAt === undefined ? "never" : formatAge(one.expiresAt, now)),

@@ -3,11 +3,10 @@ import { type Column, formatFields } from "../../platform/table.ts";
 import { HubError, type ResourceView } from "../../sdk/index.ts";
 import { command } from "../command.ts";
 import type { Context } from "../context.ts";
-import { ledgerColumns } from "../ledger-view.ts";
+import { ledgerColumns, plainEntry } from "../ledger-view.ts";
 import { defaulted, optional, required } from "../option.ts";
 import { plainRecord } from "../output.ts";
 import { whole } from "../values.ts";
-import { plainEntry } from "./where.ts";
 
 /** Of a single resource so many of its messages are shown. */
 const shownMessages = 5;
@@ -65,7 +64,7 @@ function patternsOf(resource: string): string[] {
 
 function columns(now: number): Column<ResourceView>[] {
   return [
-    { title: "RESOURCE", cell: (one) => one.resource },
+    { title: "RESOURCE", cell: (one) => one.resource, keep: "end" },
     { title: "NODE HAS", cell: hasText, align: "right" },
     { title: "SINCE", cell: (one) => one.checkpoint && formatAge(one.checkpoint.at, now) },
     { title: "NEWEST", cell: newestText, align: "right" },

@@ -40,10 +40,10 @@ function nodeColumns(now: number): Column<NodeView>[] {
     { title: "SINCE", cell: (one) => ageOf(one, now) },
     { title: "DIALECT", cell: (one) => one.dialect },
     { title: "BACKLOG", cell: (one) => one.backlogMessages, align: "right" },
-    { title: "SIZE", cell: (one) => formatBytes(one.backlogBytes), align: "right" },
-    { title: "IN FLIGHT", cell: (one) => one.inFlight, align: "right" },
+    { title: "SIZE", cell: (one) => formatBytes(one.backlogBytes), align: "right", optional: true },
+    { title: "IN FLIGHT", cell: (one) => one.inFlight, align: "right", optional: true },
     { title: "LABELS", cell: (one) => labelText(one.labels) },
-    { title: "ADDRESS", cell: (one) => one.address },
+    { title: "ADDRESS", cell: (one) => one.address, optional: true },
   ];
 }
 
@@ -112,7 +112,8 @@ const remove = command({
 const revoke = command({
   name: "revoke",
   summary: "revoke a node's certificates and end its link; its queue stays",
-  detail: "The machine can only come back with a token made for it: hubctl token create --node NAME",
+  detail: `To come back, the machine needs a token made for it (hubctl token create --node NAME), and must give up its old
+identity: remove identity.pem from the agent's data directory and start the agent with the token.`,
   arguments: { names: many("names of nodes") },
   options: {},
   examples: ["nodes revoke press-07"],

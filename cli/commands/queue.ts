@@ -3,11 +3,10 @@ import { counted, formatAge, formatBytes } from "../../platform/quantities.ts";
 import { type Column, formatFields } from "../../platform/table.ts";
 import { HubError, type LedgerEntry } from "../../sdk/index.ts";
 import { type CommandGroup, command } from "../command.ts";
-import { colourOf, reasonOf, stageOf } from "../ledger-view.ts";
+import { colourOf, plainEntry, reasonOf, stageOf } from "../ledger-view.ts";
 import { defaulted, optional, required } from "../option.ts";
 import { plainRecord } from "../output.ts";
 import { whole } from "../values.ts";
-import { plainEntry } from "./where.ts";
 
 const position = whole(1, Number.MAX_SAFE_INTEGER);
 
@@ -49,14 +48,14 @@ const list = command({
 function columns(now: number): Column<LedgerEntry>[] {
   return [
     { title: "POSITION", cell: (one) => one.position, align: "right" },
-    { title: "RESOURCE", cell: (one) => one.resource },
+    { title: "RESOURCE", cell: (one) => one.resource, keep: "end" },
     { title: "VERSION", cell: (one) => one.version, align: "right" },
-    { title: "OPERATION", cell: (one) => one.operation },
+    { title: "OPERATION", cell: (one) => one.operation, optional: true },
     { title: "SIZE", cell: (one) => formatBytes(one.size), align: "right" },
     { title: "ACCEPTED", cell: (one) => formatAge(one.acceptedAt, now) },
-    { title: "SENDS", cell: (one) => one.sends, align: "right" },
+    { title: "SENDS", cell: (one) => one.sends, align: "right", optional: true },
     { title: "STAGE", cell: stageOf, colour: colourOf },
-    { title: "REASON", cell: reasonOf },
+    { title: "REASON", cell: reasonOf, sparse: true },
   ];
 }
 

@@ -109,7 +109,7 @@ function columns(now: number): Column<JoinTokenView>[] {
       cell: (one) => stateOf(one, now),
       colour: (one) => (stateOf(one, now) === "good" ? "green" : "dim"),
     },
-    { title: "CREATED", cell: (one) => formatAge(one.createdAt, now) },
+    { title: "CREATED", cell: (one) => formatAge(one.createdAt, now), optional: true },
     { title: "EXPIRES", cell: (one) => formatAge(one.expiresAt, now) },
     { title: "USES LEFT", cell: (one) => one.usesLeft ?? "any", align: "right" },
     { title: "NODE", cell: (one) => one.node ?? "any" },

@@ -1,7 +1,7 @@
 import { type Impairer, startImpairer } from "../../bench/impairer/index.ts";
 
 /** What the link is like while it works: slow enough that one can watch. */
-const profile = { delayMs: 40, down: { rateBitsPerSecond: 250_000, queueBytes: 8_192 } };
+const profile = { delayMs: 40, down: { rateBitsPerSecond: 160_000, queueBytes: 8_192 } };
 const holdEveryMs = 200;
 
 /** The network between hub and agent, which the demo can cut and heal. */

@@ -10,9 +10,10 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { commandsToLookFurther, commandsToRunAgain } from "./commands.ts";
+import type { WeakLink } from "./link.ts";
 import { Programs } from "./programs.ts";
 import { Screen } from "./screen.ts";
-import { runStory } from "./story.ts";
+import { runStory, type StoryParts } from "./story.ts";
 
 const help = `npm run demo [-- --keep] [--dir DIR]
 
@@ -60,6 +61,23 @@ function makeDirectory(dir: string | undefined): string | undefined {
   }
 }
 
+/** The story, with an end. */
+async function told(parts: StoryParts): Promise<WeakLink> {
+  const late = new AbortController();
+  const text = `it took more than ${storyTimeoutMs / 1_000} s`;
+  const timer = setTimeout(() => late.abort(), storyTimeoutMs);
+  try {
+    return await runStory({ ...parts, signal: AbortSignal.any([parts.signal, late.signal]) });
+  } catch (error) {
+    throw late.signal.aborted ? new Error(text, { cause: error }) : error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A story that takes longer than this has failed. */
+const storyTimeoutMs = 60_000;
+
 /** @returns The exit code. */
 async function main(choice: Choice): Promise<number> {
   const interrupted = new AbortController();
@@ -71,7 +89,7 @@ async function main(choice: Choice): Promise<number> {
   const screen = new Screen(process.stdout);
   let failed = false;
   try {
-    const link = await runStory({ programs, screen, signal });
+    const link = await told({ programs, screen, signal });
     if (choice.keep) {
       screen.say(commandsToLookFurther(directory));
       screen.close();

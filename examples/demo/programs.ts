@@ -80,6 +80,12 @@ export class Programs {
     this.#agent = start(agentProgram, flags, this.#edgeLog, { EDGEHUB_HUB_TOKEN: words.token });
   }
 
+  /** Throws if the agent has ended, which it should not do by itself. */
+  requireAgent(): void {
+    const { exitCode } = this.#agent ?? {};
+    if (typeof exitCode === "number") throw new Error(`the agent ended with code ${exitCode}`);
+  }
+
   /** Stops what runs; only what was started here is ended. */
   async stop(): Promise<void> {
     await ended(this.#agent, "SIGTERM");

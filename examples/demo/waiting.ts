@@ -6,20 +6,27 @@ const lookEveryMs = 25;
  * Looks until there is something.
  *
  * @param look `undefined`: not yet. What it throws ends the waiting.
- * Rejects after the timeout, saying what was waited for, and on the signal.
+ * Rejects after the timeout, saying what was waited for, and on the signal; also while it looks.
  */
 export async function until<T>(
   look: () => T | undefined | Promise<T | undefined>,
   limits: { what: string; timeoutMs: number; signal: AbortSignal },
 ): Promise<T> {
-  const startedAt = performance.now();
-  for (;;) {
-    limits.signal.throwIfAborted();
-    const found = await look();
-    if (found !== undefined) return found;
-    if (performance.now() - startedAt > limits.timeoutMs)
-      throw new Error(`waited ${limits.timeoutMs / 1000} s for ${limits.what}, in vain`);
-    await pause(lookEveryMs, limits.signal);
+  const { what, timeoutMs, signal } = limits;
+  const done = new AbortController();
+  const late = pause(timeoutMs, AbortSignal.any([signal, done.signal])).then(() => {
+    throw new Error(`waited ${timeoutMs / 1000} s for ${what}, in vain`);
+  });
+  // Whether anybody still waits for it or not.
+  late.catch(() => undefined);
+  try {
+    for (;;) {
+      const found = await Promise.race([Promise.resolve(look()), late]);
+      if (found !== undefined) return found;
+      await pause(lookEveryMs, signal);
+    }
+  } finally {
+    done.abort();
   }
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { messagesOf, type RecordedMessage, readCapture } from "./capture.ts";
+import { eventually } from "./patience.ts";
 import { projectId } from "./stock-edge.ts";
 import { agentForTest, connectedAgent } from "./test-agent.ts";
 import { ackOf, newHeader, type WireJson } from "./wire-json.ts";
@@ -275,7 +276,7 @@ describe("what the edge has to say", () => {
         content,
       })),
     );
-    await expect.poll(() => edge.status().outbox.messages).toBe(0);
+    await eventually(() => edge.status().outbox.messages).toBe(0);
   });
 
   it("has the form of the recorded edge's own messages, byte for byte", async () => {

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { eventually } from "./patience.ts";
 import { Consumer } from "./replay.ts";
 import { type Connected, expectUndisturbed, TestHub } from "./test-hub.ts";
 import { frameBytes, opcodes } from "./websocket-frames.ts";
@@ -46,14 +47,14 @@ describe("what Go closes the connection for", () => {
   ])("%s ends the link with E_BAD_FRAME", async (_name, bad) => {
     const counted = await faults("E_BAD_FRAME");
     at.link.send(bad);
-    const { code, text: reason } = await at.link.ended;
+    const { code, text: reason } = await at.link.ended();
     expect({ code, reason }).toEqual({ code: 4000, reason: expect.stringMatching(/^E_BAD_FRAME: .{10,}/) });
     expect(await counted()).toBe(1);
   });
 
   it("ends that link only, and the node may come again", async () => {
     at.link.send("ping");
-    await at.link.ended;
+    await at.link.ended();
     await expectUndisturbed(await world.connected(at.node));
   });
 });
@@ -121,26 +122,29 @@ describe("a message of more than 16 MiB", () => {
 
   it("ends the link with the WebSocket's word for it", async () => {
     at.link.sendFrame({ payload: large(20) });
-    expect(await at.link.ended).toMatchObject({ code: 1009 });
+    expect(await at.link.ended()).toMatchObject({ code: 1009 });
   });
 
   it("ends the link before it is whole if it comes in fragments", async () => {
     const payload = Buffer.alloc(2 << 20, "x");
     for (let i = 0; i < 10; i++)
       at.link.sendFrame({ opcode: i === 0 ? opcodes.text : opcodes.continuation, fin: false, payload });
-    expect(await at.link.ended).toMatchObject({ code: 1009 });
+    expect(await at.link.ended()).toMatchObject({ code: 1009 });
   });
 
   it("ends the link as soon as it is announced", async () => {
     const announced = Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0x40, 0, 0, 0, 1, 2, 3, 4]);
     at.link.sendBytes(announced);
-    expect(await at.link.ended).toMatchObject({ code: 1009 });
+    expect(await at.link.ended()).toMatchObject({ code: 1009 });
   });
 
   it("by a little ends the link with E_TOO_LARGE", async () => {
     const counted = await faults("E_TOO_LARGE");
     at.link.sendFrame({ payload: large(16) });
-    expect(await at.link.ended).toMatchObject({ code: 4000, text: expect.stringMatching(/^E_TOO_LARGE: /) });
+    expect(await at.link.ended()).toMatchObject({
+      code: 4000,
+      text: expect.stringMatching(/^E_TOO_LARGE: /),
+    });
     expect(await counted()).toBe(1);
   });
 
@@ -148,8 +152,8 @@ describe("a message of more than 16 MiB", () => {
   it("is counted, however much it is", async () => {
     const counted = await faults("E_TOO_LARGE");
     at.link.sendFrame({ payload: large(20) });
-    await at.link.ended;
-    await expect.poll(counted).toBe(1);
+    await at.link.ended();
+    await eventually(counted).toBe(1);
   });
 });
 
@@ -175,15 +179,15 @@ describe("frames that break the rules", () => {
 
   it.each(broken)("end the link with the WebSocket's word for it: one %s", async (_name, bytes) => {
     at.link.sendBytes(bytes);
-    expect(await at.link.ended).toMatchObject({ by: "frame", code: 1002 });
+    expect(await at.link.ended()).toMatchObject({ by: "frame", code: 1002 });
   });
 
   // BUG 3
   it("are counted", async () => {
     const counted = await faults("E_BAD_FRAME");
     at.link.sendBytes(frameBytes({ ...plain, isMasked: false }));
-    await at.link.ended;
-    await expect.poll(counted).toBe(1);
+    await at.link.ended();
+    await eventually(counted).toBe(1);
   });
 
   // BUG 4
@@ -198,10 +202,10 @@ describe("frames that break the rules", () => {
 
 it("closes its side of a link that the peer closes with a close frame", async () => {
   at.link.sendFrame({ opcode: opcodes.close, payload: Buffer.from([3, 0xe8]) });
-  expect(await at.link.ended).toMatchObject({ by: "frame", code: 1000 });
-  await expect
-    .poll(async () => (await at.hub.nodes()).find(({ node }) => node === at.node)?.connected)
-    .toBe(false);
+  expect(await at.link.ended()).toMatchObject({ by: "frame", code: 1000 });
+  await eventually(async () => (await at.hub.nodes()).find(({ node }) => node === at.node)?.connected).toBe(
+    false,
+  );
 });
 
 it("answers the ping of a WebSocket library", async () => {

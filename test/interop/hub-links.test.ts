@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { messagesOf, type RecordedMessage, readCapture } from "./capture.ts";
 import { LeapingClock } from "./leaping-clock.ts";
+import { eventually } from "./patience.ts";
+import type { RawWebSocket } from "./raw-websocket.ts";
 import { Consumer, draftOf, expectAsRecorded, isForControllers, replay, viewOfRecorded } from "./replay.ts";
 import { connect } from "./stock-edge.ts";
 import { hubForTest, TestHub } from "./test-hub.ts";
-import { ackOf, keepalive, newHeader } from "./wire-json.ts";
+import { ackOf, keepalive, newHeader, type WireJson } from "./wire-json.ts";
 
 /** The recorded edge, played against our hub while acks are held back and links break. */
 
@@ -29,10 +31,9 @@ describe("an ack that does not come", () => {
     const first = await link.nextText();
     expectAsRecorded(first, pushed);
     for (const pauseMs of [5_000, 10_000]) {
-      await clock.leap(pauseMs - 200);
-      link.send(keepalive());
-      expect(await link.sentSoFar()).toEqual([]);
-      await clock.leap(300);
+      await clock.leap(pauseMs - 1_500);
+      expect(await beat(link)).toEqual([]);
+      await clock.leap(2_000);
       expect(await link.nextText()).toBe(first);
     }
     link.sendBytes(firstAck.bytes);
@@ -53,8 +54,8 @@ describe("an ack that does not come", () => {
     for (const { bytes } of [firstAck, secondAck, thirdAck]) link.sendBytes(bytes);
     await settled;
     for (let i = 0; i < 5; i++) {
+      expect(await beat(link)).toEqual([]);
       await clock.leap(20_000);
-      link.send(keepalive());
     }
     expect(await link.sentSoFar()).toEqual([]);
     expect(await ignored()).toBe(2);
@@ -75,24 +76,62 @@ describe("an ack that does not come", () => {
     ]);
   });
 
-  it("is not replaced by an error: the message goes again, and what is refused each time is kept for people", async () => {
+  it("is not replaced by an error: the message goes again, and what is refused eight times is kept for people", async () => {
     const clock = new LeapingClock();
-    const { hub, node, link } = await (await hubForTest({}, { clock })).connected();
-    const settled = hub.publish(draftOf(node, pushed), { until: "acked" });
-    settled.catch(() => undefined);
-    for (let i = 0; i < 8; i++) {
+    const patient = await hubForTest({ delivery: { kubeedgeKeepaliveMs: 600_000 } }, { clock });
+    const { hub, node, link } = await patient.connected();
+    const refuse = async (): Promise<void> => {
       const { header, route } = await link.next();
-      const parent = { ...newHeader(), parent_msg_id: header.msg_id };
-      const error = { ...route, source: "metamanager", operation: "error" };
-      link.send({ header: parent, route: error, content: "Error to save meta to DB: disk full" });
-      await link.sentSoFar();
-      link.send(keepalive());
-      await clock.leap(29_000);
+      link.send({
+        header: { ...newHeader(), parent_msg_id: header.msg_id },
+        route: { ...route, source: "metamanager", operation: "error" },
+        content: "Error to save meta to DB: disk full",
+      });
+      expect(await link.sentSoFar()).toEqual([]);
+    };
+    const failed = hub.publish(draftOf(node, pushed), { until: "acked" }).catch((error: unknown) => error);
+    for (const pauseMs of [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000]) {
+      await refuse();
+      await clock.leap(pauseMs + 100);
     }
-    await expect(settled).rejects.toMatchObject({ code: "E_REFUSED" });
-    expect(await hub.where({ node })).toMatchObject([
-      { state: "refused", text: expect.stringContaining("disk full") },
-    ]);
+    await refuse();
+    expect(await failed).toMatchObject({ code: "E_REFUSED", message: expect.stringContaining("disk full") });
+    expect(await hub.where({ node })).toMatchObject([{ state: "refused", sends: 8 }]);
+  });
+});
+
+describe("an answer that the edge does not ack", () => {
+  /** The copies of an answer that go out within 93 s. */
+  async function copiesOf(hub: TestHub, clock: LeapingClock): Promise<{ node: string; copies: WireJson[] }> {
+    const { node, link } = await hub.connected();
+    await hub.hub.publish({
+      ...updateOf(node, "7"),
+      operation: "response",
+      parentId: "a-query-long-forgotten",
+    });
+    const copies = [await link.next()];
+    for (const pauseMs of [5_100, 10_100, 20_100, 29_000, 29_000]) {
+      copies.push(...(await beat(link)));
+      await clock.leap(pauseMs);
+    }
+    copies.push(...(await beat(link)));
+    return { node, copies };
+  }
+
+  it("is sent again for a minute only: nobody waits for it any longer", async () => {
+    const clock = new LeapingClock();
+    const started = await hubForTest({}, { clock });
+    const { node, copies } = await copiesOf(started, clock);
+    expect(copies).toHaveLength(4);
+    expect(await started.hub.where({ node })).toMatchObject([{ state: "expired" }]);
+  });
+
+  // BUG 12
+  it("is remembered with the number of times it was sent", async () => {
+    const clock = new LeapingClock();
+    const started = await hubForTest({}, { clock });
+    const { node, copies } = await copiesOf(started, clock);
+    expect(await started.hub.where({ node })).toMatchObject([{ sends: copies.length }]);
   });
 });
 
@@ -106,12 +145,11 @@ describe("a link that passes nothing and stays open", () => {
     const clock = new LeapingClock();
     const { hub, node, link } = await (await hubForTest({}, { clock })).connected();
     const presence = new Consumer(hub, { nodes: [node], operations: [], presence: true });
-    link.send(keepalive());
-    await link.sentSoFar();
+    await beat(link);
     await clock.leap(29_000);
     expect(await link.sentSoFar()).toEqual([]);
     await clock.leap(1_500);
-    expect(await link.ended).toMatchObject({ by: "bare" });
+    expect(await link.ended()).toMatchObject({ by: "bare" });
     expect((await presence.take(2)).map(({ operation }) => operation)).toEqual(["connected", "disconnected"]);
   });
 
@@ -119,8 +157,7 @@ describe("a link that passes nothing and stays open", () => {
     const clock = new LeapingClock();
     const { link } = await (await hubForTest({}, { clock })).connected();
     for (let i = 0; i < 4; i++) {
-      link.send(keepalive());
-      await link.sentSoFar();
+      await beat(link);
       await clock.leap(29_000);
     }
     expect(await link.sentSoFar()).toEqual([]);
@@ -131,12 +168,12 @@ describe("a link that passes nothing and stays open", () => {
     const { hub, node, edge, link } = await (await hubForTest({}, { clock })).connected();
     link.freeze();
     const settled = hub.publish(draftOf(node, pushed), { until: "acked" });
-    await expect.poll(() => hub.where({ node })).toMatchObject([{ sends: 1 }]);
+    await eventually(() => hub.where({ node })).toMatchObject([{ sends: 1 }]);
     await clock.leap(31_000);
     link.thaw();
     // As recorded: the copies that were under way arrive before the end does.
     for (let i = 0; i < 3; i++) expectAsRecorded(await link.nextText(), pushed);
-    expect(await link.ended).toMatchObject({ by: "bare" });
+    expect(await link.ended()).toMatchObject({ by: "bare" });
     const next = await connect(edge);
     expectAsRecorded(await next.nextText(), pushed);
     for (const { bytes } of messagesOf(onNewLink, "edge").slice(0, 5)) next.sendBytes(bytes);
@@ -167,7 +204,7 @@ describe("a connection that is reset", () => {
       expect(await next.next()).toMatchObject({ ...message, header });
     }
     for (const { bytes } of messagesOf(conversation, "edge").slice(0, 9)) next.sendBytes(bytes);
-    await expect.poll(() => hub.where({ node, state: "accepted" })).toEqual([]);
+    await eventually(() => hub.where({ node, state: "accepted" })).toEqual([]);
     expect(await next.sentSoFar()).toEqual([]);
   });
 
@@ -181,6 +218,21 @@ describe("a connection that is reset", () => {
     const expected = said.filter(isForControllers).map((one) => viewOfRecorded(node, one));
     expect(await consumer.take(expected.length)).toEqual(expected);
   });
+});
+
+it("hands on nothing of a message in whose middle the connection ends", async () => {
+  const { hub, node, edge, link } = await world.connected();
+  const consumer = new Consumer(hub, { nodes: [node] });
+  const query = (msg_id: string) => ({
+    header: { ...newHeader(), msg_id },
+    route: { source: "edged", group: "meta", operation: "query", resource: "default/configmap/limits" },
+    content: null,
+  });
+  const half = Buffer.from(JSON.stringify(query("half")));
+  link.sendFrame({ payload: half, fin: false });
+  link.reset();
+  (await connect(edge)).send(query("whole"));
+  expect(await consumer.next()).toMatchObject({ id: "whole" });
 });
 
 describe("an edge that restarts", () => {
@@ -209,7 +261,7 @@ describe("a node that connects twice", () => {
   it("is served over the newest link; the older one is closed and told why", async () => {
     const { hub, node, edge, link: older } = await world.connected();
     const newer = await connect(edge);
-    expect(await older.ended).toEqual({
+    expect(await older.ended()).toEqual({
       by: "frame",
       code: 4000,
       text: "E_REPLACED: a newer connection of this node took over",
@@ -225,7 +277,7 @@ describe("a node that connects twice", () => {
     older.ignoreControlFrames();
     const newer = await connect(edge);
     older.reset();
-    await older.ended;
+    await older.ended();
     expect(await newer.sentSoFar()).toEqual([]);
     expect(await connectedNodes()).toContain(node);
     newer.end();
@@ -249,7 +301,7 @@ describe("a node that is removed", () => {
     const refused = await world.growthOf('hub_connections_refused_total{port="nodes",code="E_REVOKED"}');
     await hub.publish(updateOf(node, "1"));
     await hub.admin.removeNode(node);
-    expect(await link.ended).toMatchObject({ text: expect.stringMatching(/^E_REVOKED: /) });
+    expect(await link.ended()).toMatchObject({ text: expect.stringMatching(/^E_REVOKED: /) });
     await expect(connect(edge)).rejects.toThrow("refused: 403 E_REVOKED");
     expect(await refused()).toBe(1);
     await hub.admin.addNode(node);
@@ -258,6 +310,12 @@ describe("a node that is removed", () => {
     expect(await hub.resources({ node })).toHaveLength(5);
   });
 });
+
+/** The hub reads a heartbeat. @returns What it had sent by then. */
+function beat(link: RawWebSocket): Promise<WireJson[]> {
+  link.send(keepalive());
+  return link.sentSoFar();
+}
 
 const updateOf = (node: string, resourceVersion: string) => ({
   node,

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { viewOf } from "../../protocol/index.ts";
 import { messagesOf, type RecordedHead, type RecordedMessage, readCapture } from "./capture.ts";
 import { Consumer, draftOf, expectAsRecorded, isForControllers, replay, viewOfRecorded } from "./replay.ts";
 import { upgrade, upgradeLines } from "./stock-edge.ts";
@@ -101,6 +102,19 @@ describe("what the recorded cloud sent", () => {
     expect(await consumer.take(uploads.length)).toEqual(uploads.map((one) => viewOfRecorded(at.node, one)));
     expect(await at.hub.where({ node: at.node })).toEqual([]);
     expect(await at.link.sentSoFar()).toEqual([]);
+  });
+
+  it("to a service at the edge is answered by the edge's upload with its id as parent", async () => {
+    const { hub, node, link } = await world.connected();
+    const conversation = messagesOf(readCapture("e-router"));
+    const called = conversation.find(({ message }) => message.route.operation === "POST") as RecordedMessage;
+    const answered = conversation.find(
+      ({ message }) => message.header.parent_msg_id === called.message.header.msg_id,
+    ) as RecordedMessage;
+    const answer = hub.request(draftOf(node, called), { timeoutMs: 10_000 });
+    expectAsRecorded(await link.nextText(), called);
+    link.sendBytes(answered.bytes);
+    expect(viewOf(await answer)).toEqual(viewOfRecorded(node, answered));
   });
 
   it("in answer to a query goes out under the query's id, and acks of what needs none are ignored", async () => {

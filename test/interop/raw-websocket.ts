@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
+import { patiently } from "./patience.ts";
 import { type Frame, FrameReader, frameBytes, framesAsGo, opcodes } from "./websocket-frames.ts";
 import { newHeader, type WireJson } from "./wire-json.ts";
 
@@ -11,18 +12,6 @@ export interface Ending {
   readonly text: string;
 }
 
-/** What a test waits for comes within milliseconds; this only ends one that would hang. */
-const patienceMs = 3_000;
-
-/** @param what It is said in the error if it does not come. */
-export async function patiently<T>(what: string, coming: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const given = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`waited in vain for ${what}`)), patienceMs);
-  });
-  return await Promise.race([coming, given]).finally(() => clearTimeout(timer));
-}
-
 /**
  * One end of a WebSocket over TLS, after the upgrade. It does what KubeEdge's WebSocket library does – cuts messages
  * into frames as Go, answers pings, echoes close frames, itself closes without one – and whatever else a test wants.
@@ -30,8 +19,7 @@ export async function patiently<T>(what: string, coming: Promise<T>): Promise<T>
 export class RawWebSocket {
   /** Every frame that came, in order. */
   readonly frames: Frame[] = [];
-  /** Resolves when the other side has ended the connection. */
-  readonly ended: Promise<Ending>;
+  readonly #ended: Promise<Ending>;
   readonly #tcp: Socket;
   readonly #tls: TLSSocket;
   readonly #side: "edge" | "cloud";
@@ -49,7 +37,7 @@ export class RawWebSocket {
     this.#side = side;
     tls.on("error", () => undefined);
     tcp.on("error", () => undefined);
-    this.ended = new Promise((resolve) => {
+    this.#ended = new Promise((resolve) => {
       tls.once("close", () => {
         resolve(this.#close ? { by: "frame", ...this.#close } : { by: "bare", code: undefined, text: "" });
         this.#waiting?.reject(new Error(`the connection ended: ${this.#close?.text ?? "bare close"}`));
@@ -110,6 +98,11 @@ export class RawWebSocket {
     const taken: WireJson[] = [];
     while (taken.length < count) taken.push(await this.next());
     return taken;
+  }
+
+  /** Resolves when the other side has ended the connection. */
+  ended(): Promise<Ending> {
+    return patiently("the end of the connection", this.#ended);
   }
 
   /** Reads nothing and answers nothing, while the connection stays open: a network that passes nothing. */

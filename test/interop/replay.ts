@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import type { RunningHub } from "../../cloudhub/index.ts";
 import { type MessageView, type PublishDraft, viewOf } from "../../protocol/index.ts";
 import type { RecordedMessage } from "./capture.ts";
-import { patiently } from "./raw-websocket.ts";
+import { patiently } from "./patience.ts";
 import type { Connected } from "./test-hub.ts";
 
 /** What a controller publishes so that the hub sends what the recorded cloud sent: under the same id, too. */
@@ -66,7 +66,7 @@ export async function replay(
     settled.push(hub.publish(draftOf(node, recorded), { until: "acked" }));
     expectAsRecorded(await link.nextText(), recorded);
   }
-  await Promise.all(settled);
+  await patiently("the acks that settle everything", Promise.all(settled));
 }
 
 /** Takes what a hub hands to controllers. */

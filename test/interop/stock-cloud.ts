@@ -3,11 +3,12 @@ import { createServer as createHttpsServer, type Server as HttpsServer } from "n
 import type { AddressInfo, Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
 import { onTestFinished } from "vitest";
-import { readCertificate, sha256Hex } from "../../platform/certificate.ts";
+import { readCertificate } from "../../platform/certificate.ts";
 import { issueCertificate, readRequest } from "../../platform/x509.ts";
 import { vectors } from "../join/vectors.ts";
 import { kubeEdgeCa } from "./certificates.ts";
-import { patiently, RawWebSocket } from "./raw-websocket.ts";
+import { patiently } from "./patience.ts";
+import { RawWebSocket } from "./raw-websocket.ts";
 
 /** What cloudcore 1.15 does on its two ports, with the CA of the vectors. Source: wire protocol §2, §6. */
 
@@ -137,9 +138,6 @@ export class StockCloud {
     for (const tcp of this.#tcp.values()) tcp.destroy();
   }
 }
-
-/** The hash that the token carries: it names this cloud's CA. */
-export const stockCaHash = sha256Hex(kubeEdgeCa.certificate);
 
 /** What cloudcore answers to an upgrade. */
 export function switching(accept: string): string {

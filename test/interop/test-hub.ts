@@ -25,12 +25,12 @@ export interface Connected {
 /** A hub on free ports, with a directory of its own. */
 export class TestHub {
   readonly hub: RunningHub;
-  readonly #directory: string;
+  readonly #remove: () => void;
   #names = 0;
 
-  private constructor(hub: RunningHub, directory: string) {
+  private constructor(hub: RunningHub, remove: () => void) {
     this.hub = hub;
-    this.#directory = directory;
+    this.#remove = remove;
   }
 
   /** @param more `kubeEdgeCa`: with the CA of the vectors, as if taken over from a KubeEdge cloud. */
@@ -41,6 +41,7 @@ export class TestHub {
   ): Promise<TestHub> {
     const directory = mkdtempSync(join(tmpdir(), "hub-interop-"));
     const local = { host: "127.0.0.1", port: 0 };
+    const remove = (): void => rmSync(directory, { recursive: true, force: true });
     const hub = await startHub(
       {
         dataDir: join(directory, "hub"),
@@ -53,8 +54,11 @@ export class TestHub {
         join: { ...local, ...options.join },
       },
       { log: silentLogger, ...parts },
-    );
-    return new TestHub(hub, directory);
+    ).catch((error: unknown) => {
+      remove();
+      throw error;
+    });
+    return new TestHub(hub, remove);
   }
 
   /** A node that has joined with the requests of a stock edge. */
@@ -83,16 +87,16 @@ export class TestHub {
 
   #freshName(): string {
     this.#names++;
-    return `edge-${this.#names}`;
+    return `node-${this.#names}`;
   }
 
   async close(): Promise<void> {
     await this.hub.close();
-    rmSync(this.#directory, { recursive: true, force: true });
+    this.#remove();
   }
 }
 
-/** The edge's link carries a new object down, its ack up, and was never ended. */
+/** The edge's link is still there: it carries a new object down and the ack up. */
 export async function expectUndisturbed({ hub, node, link }: Connected): Promise<void> {
   const resource = "default/configmap/undisturbed";
   const settled = hub.publish(

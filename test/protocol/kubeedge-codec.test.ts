@@ -217,7 +217,11 @@ describe("the cloud's side of a link to a stock edge", () => {
   });
 
   it("sends updates of unknown sources as edgecontroller's: an edge is silent about others", () => {
-    const sourceOf = (message: Message): string => readText(codec.message(inOutbox(message))).source;
+    const sourceOf = (message: Message): string => {
+      const { source } = readText(codec.message(inOutbox(message)));
+      expect(readText(codec.volatile(message)).source).toBe(source);
+      return source;
+    };
     for (const group of ["resource", "func"])
       expect(sourceOf(aMessage({ source: "my-controller", group }))).toBe("edgecontroller");
     for (const source of ["edgecontroller", "dynamiccontroller", "devicecontroller", "policycontroller"])

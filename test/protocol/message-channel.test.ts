@@ -1,21 +1,28 @@
 import { describe, expect, it } from "vitest";
 import type { LinkCodec } from "../../protocol/codec.ts";
 import { event, state } from "../../protocol/delivery.ts";
+import type { SendRecord } from "../../protocol/delivery-queue.ts";
 import { HubError } from "../../protocol/errors.ts";
 import type { StoredMessage } from "../../protocol/frame.ts";
 import { KubeEdgeCloudCodec, KubeEdgeEdgeCodec } from "../../protocol/kubeedge-codec.ts";
-import type { Message, MessageDraft } from "../../protocol/message.ts";
-import type { MessageStore } from "../../protocol/message-store.ts";
+import type { Message, MessageDraft, MessageId } from "../../protocol/message.ts";
+import type { MessageStore, Settled } from "../../protocol/message-store.ts";
 import { NativeCodec } from "../../protocol/native-codec.ts";
-import type { Connection } from "../../transport/connection.ts";
+import { packMessage } from "../../protocol/packed-codec.ts";
+import { requireVersion } from "../../protocol/version.ts";
+import type { CloseReason, Connection } from "../../transport/connection.ts";
 import { memoryPair } from "../../transport/memory.ts";
-import { type ChannelOptions, MessageChannel, newCounters } from "../../transport/message-channel.ts";
+import {
+  type ChannelOptions,
+  MessageChannel,
+  newCounters,
+  type ReceiptContent,
+} from "../../transport/message-channel.ts";
 import { aMessage, edge1, inOutbox } from "./messages.ts";
 import { queueOptions } from "./queues.ts";
 import { CountingClock, NarrowConnection } from "./simulated-link.ts";
 
-/** What the simulation found, one by one. */
-
+const never = Number.POSITIVE_INFINITY;
 const hello = {
   software: "test",
   storeId: "s",
@@ -30,18 +37,26 @@ class NotingStore implements MessageStore {
   readonly #items: readonly StoredMessage[];
   /** How often the next writes fail. */
   failures = 0;
+  /** The store cannot be read. */
+  broken = false;
+  /** Nobody reads it any more. */
+  left = false;
 
   constructor(items: readonly StoredMessage[]) {
     this.#items = items;
   }
 
   async *follow(signal: AbortSignal): AsyncGenerator<readonly StoredMessage[]> {
+    if (this.broken) throw new HubError("E_STORE_CORRUPT", "the store is damaged");
     yield this.#items;
     await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+    this.left = true;
   }
 
-  settle(batch: readonly { item: StoredMessage }[]): Promise<void> {
-    return this.#note(`settled ${batch.map(({ item }) => item.id)}`);
+  settle(batch: readonly Settled[]): Promise<void> {
+    const said = ({ receipt }: Settled): string =>
+      receipt ? ` (${receipt.stale ? "stale, " : ""}${receipt.version})` : "";
+    return this.#note(`settled ${batch.map((settled) => settled.item.id + said(settled))}`);
   }
 
   refuse({ item }: { item: StoredMessage }, code: string): Promise<void> {
@@ -52,7 +67,10 @@ class NotingStore implements MessageStore {
     return this.#note(`expired ${item.id}`);
   }
 
-  unacked(): void {}
+  unacked(records: readonly SendRecord<StoredMessage>[]): void {
+    if (records.length > 0)
+      this.notes.push(`unacked ${records.map(({ item, sends }) => `${item.id} sent ${sends}`)}`);
+  }
 
   #note(what: string): Promise<void> {
     if (this.failures-- > 0) return Promise.reject(new HubError("E_STORAGE", "the disk failed"));
@@ -65,51 +83,55 @@ class NotingStore implements MessageStore {
 class Line {
   readonly clock = new CountingClock();
   readonly came: string[] = [];
+  /** What the owners are told beside messages, by side. */
+  readonly told: string[] = [];
   readonly closed: string[] = [];
   readonly store: NotingStore;
-  readonly counters = newCounters();
-  readonly #pair = memoryPair(this.clock);
-  take: (message: Message) => Promise<undefined> = () => Promise.resolve(undefined);
+  readonly counters = { a: newCounters(), b: newCounters() };
+  readonly pair = memoryPair(this.clock);
+  take: (message: Message) => Promise<ReceiptContent | undefined> = () => Promise.resolve(undefined);
 
   constructor(items: readonly StoredMessage[]) {
     this.store = new NotingStore(items);
   }
 
-  get link() {
-    return this.#pair.link;
-  }
-
   startA(
     codec: LinkCodec,
     options: Partial<ChannelOptions> = {},
-    connection: Connection = this.#pair.a,
+    connection: Connection = this.pair.a,
   ): MessageChannel {
-    const channel = this.#channel(connection, codec, options);
+    const channel = this.#channel("a", { connection, codec }, options);
     channel.start(this.store);
     return channel;
   }
 
-  startB(codec: LinkCodec, options: Partial<ChannelOptions> = {}): void {
-    this.#channel(this.#pair.b, codec, options).start(new NotingStore([]));
+  startB(codec: LinkCodec, options: Partial<ChannelOptions> = {}): MessageChannel {
+    const channel = this.#channel("b", { connection: this.pair.b, codec }, options);
+    channel.start(new NotingStore([]));
+    return channel;
   }
 
   narrowA(fullForMs: () => number): Connection {
-    return new NarrowConnection(this.#pair.a, this.clock, fullForMs);
+    return new NarrowConnection(this.pair.a, this.clock, fullForMs);
   }
 
-  #channel(connection: Connection, codec: LinkCodec, options: Partial<ChannelOptions>): MessageChannel {
-    const never = Number.POSITIVE_INFINITY;
+  #channel(
+    side: "a" | "b",
+    parts: { connection: Connection; codec: LinkCodec },
+    options: Partial<ChannelOptions>,
+  ): MessageChannel {
     const owner = {
       received: (message: Message) => {
         this.came.push(message.id);
         return this.take(message);
       },
-      control: () => {},
-      fault: () => {},
-      closed: ({ code }: { code: string }) => void this.closed.push(code),
+      control: (frame: { type: string }) => void this.told.push(`${side}: ${frame.type}`),
+      fault: (error: HubError, what: string) => void this.told.push(`${side}: ${error.code}, ${what}`),
+      closed: ({ code, remote }: CloseReason) =>
+        void this.closed.push(`${side}: ${code}${remote ? " by the other" : ""}`),
     };
     return new MessageChannel(
-      { connection, codec, owner, clock: this.clock, counters: this.counters },
+      { ...parts, owner, clock: this.clock, counters: this.counters[side] },
       {
         queue: queueOptions,
         keepalive: { pingEveryMs: never, pingAlways: false, deadAfterMs: never },
@@ -149,7 +171,7 @@ describe("a native channel", () => {
     const line = new Line([stored(1)]);
     line.startA(native());
     await line.clock.advance(5_000);
-    expect(line.counters.sent).toBe(0);
+    expect(line.counters.a.sent).toBe(0);
     line.startB(native());
     await line.clock.advance(10);
     expect(line.store.notes).toEqual(["settled m1"]);
@@ -172,6 +194,21 @@ describe("a native channel", () => {
     await line.clock.advance(1_000);
     expect(line.store.notes).toEqual(["settled m1", "refused m2: E_TOO_LARGE", "settled m3"]);
     expect(line.closed).toEqual([]);
+  });
+
+  it("sends a message of exactly the size that the peer takes, or of any if it does not say", async () => {
+    const item = stored(1, { content: "x".repeat(5_000) });
+    for (const [maxMessageBytes, end] of [
+      [item.size, "settled m1"],
+      [item.size - 1, "refused m1: E_TOO_LARGE"],
+      [0, "settled m1"],
+    ] as const) {
+      const line = new Line([item]);
+      line.startA(native());
+      line.startB(native(), { hello: { ...hello, maxMessageBytes } });
+      await line.clock.advance(10);
+      expect(line.store.notes).toEqual([end]);
+    }
   });
 
   it("drops a volatile message that is larger than the peer takes, and keeps the link", async () => {
@@ -229,6 +266,190 @@ describe("a native channel", () => {
     await line.clock.advance(1_000);
     expect(line.came).toEqual(["m1", "m1", "m2"]);
     expect(line.store.notes).toEqual(["settled m1", "settled m2"]);
+  });
+});
+
+describe("what a channel tells its owner and its store", () => {
+  it("hands the receipt of an ack to the store with what it settles", async () => {
+    const line = new Line([stored(1), stored(2)]);
+    line.take = ({ id }) => Promise.resolve({ stale: id === "m2", version: requireVersion("7") });
+    line.startA(native());
+    line.startB(native());
+    await line.clock.advance(10);
+    expect(line.store.notes).toEqual(["settled m1 (7),m2 (stale, 7)"]);
+  });
+
+  it("counts what it does", async () => {
+    const line = new Line([stored(1), stored(2, { source: "poison" }), stored(3)]);
+    line.take = ({ id, source }) => {
+      if (source === "poison") return Promise.reject(new HubError("E_REFUSED", "never"));
+      return id === "m1" ? new Promise(() => {}) : Promise.resolve(undefined);
+    };
+    line.startA(native());
+    line.startB(native());
+    await line.clock.advance(150);
+    expect(line.counters.a).toMatchObject({
+      sent: 4,
+      resent: 1,
+      settled: 1,
+      nacked: 1,
+      expired: 0,
+      ignored: 0,
+    });
+    expect(line.counters.b).toMatchObject({ received: 4, refused: 1, sent: 0 });
+    expect(line.counters.b.bytesReceived).toBe(line.counters.a.bytesSent);
+    expect(line.counters.a.bytesReceived).toBe(line.counters.b.bytesSent);
+    expect(line.counters.a.bytesSent).toBeGreaterThan(0);
+  });
+
+  it("says what was sent and not acked when the link ends, and why it ended", async () => {
+    const line = new Line([stored(1), stored(2)]);
+    line.take = () => new Promise(() => {});
+    line.startA(native());
+    line.startB(native());
+    await line.clock.advance(120);
+    expect(line.store.left).toBe(false);
+    line.pair.link.cut();
+    await line.clock.advance(0);
+    expect(line.store.left).toBe(true);
+    expect(line.store.notes).toEqual(["unacked m1 sent 2,m2 sent 2"]);
+    expect(line.closed).toEqual(["a: E_LINK_LOST by the other", "b: E_LINK_LOST by the other"]);
+  });
+
+  it("says goodbye, and hears it", async () => {
+    const line = new Line([]);
+    line.startA(native());
+    const b = line.startB(native());
+    await line.clock.advance(10);
+    b.close({ code: "E_REPLACED", text: "newer" });
+    b.close({ code: "E_CLOSED", text: "again" });
+    await line.clock.advance(10);
+    expect(line.closed).toEqual(["b: E_REPLACED", "a: E_REPLACED by the other"]);
+    expect(b.sendVolatile(aMessage())).toBe(false);
+  });
+
+  it("hands over the peer's hello, calls and replies", async () => {
+    const line = new Line([]);
+    line.startA(native());
+    const b = line.startB(native());
+    b.control({ type: "call", call: 1, method: "m", body: Buffer.from("[]") });
+    b.control({ type: "reply", call: 2, error: undefined, body: Buffer.from("null") });
+    await line.clock.advance(10);
+    expect(line.told.sort()).toEqual(["a: call", "a: hello", "a: reply", "b: hello"]);
+  });
+
+  it("refuses a message that cannot be used, and goes on", async () => {
+    const unusable = {
+      ...stored(1),
+      packed: packMessage({ ...aMessage(), id: "x".repeat(129) as MessageId }),
+    };
+    const line = new Line([unusable, stored(2)]);
+    line.startA(native());
+    line.startB(native());
+    await line.clock.advance(10);
+    expect(line.came).toEqual(["m2"]);
+    expect(line.store.notes.sort()).toEqual(["refused m1: E_BAD_MESSAGE", "settled m2"]);
+    expect(line.told).toContain("b: E_BAD_MESSAGE, a message was refused");
+    expect(line.counters.b.refused).toBe(1);
+  });
+
+  it("ends the link when the store cannot be read", async () => {
+    const line = new Line([]);
+    line.store.broken = true;
+    line.startA(native());
+    line.startB(native());
+    await line.clock.advance(10);
+    expect(line.closed).toEqual(["a: E_STORE_CORRUPT", "b: E_STORE_CORRUPT by the other"]);
+  });
+
+  it("ends the link for bytes that are no frame", async () => {
+    const line = new Line([]);
+    line.startA(native());
+    line.pair.b.start({ data: () => {}, drained: () => {}, closed: () => {} });
+    line.pair.b.send([Buffer.from("0101010001000000000112", "hex")]);
+    await line.clock.advance(10);
+    expect(line.closed).toEqual(["a: E_BAD_FRAME"]);
+  });
+
+  it("sends nothing new while checkpoints cannot be written, and goes on when they can", async () => {
+    const line = new Line([1, 2, 3, 4].map((position) => stored(position)));
+    line.store.failures = 1;
+    line.startA(native());
+    line.startB(native());
+    await line.clock.advance(900);
+    expect(line.came).toEqual(["m1", "m2"]);
+    expect(line.store.notes).toEqual([]);
+    expect(line.told).toContain("a: E_STORAGE, acked messages could not be checkpointed; trying again");
+    await line.clock.advance(200);
+    expect(line.came).toEqual(["m1", "m2", "m3", "m4"]);
+    expect(line.store.notes).toEqual(["settled m1,m2", "settled m3,m4"]);
+  });
+
+  it("ends a link whose peer sends more than twice the window", async () => {
+    const line = new Line([1, 2, 3, 4, 5].map((position) => stored(position)));
+    line.take = () => new Promise(() => {});
+    line.startB(native());
+    line.pair.a.start({ data: () => {}, drained: () => {}, closed: () => {} });
+    const greedy = native();
+    for (const position of [1, 2, 3, 4]) line.pair.a.send([greedy.message(stored(position), false)]);
+    await line.clock.advance(10);
+    expect(line.closed).toEqual([]);
+    line.pair.a.send([greedy.message(stored(5), false)]);
+    await line.clock.advance(10);
+    expect(line.closed).toEqual(["b: E_WINDOW_EXCEEDED"]);
+  });
+});
+
+describe("a channel on a quiet link", () => {
+  const keepalive = { pingEveryMs: 50, pingAlways: false, deadAfterMs: 100 };
+
+  it("pings, is answered, and stays", async () => {
+    const line = new Line([]);
+    line.startA(native(), { keepalive });
+    line.startB(native());
+    await line.clock.advance(10_000);
+    expect(line.closed).toEqual([]);
+    expect(line.clock.timers).toBeLessThan(3_000);
+  });
+
+  it("calls a silent peer dead", async () => {
+    const line = new Line([]);
+    line.startA(native(), { keepalive });
+    await line.clock.advance(99);
+    expect(line.closed).toEqual([]);
+    await line.clock.advance(2);
+    expect(line.closed).toEqual(["a: E_PEER_SILENT by the other"]);
+  });
+
+  it("does not call a peer dead whose words were waiting while this process slept", async () => {
+    const line = new Line([]);
+    line.startA(native(), { keepalive });
+    const b = line.startB(native());
+    await line.clock.advance(10);
+    line.pair.link.frozen = true;
+    await line.clock.advance(80);
+    b.control({ type: "ping" });
+    line.clock.after(10, () => line.pair.link.thaw());
+    await line.clock.advance(60);
+    expect(line.closed).toEqual([]);
+  });
+
+  it("counts a stock edge's keepalive and nothing else as a sign of life", async () => {
+    const line = new Line([]);
+    const edge = new KubeEdgeEdgeCodec(edge1, stamp, limits);
+    line.startA(new KubeEdgeCloudCodec(edge1, stamp, limits), {
+      hello: undefined,
+      anyTrafficCounts: false,
+      keepalive: { pingEveryMs: never, pingAlways: false, deadAfterMs: 100 },
+    });
+    line.pair.b.start({ data: () => {}, drained: () => {}, closed: () => {} });
+    await line.clock.advance(80);
+    line.pair.b.send(edge.control({ type: "ping" }));
+    await line.clock.advance(80);
+    expect(line.closed).toEqual([]);
+    line.pair.b.send([edge.volatile(aMessage({ operation: "query", group: "meta" }))]);
+    await line.clock.advance(80);
+    expect(line.closed).toEqual(["a: E_PEER_SILENT by the other"]);
   });
 });
 

@@ -114,8 +114,10 @@ describe("createMessage", () => {
     );
   });
 
-  it("takes ids of up to 128 characters", () => {
-    expect(create({ id: "x".repeat(128) }).id).toHaveLength(128);
+  it("takes ids and words of up to 128 characters", () => {
+    const word = "x".repeat(128);
+    const words = { id: word, parentId: word, source: word, group: word };
+    expect(create(words)).toMatchObject(words);
     expect(requireMessageId("x")).toBe("x");
   });
 });

@@ -14,6 +14,7 @@ describe("a resource path", () => {
     ["default/volume/abc", "default", "volume", "abc"],
     ["namespace/node/edge-1", "namespace", "node", "edge-1"],
     ["default/topic", "default", "topic", ""],
+    ["/pod/nginx", "", "pod", "nginx"],
     // Words and paths with a form of their own.
     ["", undefined, "", ""],
     ["node", undefined, "node", ""],

@@ -3,7 +3,7 @@ import { type ErrorCode, HubError } from "../../protocol/errors.ts";
 import type { StoredMessage } from "../../protocol/frame.ts";
 import type { Message } from "../../protocol/message.ts";
 import type { MessageStore, Settled } from "../../protocol/message-store.ts";
-import type { ResourceVersion } from "../../protocol/version.ts";
+import { compareVersions, type ResourceVersion } from "../../protocol/version.ts";
 import type { Connection } from "../../transport/connection.ts";
 import {
   type ChannelCounters,
@@ -87,7 +87,9 @@ export class Side {
     link: number,
     parts: { codec: LinkCodec; options: ChannelOptions; peerAcks: boolean },
   ): void {
-    this.channel?.close({ code: "E_REPLACED", text: "a newer link" });
+    const old = this.channel;
+    this.channel = undefined;
+    old?.close({ code: "E_REPLACED", text: "a newer link" });
     this.#handedOver = new Map();
     this.unsettledAt.set(link, new Set([...this.disk.outbox.values()].map(({ id }) => id)));
     const { machine } = this;
@@ -167,12 +169,12 @@ export class Side {
   }
 
   /** An ack means that it is on the peer's disk; without acks, that it has left. */
-  #checkSettled({ item }: Settled, peerAcks: boolean, isOpen: boolean): void {
+  #checkSettled({ item, receipt }: Settled, peerAcks: boolean, isOpen: boolean): void {
     const { applied, receivedIds } = this.peer.disk;
+    if (receipt && !isAtLeast(receipt.version, item.version))
+      this.#around.found(`${this.name}: the receipt for ${item.id} is of ${receipt.version}`);
     const arrived =
-      item.kind === "event"
-        ? receivedIds.has(item.id)
-        : BigInt(applied.get(item.key) ?? -1) >= BigInt(item.version as ResourceVersion);
+      item.kind === "event" ? receivedIds.has(item.id) : isAtLeast(applied.get(item.key), item.version);
     if (peerAcks && !arrived)
       this.#around.found(`${this.name}: ${item.id} was settled and is not on the peer's disk`);
     if (!peerAcks && !isOpen)
@@ -191,4 +193,8 @@ export class Side {
       unacked: () => machine.unacked(),
     };
   }
+}
+
+function isAtLeast(version: ResourceVersion | undefined, wanted: ResourceVersion | undefined): boolean {
+  return version !== undefined && wanted !== undefined && compareVersions(version, wanted) >= 0;
 }

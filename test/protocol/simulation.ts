@@ -66,6 +66,7 @@ export class World implements Surroundings {
     for (let i = this.#whole(0, 8); i > 0; i--) this.#within(lengthMs, () => this.#breakSomething());
     await this.clock.advance(lengthMs);
     await this.#heal();
+    await this.#rest();
     this.#check(this.#cloud);
     this.#check(this.#edge);
     return this.#findings;
@@ -257,6 +258,13 @@ export class World implements Surroundings {
       this.found(
         `${name}: unsettled, 30 s after all was well: ${[...disk.outbox.values()].map(({ id }) => id)}`,
       );
+  }
+
+  /** A link that works stays, with nothing to send. */
+  async #rest(): Promise<void> {
+    const links = this.#links;
+    await this.clock.advance(3_000);
+    if (this.#links !== links) this.found(`${this.#links - links} new links in 3 s without any trouble`);
   }
 
   // ── what must be true in the end ───────────────────────────────────────────────────────────────────────

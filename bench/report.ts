@@ -1,0 +1,49 @@
+import { type Figure, median } from "./scenario.ts";
+
+export interface Results {
+  /** Processor, cores, memory, kernel, Node.js. */
+  readonly machine: string;
+  readonly commit: string;
+  readonly measuredAt: string;
+  readonly command: string;
+  readonly scenarios: readonly {
+    readonly name: string;
+    readonly describes: string;
+    readonly figures: readonly Figure[];
+  }[];
+}
+
+/** The results as a Markdown table: median, spread, what KubeEdge does, what we want. */
+export function tableOf(results: Results): string {
+  const rows = results.scenarios.flatMap(({ figures }) =>
+    figures.map((figure) => {
+      const value = median(figure.rounds);
+      const spread = `${shown(Math.min(...figure.rounds), figure.unit)} – ${shown(Math.max(...figure.rounds), figure.unit)}`;
+      const goal =
+        figure.goal === undefined
+          ? ""
+          : `${figure.lessIsBetter ? "≤" : "≥"} ${shown(figure.goal, figure.unit)} ${reached(figure, value) ? "✓" : "✗"}`;
+      return `| ${figure.name} | ${shown(value, figure.unit)}${unitOf(figure)} | ${spread} | ${figure.kubeedge ?? ""} | ${goal} |`;
+    }),
+  );
+  return [
+    "| measured | median | lowest – highest | KubeEdge | goal |",
+    "|---|---|---|---|---|",
+    ...rows,
+  ].join("\n");
+}
+
+function reached(figure: Figure, value: number): boolean {
+  const goal = figure.goal ?? 0;
+  return figure.lessIsBetter ? value <= goal : value >= goal;
+}
+
+function unitOf({ unit }: Figure): string {
+  return unit === "1/s" || unit === "ratio" ? "" : ` ${unit === "us" ? "µs" : unit}`;
+}
+
+function shown(value: number, unit: Figure["unit"]): string {
+  if (unit === "ratio") return value.toFixed(2);
+  if (value >= 1_000) return Math.round(value).toLocaleString("en-US");
+  return value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : 2);
+}
