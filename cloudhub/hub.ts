@@ -122,6 +122,10 @@ export class Hub implements HubApi, NodeLinkHub {
     // What is no JSON would break the link of every KubeEdge peer it is sent to.
     contentOf(message);
     const outbox = this.#parts.store.outbox(node);
+    if (isNodeDeletion(message)) {
+      this.links.get(node)?.close({ code: "E_CLOSED", text: "the node was deleted" });
+      return { id, node, resource: resource.path, version: message.resourceVersion, stale: false };
+    }
     if (message.delivery.kind === "volatile") {
       if (!this.links.get(node)?.sendVolatile(message))
         throw new HubError("E_LINK_LOST", `${node} is not connected, and a volatile message is not kept`);
@@ -249,11 +253,14 @@ export class Hub implements HubApi, NodeLinkHub {
   }
 
   received(message: Message): Promise<void> {
-    return this.#upstream.accept(message);
+    const error = impostor(message);
+    return error ? Promise.reject(error) : this.#upstream.accept(message);
   }
 
   receivedOnce(message: Message): void {
-    this.#upstream.acceptOnce(message);
+    const error = impostor(message);
+    if (error) this.fault(message.node, error, "a message was not taken");
+    else this.#upstream.acceptOnce(message);
   }
 
   fault(node: NodeId, error: HubError, what: string): void {
@@ -266,6 +273,7 @@ export class Hub implements HubApi, NodeLinkHub {
   closed(link: NodeLink, reason: CloseReason): void {
     const current = this.links.remove(link);
     const { node } = link;
+    this.#parts.metrics.linkClosed(reason.code);
     this.#parts.log.info("node link closed", {
       node,
       code: reason.code,
@@ -322,4 +330,26 @@ export class Hub implements HubApi, NodeLinkHub {
     const draft = { node, source: presenceSource, resource: presenceResource, operation, content };
     return createMessage(draft, { id: randomUUID(), timestamp, delivery: () => volatile });
   }
+}
+
+/** KubeEdge's cloud takes the deletion of a node object as the end of the node's session, and sends it nothing. */
+function isNodeDeletion({ group, operation, resource }: Message): boolean {
+  return group === "resource" && operation === "delete" && resource.type === "node";
+}
+
+/** Names under which only the cloud speaks. Source: KubeEdge CloudHub, upstream dispatch. */
+const cloudSources: ReadonlySet<string> = new Set([
+  "cloudhub",
+  "cloudStream",
+  "devicecontroller",
+  "edgecontroller",
+  "synccontroller",
+]);
+/** A node repeats the cloud's name in these. */
+const answers: ReadonlySet<string> = new Set(["response", "error", "upload"]);
+
+/** A node must not speak in the name of the cloud: controllers would believe it. */
+function impostor({ source, operation }: Message): HubError | undefined {
+  if (!cloudSources.has(source) || answers.has(operation)) return undefined;
+  return new HubError("E_FORBIDDEN", `a node sent ${operation} in the name of ${source}`);
 }

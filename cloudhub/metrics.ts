@@ -15,6 +15,7 @@ export interface HubGauges {
 export class HubMetrics {
   readonly registry = new Registry();
   readonly #faults: Counter<"code">;
+  readonly #linksClosed: Counter<"code">;
   readonly #dropped: Counter<"reason">;
   readonly #refused: Counter<"port" | "code">;
 
@@ -23,6 +24,12 @@ export class HubMetrics {
     this.#faults = new Counter({
       name: "hub_faults_total",
       help: "Messages and links refused or failed, by error code",
+      labelNames: ["code"],
+      registers,
+    });
+    this.#linksClosed = new Counter({
+      name: "hub_node_links_closed_total",
+      help: "Nodes' connections that ended, by reason",
       labelNames: ["code"],
       registers,
     });
@@ -42,6 +49,10 @@ export class HubMetrics {
 
   fault(code: ErrorCode): void {
     this.#faults.inc({ code });
+  }
+
+  linkClosed(code: ErrorCode): void {
+    this.#linksClosed.inc({ code });
   }
 
   upstreamDropped(reason: DropReason): void {

@@ -6,7 +6,7 @@ import { Requests } from "./requests.ts";
 export interface UpstreamOptions {
   /** Bytes handed to consumers and not yet taken, of all nodes together. */
   readonly maxBytes: number;
-  /** What is held of one node that sends only once, while nobody takes it. */
+  /** What is held of one kind of message of a node that sends only once, while nobody takes it. */
   readonly heldMessages: number;
   readonly heldMs: number;
 }
@@ -33,9 +33,10 @@ export class Upstream {
   readonly #dropped: (message: Message, reason: DropReason) => void;
   readonly #subscribers = new Set<Subscriber>();
   readonly #requests = new Requests<(message: Message | undefined) => void>();
-  readonly #held = new Map<NodeId, Held[]>();
-  /** Nodes whose held messages are being offered. */
-  readonly #offering = new Set<NodeId>();
+  /** By kind of message: one that nobody wants must not hold up others. */
+  readonly #held = new Map<string, Held[]>();
+  /** Kinds whose held messages are being offered. */
+  readonly #offering = new Set<string>();
   #bytes = 0;
   #heldBytes = 0;
   #cancelWake: () => void = () => {};
@@ -102,7 +103,7 @@ export class Upstream {
 
   /** Takes a message that will not come again. */
   acceptOnce(message: Message): void {
-    const held = this.#held.get(message.node);
+    const held = this.#held.get(kindOf(message));
     if (held) this.#hold(message, held);
     else this.accept(message).catch((error: HubError) => this.#notTaken(message, error));
   }
@@ -146,8 +147,8 @@ export class Upstream {
       this.#dropped(message, "refused");
       return;
     }
-    const held = this.#held.get(message.node) ?? [];
-    this.#held.set(message.node, held);
+    const held = this.#held.get(kindOf(message)) ?? [];
+    this.#held.set(kindOf(message), held);
     this.#hold(message, held);
   }
 
@@ -170,15 +171,15 @@ export class Upstream {
     if (this.#closed || this.#held.size === 0) return;
     this.#cancelOffer();
     this.#cancelOffer = this.#clock.after(delayMs, () => {
-      for (const [node, held] of this.#held) void this.#offer(node, held);
+      for (const [kind, held] of this.#held) void this.#offer(kind, held);
       this.#offerSoon(offerAgainMs);
     });
   }
 
-  /** Offers the held messages of a node in order, up to the first that is not taken. */
-  async #offer(node: NodeId, held: Held[]): Promise<void> {
-    if (this.#offering.has(node)) return;
-    this.#offering.add(node);
+  /** Offers held messages of one kind in order, up to the first that is not taken. */
+  async #offer(kind: string, held: Held[]): Promise<void> {
+    if (this.#offering.has(kind)) return;
+    this.#offering.add(kind);
     try {
       for (let next = held[0]; next !== undefined; next = held[0]) {
         const { message, since } = next;
@@ -191,9 +192,9 @@ export class Upstream {
         if (outcome) this.#dropped(message, outcome.retryable ? "no-consumer" : "refused");
         if (held[0] === next) this.#unhold(held);
       }
-      this.#held.delete(node);
+      this.#held.delete(kind);
     } finally {
-      this.#offering.delete(node);
+      this.#offering.delete(kind);
     }
   }
 
@@ -211,4 +212,9 @@ export class Upstream {
 /** What a message costs in memory, about. */
 function sizeOf(message: Message): number {
   return message.content.length + 200;
+}
+
+/** Messages of one kind go to the same consumers, and keep their order. */
+function kindOf(message: Message): string {
+  return `${message.node} ${message.group} ${message.source}`;
 }

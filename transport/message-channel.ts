@@ -154,7 +154,7 @@ export class MessageChannel {
         this.#congested = false;
         this.#flush();
       },
-      closed: (reason) => this.#end(reason),
+      closed: (reason) => this.#connectionClosed(reason),
     });
     if (this.#options.hello)
       this.control({ type: "hello", hello: { ...this.#options.hello, wallTime: this.#clock.wallTime() } });
@@ -540,6 +540,13 @@ export class MessageChannel {
     if (this.#closed) return;
     this.#owner.fault(error, "the link is closed");
     this.close({ code: error.code, text: error.message });
+  }
+
+  /** The connection has ended; if it broke the rules of its transport, that is the peer's fault. */
+  #connectionClosed(reason: CloseReason): void {
+    const isFault = !this.#closed && (reason.code === "E_BAD_FRAME" || reason.code === "E_TOO_LARGE");
+    if (isFault) this.#owner.fault(new HubError(reason.code, reason.text), "the link is closed");
+    this.#end(reason);
   }
 
   #end(reason: CloseReason): void {

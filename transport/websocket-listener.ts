@@ -70,6 +70,8 @@ class Listening implements WebSocketListening {
   readonly #sockets: WebSocketServer;
   /** In their TLS handshake, by address: the socket that comes out of it is another one. */
   readonly #handshaking = new Map<string, Duplex>();
+  /** Whose TCP connection it is, also when it has ended. */
+  readonly #addresses = new WeakMap<Duplex, string>();
   /** Shook hands and has not upgraded yet. */
   readonly #pending = new Map<Duplex, NodeJS.Timeout>();
   readonly #dialects = new WeakMap<IncomingMessage, Dialect>();
@@ -95,6 +97,8 @@ class Listening implements WebSocketListening {
       maxPayload: options.maxMessageBytes + 64 * 1024,
       skipUTF8Validation: true,
       clientTracking: false,
+      // Whatever subprotocol a client offers, KubeEdge's cloud takes none.
+      handleProtocols: () => false,
     });
     this.#sockets.on("headers", (lines, request) => {
       if (this.#dialects.get(request) === "native") lines.push(`${choiceHeader}: ${nativeDialect}`);
@@ -109,9 +113,10 @@ class Listening implements WebSocketListening {
     });
     this.#server.on("secureConnection", (socket) => this.#expectUpgrade(socket));
     // A failed TLS handshake comes this way too, and only its error tells.
-    this.#server.on("clientError", (error, socket) => this.#turnAway(clientError(error), socket));
-    this.#server.on("connection", (socket) => {
-      const address = addressOf(socket as Socket);
+    this.#server.on("clientError", (error, socket) => this.#turnAway(clientError(error, socket), socket));
+    this.#server.on("connection", (socket: Socket) => {
+      const address = addressOf(socket);
+      this.#addresses.set(socket, address);
       this.#handshaking.set(address, socket);
       socket.once("close", () => this.#handshaking.delete(address));
     });
@@ -186,7 +191,8 @@ class Listening implements WebSocketListening {
   }
 
   #turnAway(error: HubError, socket: Duplex): void {
-    this.#parts.refused(error, addressOf(socket as TLSSocket));
+    const under = (socket as { _parent?: Duplex })._parent;
+    this.#parts.refused(error, (under && this.#addresses.get(under)) ?? addressOf(socket as TLSSocket));
     if (!socket.writable) return void socket.destroy();
     const body = `${formatReason({ code: error.code, text: error.message })}\n`;
     socket.end(
@@ -198,9 +204,11 @@ class Listening implements WebSocketListening {
   }
 }
 
-function clientError(error: NodeJS.ErrnoException): HubError {
+function clientError(error: NodeJS.ErrnoException, socket: Duplex): HubError {
   const isHttp = error.code?.startsWith("HPE_") || error.code?.startsWith("ERR_HTTP");
   if (isHttp) return new HubError("E_BAD_FRAME", `no HTTP request: ${error.message}`);
+  const refused = (socket as TLSSocket).authorizationError;
+  if (refused) return new HubError("E_IDENTITY", `its certificate is not good here: ${String(refused)}`);
   if (error.code === "ECONNRESET")
     return new HubError("E_LINK_LOST", "the client went away before it was let in");
   return new HubError("E_IDENTITY", `TLS handshake failed: ${error.message}`);

@@ -23,7 +23,7 @@ export const keyExchange = "X25519:P-256:P-384";
 
 /** More than so many unsent bytes and a connection says "full". */
 const highWaterBytes = 1 << 20;
-/** A peer that does not answer a close frame is cut off after so long. */
+/** How long a peer may take to answer a close frame. */
 const closeGraceMs = 1_000;
 /** The longest close reason that fits into a close frame. */
 const maxReasonBytes = 123;
@@ -58,6 +58,7 @@ export class WebSocketConnection implements Connection {
       this.#reason ??= error.code?.startsWith("WS_ERR")
         ? { code, text: error.message, remote: true }
         : { code: "E_LINK_LOST", text: error.message, remote: true };
+      this.#endSoon();
     });
   }
 
@@ -97,6 +98,11 @@ export class WebSocketConnection implements Connection {
     this.#reason ??= { ...reason, remote: false };
     this.#socket.resume();
     this.#socket.close(4000, fitting(formatReason(reason)));
+    this.#endSoon();
+  }
+
+  /** A peer that does not answer the close frame is cut off. */
+  #endSoon(): void {
     const timer = setTimeout(() => this.#socket.terminate(), closeGraceMs);
     this.#socket.once("close", () => clearTimeout(timer));
   }
@@ -238,8 +244,7 @@ async function refusalOf(response: IncomingMessage): Promise<HubError> {
 function dialError(error: Error, url: string): HubError {
   if (error instanceof HubError) return error;
   const code = (error as { code?: string }).code ?? "";
-  const isTls =
-    code.startsWith("ERR_TLS") || code.includes("CERT") || code.includes("SSL") || code.includes("SIGNED");
+  const isTls = /CERT|SIGNATURE|SIGNED|ISSUER|ERR_TLS|SSL/.test(code);
   const text = `${url}: ${error.message || code || "no connection"}`;
   return new HubError(isTls ? "E_IDENTITY" : "E_LINK_LOST", text, { cause: error, retryable: true });
 }

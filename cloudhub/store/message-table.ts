@@ -268,7 +268,7 @@ export class MessageTable {
     if (replaced === null) this.#requireRoom(queue, packed.length);
     else this.#supersede(op.node, replaced, op.now);
     if (row?.refused) this.#sql.supersedeRefused.run(op.now, row.refused);
-    const bytes = version === op.version ? packed : withVersion(packed, version);
+    const bytes = op.numbered ? withVersion(packed, version) : packed;
     const position = this.#insert(op, bytes, version);
     this.#sql.accept.run(op.node, op.resource, version, isDelete ? 1 : 0, isDelete ? null : position);
     return { position, version, packed: bytes === packed ? undefined : bytes };
