@@ -1,4 +1,5 @@
 import { parseDuration } from "../platform/quantities.ts";
+import { version } from "../platform/version.ts";
 import type { Command } from "./command.ts";
 import { type ProgramSpec, runCommandLine, type Values } from "./command-line.ts";
 import { controllerCommands } from "./commands/controller.ts";
@@ -20,7 +21,7 @@ const brokenPipeCode = 141;
 
 const program: ProgramSpec = {
   name: "hubctl",
-  version: "0.1.0",
+  version,
   description: "Operates a cloud-edge hub: nodes, what is published to them, and where it is.",
   globals: {
     config: single({

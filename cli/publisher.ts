@@ -48,7 +48,7 @@ const maxOpenAcks = 1_000;
  * @returns An outcome for each job, in their order. Rejects never: what fails is in its outcome.
  */
 export async function publishAll(
-  hub: Pick<HubClient, "publish" | "call">,
+  hub: Pick<HubClient, "publish" | "acked">,
   jobs: readonly Job[],
   options: PublisherOptions,
 ): Promise<Outcome[]> {
@@ -91,26 +91,15 @@ export async function publishAll(
 }
 
 async function acked(
-  hub: Pick<HubClient, "call">,
-  { node, id, resource, version }: Published,
-  options: PublisherOptions & { readonly startedAt: number },
+  hub: Pick<HubClient, "acked">,
+  published: Published,
+  { timeoutMs, signal, startedAt }: PublisherOptions & { readonly startedAt: number },
 ): Promise<void> {
-  if (version === undefined && !(await isKept(hub, node, id))) return;
-  const leftMs =
-    options.timeoutMs === undefined
-      ? null
-      : Math.max(1, Math.round(options.startedAt + options.timeoutMs - performance.now()));
-  await hub.call("acked", [{ node, id, resource, version }, leftMs], options.signal);
-}
-
-/** What is sent once and not kept is not acked either: there is nothing to wait for. */
-async function isKept(hub: Pick<HubClient, "call">, node: string, id: string): Promise<boolean> {
-  try {
-    return (await hub.call("where", [{ node, id, limit: 1 }])).length > 0;
-  } catch (error) {
-    if (hubErrorOf(error).code === "E_FORBIDDEN") return true;
-    throw error;
-  }
+  if (timeoutMs === undefined) return await hub.acked(published, { signal });
+  await hub.acked(published, {
+    signal,
+    timeoutMs: Math.max(1, Math.round(startedAt + timeoutMs - performance.now())),
+  });
 }
 
 /** Lets work through in order, as long as there is room. Work that is larger than all the room goes alone. */

@@ -124,21 +124,38 @@ export class Hub implements HubApi, NodeLinkHub {
     const outbox = this.#parts.store.outbox(node);
     if (isNodeDeletion(message)) {
       this.links.get(node)?.close({ code: "E_CLOSED", text: "the node was deleted" });
-      return { id, node, resource: resource.path, version: message.resourceVersion, stale: false };
+      return {
+        id,
+        node,
+        resource: resource.path,
+        kind: message.delivery.kind,
+        version: message.resourceVersion,
+        stale: false,
+      };
     }
     if (message.delivery.kind === "volatile") {
       if (!this.links.get(node)?.sendVolatile(message))
         throw new HubError("E_LINK_LOST", `${node} is not connected, and a volatile message is not kept`);
-      return { id, node, resource: resource.path, version: message.resourceVersion, stale: false };
+      return {
+        id,
+        node,
+        resource: resource.path,
+        kind: message.delivery.kind,
+        version: message.resourceVersion,
+        stale: false,
+      };
     }
     const { stale, version } = await outbox.put(message);
-    return { id, node, resource: resource.path, version, stale };
+    return { id, node, resource: resource.path, kind: message.delivery.kind, version, stale };
   }
 
-  /** Waits until the node has acked what was published. */
-  acked(published: Published, options: Pick<PublishOptions, "signal" | "timeoutMs">): Promise<void> {
+  async acked(
+    published: Published,
+    options: Pick<PublishOptions, "signal" | "timeoutMs"> = {},
+  ): Promise<void> {
     const { signal, timeoutMs } = options;
-    return this.ledger.acked(published, {
+    if (published.kind === "volatile") return;
+    await this.ledger.acked(published, {
       signal,
       timeoutMs,
       after: (delayMs, run) => this.#parts.clock.after(delayMs, run),

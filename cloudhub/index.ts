@@ -6,7 +6,7 @@ import { type HubOptions, hubSchema } from "./options.ts";
 import { type HubServerParts, openHub, type RunningHub } from "./running-hub.ts";
 
 export { type HubOptions, hubSchema } from "./options.ts";
-export { type HubServerParts, type RunningHub, version } from "./running-hub.ts";
+export type { HubServerParts, RunningHub } from "./running-hub.ts";
 
 /** Options as a program writes them: what is left out has its default. */
 export type HubOptionsInput = {

@@ -18,9 +18,42 @@ import type { HubStore } from "./store/hub-store.ts";
 type End = { readonly ok: true } | { readonly ok: false; readonly error: HubError };
 
 interface Waiter {
-  /** Does this end of a message end the waiting? */
-  readonly concerns: (item: StoredMessage, ok: boolean) => boolean;
+  readonly published: Wanted;
   readonly done: (end: End) => void;
+}
+
+/** What somebody waits for. */
+type Wanted = Pick<Published, "node" | "id" | "resource" | "version">;
+
+/** Those who wait for messages of one node: by message, and by resource for a newer version of it. */
+class Waiters {
+  readonly #byId = new Map<string, Set<Waiter>>();
+  readonly #byResource = new Map<string, Set<Waiter>>();
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  add(waiter: Waiter): void {
+    put(this.#byId, waiter.published.id, waiter);
+    put(this.#byResource, waiter.published.resource, waiter);
+  }
+
+  remove(waiter: Waiter): void {
+    drop(this.#byId, waiter.published.id, waiter);
+    drop(this.#byResource, waiter.published.resource, waiter);
+  }
+
+  /** Those for whom this end of a message is the end of waiting. */
+  concerned(item: StoredMessage, ok: boolean): Waiter[] {
+    const found = [...(this.#byId.get(item.id) ?? [])];
+    if (!ok || item.kind !== "state") return found;
+    for (const waiter of this.#byResource.get(item.key) ?? []) {
+      if (waiter.published.id !== item.id && isSameOrNewer(item.version, waiter.published.version))
+        found.push(waiter);
+    }
+    return found;
+  }
 }
 
 /** Knows what of a node's messages is on the wire right now. */
@@ -30,7 +63,7 @@ export type SendsOf = (node: NodeId, position: number) => SendRecord<StoredMessa
 export class Ledger {
   readonly #store: HubStore;
   readonly #sendsOf: SendsOf;
-  readonly #waiters = new Map<NodeId, Set<Waiter>>();
+  readonly #waiters = new Map<NodeId, Waiters>();
 
   constructor(store: HubStore, sendsOf: SendsOf) {
     this.#store = store;
@@ -79,7 +112,7 @@ export class Ledger {
    * Rejects with `E_REFUSED`, `E_EXPIRED`, `E_TIMEOUT` (after `timeoutMs` on `after`'s clock) or `E_ABORTED`.
    */
   async acked(
-    published: Pick<Published, "node" | "id" | "resource" | "version">,
+    published: Wanted,
     limit: {
       signal?: AbortSignal | undefined;
       timeoutMs?: number | undefined;
@@ -87,7 +120,7 @@ export class Ledger {
     },
   ): Promise<void> {
     const { node } = published;
-    const waiters = this.#waiters.get(node) ?? new Set();
+    const waiters = this.#waiters.get(node) ?? new Waiters();
     this.#waiters.set(node, waiters);
     let waiter: Waiter | undefined;
     let cancel: () => void = () => {};
@@ -96,15 +129,14 @@ export class Ledger {
       const end = await new Promise<End>((resolve) => {
         const fail = (code: ErrorCode, text: string): void =>
           resolve({ ok: false, error: new HubError(code, text) });
-        waiter = { concerns: (item, ok) => concerns(published, item, ok), done: resolve };
+        waiter = { published, done: resolve };
         waiters.add(waiter);
         abort = () => fail("E_ABORTED", "gave up waiting");
         limit.signal?.addEventListener("abort", abort, { once: true });
         if (limit.signal?.aborted) abort();
         if (limit.timeoutMs !== undefined) {
-          cancel = limit.after(limit.timeoutMs, () =>
-            fail("E_TIMEOUT", `${node} has not acknowledged it within ${limit.timeoutMs} ms`),
-          );
+          const text = `${node} has not acknowledged it within ${limit.timeoutMs} ms`;
+          cancel = limit.after(limit.timeoutMs, () => fail("E_TIMEOUT", text));
         }
         this.#past(published).then(
           (past) => past && resolve(past),
@@ -115,13 +147,13 @@ export class Ledger {
     } finally {
       cancel();
       limit.signal?.removeEventListener("abort", abort);
-      if (waiter) waiters.delete(waiter);
-      if (waiters.size === 0) this.#waiters.delete(node);
+      if (waiter) waiters.remove(waiter);
+      if (waiters.size === 0 && this.#waiters.get(node) === waiters) this.#waiters.delete(node);
     }
   }
 
   /** How it ended, if it has. */
-  async #past(published: Pick<Published, "node" | "id" | "resource" | "version">): Promise<End | undefined> {
+  async #past(published: Wanted): Promise<End | undefined> {
     const { node, version, resource, id } = published;
     if (version !== undefined) {
       const checkpoint = await this.#store.checkpoint(node, resource);
@@ -145,22 +177,24 @@ export class Ledger {
   }
 
   #ended(node: NodeId, item: StoredMessage, end: End): void {
-    for (const waiter of this.#waiters.get(node) ?? []) if (waiter.concerns(item, end.ok)) waiter.done(end);
+    for (const waiter of this.#waiters.get(node)?.concerned(item, end.ok) ?? []) waiter.done(end);
   }
 }
 
-function concerns(
-  published: { id: string; resource: string; version: ResourceVersion | undefined },
-  item: StoredMessage,
-  ok: boolean,
-): boolean {
-  if (item.id === published.id) return true;
-  if (!ok || item.kind !== "state" || item.key !== published.resource) return false;
-  return (
-    item.version !== undefined &&
-    published.version !== undefined &&
-    compareVersions(item.version, published.version) >= 0
-  );
+function isSameOrNewer(version: ResourceVersion | undefined, than: ResourceVersion | undefined): boolean {
+  return version !== undefined && than !== undefined && compareVersions(version, than) >= 0;
+}
+
+function put(index: Map<string, Set<Waiter>>, key: string, waiter: Waiter): void {
+  const found = index.get(key);
+  if (found) found.add(waiter);
+  else index.set(key, new Set([waiter]));
+}
+
+function drop(index: Map<string, Set<Waiter>>, key: string, waiter: Waiter): void {
+  const found = index.get(key);
+  found?.delete(waiter);
+  if (found?.size === 0) index.delete(key);
 }
 
 function refusal(code: ErrorCode, text: string): HubError {

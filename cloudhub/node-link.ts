@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import type { Clock } from "../platform/clock.ts";
 import type { Logger } from "../platform/logger.ts";
+import { version } from "../platform/version.ts";
 import {
   type Dialect,
   type ErrorCode,
@@ -51,7 +52,7 @@ export interface NodeLinkParts {
 }
 
 /** Name and version this hub goes by. */
-export const hubSoftware = "cloudhub/0.1.0";
+export const hubSoftware = `cloudhub/${version}`;
 
 /** One connected node: its channel, fed from its outbox. */
 export class NodeLink implements Link {

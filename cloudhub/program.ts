@@ -1,6 +1,7 @@
 import { describeFlags, loadOptions, parseFlags, printConfig } from "../platform/config.ts";
 import { exitCodeOf, runUntilStopped } from "../platform/lifecycle.ts";
-import { startHub, version } from "./index.ts";
+import { version } from "../platform/version.ts";
+import { startHub } from "./index.ts";
 import { hubSchema } from "./options.ts";
 
 const prefix = "CLOUDHUB";

@@ -3,6 +3,7 @@ import type { Clock } from "../platform/clock.ts";
 import { claimDirectory, type DataDirectory } from "../platform/data-directory.ts";
 import { type Logger, OncePer } from "../platform/logger.ts";
 import { readIfThere, writeDurably } from "../platform/private-files.ts";
+import { version } from "../platform/version.ts";
 import {
   allRights,
   asHubError,
@@ -48,7 +49,6 @@ export interface HubServerParts {
   readonly processMetrics: boolean;
 }
 
-export const version = "0.1.0";
 /** Faults and refusals are logged once in so long per peer and code. */
 const logPeriodMs = 60_000;
 const day = 86_400_000;
@@ -96,6 +96,10 @@ export class RunningHub implements HubApi {
 
   publishBatch(drafts: readonly PublishDraft[], options?: PublishOptions): Promise<PublishOutcome[]> {
     return this.#hub.publishBatch(drafts, options);
+  }
+
+  acked(published: Published, options?: Pick<PublishOptions, "signal" | "timeoutMs">): Promise<void> {
+    return this.#hub.acked(published, options);
   }
 
   subscribe(filter: Filter, options?: { signal?: AbortSignal }): Subscription {
@@ -246,7 +250,7 @@ async function open(
   opened.push(keepFresh(authority, enrolment, [joinApi, apiListener, nodeListener], parts));
 
   const ports = { nodes: nodeListener.port, join: joinApi.port, api: apiListener.port };
-  const adminFile = await writeAdminFile(options, ports.api, authority, credentials, clock);
+  const adminFile = await writeAdminFile(options, ports, authority, credentials, clock);
   log.info("hub started", {
     ...ports,
     dataDir: options.dataDir,
@@ -349,19 +353,38 @@ function keepFresh(
  */
 async function writeAdminFile(
   options: HubOptions,
-  port: number,
+  ports: RunningHub["ports"],
   authority: Authority,
   credentials: Credentials,
   clock: Clock,
 ): Promise<string> {
   const file = join(options.dataDir, "admin.json");
-  const host = options.api.host === "0.0.0.0" || options.api.host === "::" ? "127.0.0.1" : options.api.host;
   const token =
     (await tokenIn(file, credentials, clock)) ??
     (await credentials.create("admin", allRights, { now: clock.wallTime() }));
-  const words = { url: `https://${host}:${port}`, token, ca: authority.caCertificatePem };
+  const everywhere = options.api.host === "0.0.0.0" || options.api.host === "::";
+  const words = {
+    url: `https://${everywhere ? "127.0.0.1" : hostInUrl(options.api.host)}:${ports.api}`,
+    token,
+    ca: authority.caCertificatePem,
+    // For the words that tell people how a machine joins.
+    nodes: `wss://${outwardHost(options, options.nodes.host)}:${ports.nodes}`,
+    join: `https://${outwardHost(options, options.join.host)}:${ports.join}`,
+  };
   writeDurably(file, `${JSON.stringify(words, null, 2)}\n`, 0o600);
   return file;
+}
+
+/** The name under which other machines reach a listener: the first one advertised, unless it listens on one address. */
+function outwardHost(options: HubOptions, listening: string): string {
+  if (listening !== "0.0.0.0" && listening !== "::") return hostInUrl(listening);
+  const names = advertisedNames(options);
+  const outward = names.find((name) => !["localhost", "127.0.0.1", "::1"].includes(name));
+  return hostInUrl(options.advertise[0] ?? outward ?? "127.0.0.1");
+}
+
+function hostInUrl(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
 }
 
 async function tokenIn(file: string, credentials: Credentials, clock: Clock): Promise<string | undefined> {

@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import type { Clock } from "../platform/clock.ts";
 import { type Logger, OncePer } from "../platform/logger.ts";
 import { watchNetwork } from "../platform/network-watch.ts";
+import { version } from "../platform/version.ts";
 import {
   Backoff,
   type Frame,
@@ -37,13 +38,15 @@ export interface CloudLinkParts {
   readonly identity: () => Identity;
   /** A message from the cloud; resolves when a module has taken it. */
   readonly received: (message: Message, origin: string) => Promise<void>;
+  /** The hub does not accept this node's certificate any more. */
+  readonly turnedAway: () => void;
   /** The link has come up or gone. */
   readonly connection: (connected: boolean) => void;
   /** Addresses this machine has; for tests. */
   readonly addresses?: () => readonly string[];
 }
 
-export const edgeSoftware = "edgehub/0.1.0";
+export const edgeSoftware = `edgehub/${version}`;
 /** Faults are logged once in so long per code. */
 const logPeriodMs = 60_000;
 /** How often a KubeEdge cloud's connection is probed: it is dead when a probe is unanswered at the next one. */
@@ -173,7 +176,10 @@ export class CloudLink {
   #failed(error: HubError | CloseReason, delayMs: number): void {
     const { code, text } = error instanceof HubError ? { code: error.code, text: error.message } : error;
     const retryInMs = Math.round(delayMs);
-    if (code === "E_IDENTITY") this.#session = undefined;
+    if (code === "E_IDENTITY" || code === "E_REVOKED") {
+      this.#session = undefined;
+      this.#parts.turnedAway();
+    }
     if (code === "E_REPLACED") {
       this.#parts.log.error("another agent uses this node's name and certificate; stop one of the two", {
         text,

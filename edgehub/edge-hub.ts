@@ -76,6 +76,7 @@ export class EdgeHub {
   #identity: Identity | undefined;
   #joining: Promise<void> | undefined;
   #cancelRenewal: () => void = () => {};
+  #rejoining = false;
 
   /** Opens the store. Throws `E_BAD_OPTION`, `E_STORE_CORRUPT`, `E_STORE_IN_USE`, `E_STORAGE`. */
   constructor(options: EdgeOptions, parts: EdgeParts) {
@@ -105,6 +106,7 @@ export class EdgeHub {
         counters: this.counters,
         identity: () => this.#identity as Identity,
         received: (message, origin) => this.#dispatcher.dispatch(message, origin),
+        turnedAway: () => void this.#rejoin(),
         connection: (connected) => this.#connection(connected),
         ...(addresses ? { addresses } : {}),
       },
@@ -149,6 +151,7 @@ export class EdgeHub {
 
   async close(): Promise<void> {
     if (this.#stopping.signal.aborted) return;
+    this.#parts.log.info("stopping");
     this.#stopping.abort();
     this.#cancelRenewal();
     await this.#joining;
@@ -232,7 +235,44 @@ export class EdgeHub {
     }
   }
 
+  /** With a token made for this node it gets a new certificate; without one only people can help. */
+  async #rejoin(): Promise<void> {
+    const { hub, dataDir } = this.#options;
+    const { clock, log } = this.#parts;
+    const { signal } = this.#stopping;
+    if (this.#rejoining || signal.aborted) return;
+    if (hub.token === "" && hub.tokenFile === "") {
+      log.error(
+        "the hub does not accept this node's certificate; set hub.token to one made for this node, and start again",
+      );
+      return;
+    }
+    this.#rejoining = true;
+    try {
+      const identity = await join(
+        { url: hub.join, token: tokenOf(hub), node: this.node, directory: dataDir },
+        { clock, signal },
+      );
+      this.#identity = { ...identity, node: this.node };
+      log.info("joined again", {
+        hub: hub.join,
+        certificateEndsAt: new Date(identity.notAfter).toISOString(),
+      });
+      this.#link.hurry();
+      this.#renewLater();
+    } catch (error) {
+      if (!signal.aborted)
+        log.error("the hub does not accept this node's certificate, and it could not join again", {
+          error: asHubError(error),
+        });
+    } finally {
+      this.#rejoining = false;
+    }
+  }
+
   #renewLater(): void {
+    this.#cancelRenewal();
+
     const identity = this.#identity;
     if (identity === undefined) return;
     const { clock } = this.#parts;

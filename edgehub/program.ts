@@ -1,11 +1,11 @@
 import { describeFlags, loadOptions, parseFlags, printConfig } from "../platform/config.ts";
 import { exitCodeOf, runUntilStopped } from "../platform/lifecycle.ts";
+import { version } from "../platform/version.ts";
 import { startEdge } from "./index.ts";
 import { inspectHelp, inspectOnProcess, isInspection } from "./inspect.ts";
 import { edgeSchema } from "./options.ts";
 
 const prefix = "EDGEHUB";
-const version = "0.1.0";
 
 const help = `edgehub ${version}: the agent on an edge machine
 

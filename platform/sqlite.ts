@@ -3,6 +3,18 @@ import { HubError } from "../protocol/index.ts";
 
 export type { Database, Statement } from "better-sqlite3";
 
+/** Prepared statements by name. */
+export type Statements<Name extends string> = Readonly<Record<Name, Database.Statement<unknown[]>>>;
+
+/** Prepares SQL once. @param texts Name → SQL. */
+export function prepareAll<Name extends string>(
+  database: Database.Database,
+  texts: Readonly<Record<Name, string>>,
+): Statements<Name> {
+  const prepared = Object.entries<string>(texts).map(([name, text]) => [name, database.prepare(text)]);
+  return Object.fromEntries(prepared) as Statements<Name>;
+}
+
 export interface DatabaseOptions {
   /** Path, or `:memory:`. */
   readonly file: string;

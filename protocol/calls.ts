@@ -14,7 +14,7 @@ export interface Calls extends ReadCalls, AdminCalls {
   /** The draft of the message, with its content as JSON. @returns The answer in packed form, base64. */
   request(draft: unknown, timeoutMs: number): { readonly node: string; readonly packed: string };
   /** Ends when the node has acked it, or the time is over. */
-  acked(published: Pick<Published, "node" | "id" | "resource" | "version">, timeoutMs: number | null): null;
+  acked(published: Published, timeoutMs: number | null): null;
 }
 
 type Plainly<Api, Names extends keyof Api> = {

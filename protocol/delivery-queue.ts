@@ -57,6 +57,11 @@ export interface SendRecord<T extends Outgoing> {
   readonly lastSentAt: number;
 }
 
+/** A message for the wire, or one whose time to live is over and which the queue has forgotten. */
+export type Taken<T extends Outgoing> =
+  | (Transmission<T> & { readonly expired: false })
+  | (SendRecord<T> & { readonly expired: true });
+
 /** One resource: at most one message in flight, the others behind it in order. */
 interface Key<T> {
   inFlight: Entry<T> | undefined;
@@ -156,10 +161,9 @@ export class DeliveryQueue<T extends Outgoing> {
    *
    * @param now Monotonic milliseconds.
    * @param wallTime Milliseconds since 1970; for expiry and the send record.
-   * @returns With `expired`, a message whose time to live is over and which the queue has forgotten;
-   *   `undefined` if nothing is due or the window is full.
+   * @returns `undefined` if nothing is due or the window is full.
    */
-  take(now: number, wallTime: number): (Transmission<T> & { expired: boolean }) | undefined {
+  take(now: number, wallTime: number): Taken<T> | undefined {
     const overdue = this.#nextOverdue(now);
     if (overdue !== undefined) {
       if (this.#options.expiresInFlight && overdue.item.expiresAt <= wallTime)
@@ -174,7 +178,7 @@ export class DeliveryQueue<T extends Outgoing> {
     const { entry, lane } = choice;
     if (entry.item.expiresAt <= wallTime) {
       this.#remove(entry, lane);
-      return { item: entry.item, sends: entry.sends, resume: false, expired: true };
+      return { ...record(entry), expired: true };
     }
     if (this.#inFlight.size > 0 && this.#inFlightBytes + entry.item.size > this.#windowBytes)
       return undefined;
@@ -307,10 +311,10 @@ export class DeliveryQueue<T extends Outgoing> {
   }
 
   /** It is not sent again: the peer does not want it any more, or has it and the ack was lost. */
-  #expireInFlight(entry: Entry<T>): Transmission<T> & { expired: boolean } {
+  #expireInFlight(entry: Entry<T>): Taken<T> {
     this.#leaveFlight(entry.item.position);
     this.#finish(entry);
-    return { item: entry.item, sends: entry.sends, resume: false, expired: true };
+    return { ...record(entry), expired: true };
   }
 
   /** It has left flight for good. */

@@ -20,6 +20,11 @@ export interface HubApi {
   publish(draft: PublishDraft, options?: PublishOptions): Promise<Published>;
   /** Publishes many at once, in order. Resolves when each is decided; one that fails does not stop the others. */
   publishBatch(drafts: readonly PublishDraft[], options?: PublishOptions): Promise<PublishOutcome[]>;
+  /**
+   * Waits until the node has what was published, or a newer version of it; at once for a volatile message, which
+   * nobody acks. Rejects as `publish` with `until: "acked"`.
+   */
+  acked(published: Published, options?: Pick<PublishOptions, "signal" | "timeoutMs">): Promise<void>;
   /** Messages from nodes, and their coming and going: an async iterator of what must be acked. */
   subscribe(filter: Filter, options?: { signal?: AbortSignal }): Subscription;
   /** Sends an event and waits for the message that answers it. Rejects with `E_TIMEOUT`. */
@@ -66,6 +71,7 @@ export interface Published {
   readonly id: MessageId;
   readonly node: NodeId;
   readonly resource: string;
+  readonly kind: DeliveryKind;
   /** The version stored, or the newer one that made this one stale. */
   readonly version: ResourceVersion | undefined;
   /** True: the node has, or will get, this version or a newer one already; nothing was changed. */

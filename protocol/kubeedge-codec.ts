@@ -68,6 +68,11 @@ export class KubeEdgeCloudCodec implements LinkCodec {
   }
 
   volatile(message: Message): Uint8Array {
+    if (message.operation === "patch" && isForMetaManager(message))
+      throw new HubError(
+        "E_BAD_MESSAGE",
+        "an edge would send a patch back to the cloud; send the whole object",
+      );
     return textOf(acknowledgeable(message));
   }
 
@@ -254,9 +259,13 @@ function isVolumeAnswer(wire: WireMessage): boolean {
   return /^\w[-\w.+]*\/volume\/\w[-\w.+]*/.test(wire.resource);
 }
 
+function isForMetaManager({ group }: Message): boolean {
+  return group === "resource" || group === "func";
+}
+
 /** Does MetaManager answer this message at all, with an ack or an error? */
 function edgeAnswers(message: Message): boolean {
-  if (message.group !== "resource" && message.group !== "func") return false;
+  if (!isForMetaManager(message)) return false;
   const { operation } = message;
   if (message.parentId !== undefined) return operation === "response";
   return operation === "insert" || operation === "update" || operation === "delete";

@@ -23,6 +23,6 @@ export interface MessageStore {
   refuse(record: SendRecord<StoredMessage>, code: ErrorCode, text: string): Promise<void>;
   /** Its time to live is over. */
   expire(item: StoredMessage): Promise<void>;
-  /** What was sent and not acked when a link ended. */
+  /** What was sent and not acked when a link ended, or when its time to live did; `expire` follows then. */
   unacked(records: readonly SendRecord<StoredMessage>[]): void;
 }

@@ -15,6 +15,7 @@ export {
   type ControllerView,
   contentOf,
   type Delivery,
+  type DeliveryKind,
   type ErrorCode,
   errorTable,
   event,
@@ -41,8 +42,10 @@ export {
   type Subscription,
   state,
   type Verb,
+  verbs,
   viewOf,
   volatile,
 } from "../protocol/index.ts";
-export { type ClientParts, connectHub, HubClient } from "./hub-client.ts";
+export { connectHub, HubClient } from "./hub-client.ts";
+export type { ClientParts, ConnectionState } from "./hub-connection.ts";
 export type { ConnectOptions } from "./options.ts";

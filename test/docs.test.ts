@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { version } from "../platform/version.ts";
 import { errorTable } from "../protocol/errors.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -20,6 +21,10 @@ it("names only tests that exist for what it promises", () => {
   );
   expect(named.length).toBeGreaterThan(5);
   expect(named.filter((file) => !file.includes("*") && !existsSync(join(root, file)))).toEqual([]);
+});
+
+it("has one version", () => {
+  expect(JSON.parse(read("package.json")).version).toBe(version);
 });
 
 it("links only to files that exist", () => {

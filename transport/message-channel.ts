@@ -409,6 +409,7 @@ export class MessageChannel {
       if (next.expired) {
         this.#counters.expired++;
         this.#codec.forget(item.position);
+        if (next.sends > 0) this.#store?.unacked([next]);
         this.#write(() => this.#store?.expire(item));
       } else if (item.size > this.#peerMaxMessageBytes) {
         this.#tooLarge(item);

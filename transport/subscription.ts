@@ -30,8 +30,9 @@ export class QueuedSubscription implements Subscription, Subscriber {
   readonly #handedOut = new Set<Waiting>();
   #wake: (() => void) | undefined;
   #closed = false;
+  #error: HubError | undefined;
 
-  constructor(filter: Filter, attach: (subscriber: Subscriber) => () => void, signal?: AbortSignal) {
+  constructor(filter: Filter, attach: (subscriber: QueuedSubscription) => () => void, signal?: AbortSignal) {
     this.#filter = filter;
     this.#signal = signal;
     this.#detach = attach(this);
@@ -60,6 +61,12 @@ export class QueuedSubscription implements Subscription, Subscriber {
     this.#wake?.();
   }
 
+  /** Ends it; whoever iterates over it is thrown the error. */
+  fail(error: HubError): void {
+    this.#error ??= error;
+    this.close();
+  }
+
   async *[Symbol.asyncIterator](): AsyncIterator<Incoming> {
     try {
       while (!this.#closed) {
@@ -70,6 +77,7 @@ export class QueuedSubscription implements Subscription, Subscriber {
     } finally {
       this.close();
     }
+    if (this.#error) throw this.#error;
   }
 
   #handOut(waiting: Waiting): Incoming {

@@ -1,5 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { type Database, openDatabase, runTransaction, type Statement } from "../../platform/sqlite.ts";
+import {
+  type Database,
+  openDatabase,
+  prepareAll,
+  runTransaction,
+  type Statements,
+} from "../../platform/sqlite.ts";
 import type { OpHandler } from "../../platform/writer.ts";
 import { MessageTable } from "./message-table.ts";
 import { hubApplicationId, hubMigrations } from "./schema.ts";
@@ -13,14 +19,19 @@ export interface HubTablesOptions {
   readonly limits: TableLimits;
 }
 
+export interface HubTablesParts {
+  /** Wall clock of this thread, ms since 1970: when checkpoints are written. */
+  readonly wallTime: () => number;
+}
+
 /** The hub's database behind {@link StoreOp}; runs in the writer's thread. */
 export class HubTables implements OpHandler<StoreOp> {
   readonly database: Database;
   readonly file: string;
   readonly #messages: MessageTable;
-  readonly #sql: ReturnType<typeof prepare>;
+  readonly #sql: Statements<keyof typeof sqlTexts>;
 
-  constructor(options: HubTablesOptions) {
+  constructor(options: HubTablesOptions, parts: HubTablesParts) {
     this.file = options.file;
     this.database = openDatabase({
       ...options,
@@ -29,8 +40,8 @@ export class HubTables implements OpHandler<StoreOp> {
       cacheBytes: 64 << 20,
       checkpointPages: 10_000,
     });
-    this.#messages = new MessageTable(this.database, options.limits);
-    this.#sql = prepare(this.database);
+    this.#messages = new MessageTable(this.database, options.limits, parts.wallTime);
+    this.#sql = prepareAll(this.database, sqlTexts);
     this.#sql.addMeta.run("store_id", randomUUID());
   }
 
@@ -113,20 +124,16 @@ export class HubTables implements OpHandler<StoreOp> {
   }
 }
 
-function prepare(database: Database) {
-  const sql = (text: string): Statement<unknown[]> => database.prepare(text);
-  return {
-    meta: sql("SELECT value FROM meta WHERE name = ?"),
-    addMeta: sql("INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING"),
-    nodes: sql("SELECT id, name, value FROM node ORDER BY name"),
-    saveNode: sql(
-      "INSERT INTO node (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value RETURNING id",
-    ),
-    removeNode: sql("DELETE FROM node WHERE id = ?"),
-    getRecord: sql("SELECT name, revision, value FROM record WHERE kind = ? AND name = ?"),
-    listRecords: sql("SELECT name, revision, value FROM record WHERE kind = ? ORDER BY name"),
-    putRecord: sql(`INSERT INTO record (kind, name, revision, value) VALUES (?, ?, ?, ?)
-      ON CONFLICT DO UPDATE SET revision = excluded.revision, value = excluded.value`),
-    deleteRecord: sql("DELETE FROM record WHERE kind = ? AND name = ?"),
-  };
-}
+const sqlTexts = {
+  meta: "SELECT value FROM meta WHERE name = ?",
+  addMeta: "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING",
+  nodes: "SELECT id, name, value FROM node ORDER BY name",
+  saveNode:
+    "INSERT INTO node (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value RETURNING id",
+  removeNode: "DELETE FROM node WHERE id = ?",
+  getRecord: "SELECT name, revision, value FROM record WHERE kind = ? AND name = ?",
+  listRecords: "SELECT name, revision, value FROM record WHERE kind = ? ORDER BY name",
+  putRecord: `INSERT INTO record (kind, name, revision, value) VALUES (?, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET revision = excluded.revision, value = excluded.value`,
+  deleteRecord: "DELETE FROM record WHERE kind = ? AND name = ?",
+};

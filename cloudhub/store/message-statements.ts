@@ -1,4 +1,4 @@
-import type { Database, Statement } from "../../platform/sqlite.ts";
+import { type Database, prepareAll, type Statements } from "../../platform/sqlite.ts";
 
 const columns =
   "position, id, resource, operation, kind, version, priority, expires_at, size, accepted_at, packed";
@@ -6,101 +6,73 @@ const ledgerColumns =
   "position, state, id, resource, operation, kind, version, priority, expires_at, size, accepted_at, sends, " +
   "first_sent_at, last_sent_at, persisted_at, ended_at, reason";
 
-export type MessageStatements = ReturnType<typeof prepareMessages>;
+export type MessageStatements = Statements<keyof typeof messageSql>;
 
-/** The SQL of `MessageTable`, prepared once. Parameters are named after the columns. */
-export function prepareMessages(database: Database) {
-  const sql = (text: string): Statement<unknown[]> => database.prepare(text);
-  return {
-    // ── accepting
-    resource: sql(
-      "SELECT version, deleted, accepted_version, accepted_deleted, waiting, refused FROM checkpoint WHERE node = ? AND resource = ?",
-    ),
-    accept: sql(
-      `INSERT INTO checkpoint (node, resource, accepted_version, accepted_deleted, waiting) VALUES (?, ?, ?, ?, ?)
+/** Prepares the SQL of `MessageTable`. */
+export function prepareMessages(database: Database): MessageStatements {
+  return prepareAll(database, messageSql);
+}
+
+const messageSql = {
+  // ── accepting
+  resource:
+    "SELECT version, deleted, accepted_version, accepted_deleted, waiting, refused FROM checkpoint WHERE node = ? AND resource = ?",
+  accept: `INSERT INTO checkpoint (node, resource, accepted_version, accepted_deleted, waiting) VALUES (?, ?, ?, ?, ?)
       ON CONFLICT DO UPDATE SET accepted_version = excluded.accepted_version, accepted_deleted = excluded.accepted_deleted,
         waiting = excluded.waiting, refused = NULL`,
-    ),
-    insert: sql(
-      `INSERT INTO message (position, node, state, id, resource, operation, kind, version, priority, expires_at, size, accepted_at, packed)
+  insert: `INSERT INTO message (position, node, state, id, resource, operation, kind, version, priority, expires_at, size, accepted_at, packed)
       VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    ),
-    supersede: sql(
-      "UPDATE message SET state = 2, ended_at = ?, packed = NULL WHERE position = ? AND state = 0 RETURNING size",
-    ),
-    supersedeRefused: sql(
-      "UPDATE message SET state = 2, ended_at = ?, packed = NULL WHERE position = ? AND state = 4",
-    ),
-    lastPosition: sql("SELECT max(position) AS last FROM message"),
-    readVersion: sql("SELECT value FROM meta WHERE name = 'version'"),
-    writeVersion: sql(
-      "INSERT INTO meta (name, value) VALUES ('version', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-    ),
-    // ── sending
-    positions: sql(
-      `SELECT waiting AS position FROM checkpoint WHERE node = ? AND waiting > ?
+  supersede:
+    "UPDATE message SET state = 2, ended_at = ?, packed = NULL WHERE position = ? AND state = 0 RETURNING size",
+  supersedeRefused:
+    "UPDATE message SET state = 2, ended_at = ?, packed = NULL WHERE position = ? AND state = 4",
+  lastPosition: "SELECT max(position) AS last FROM message",
+  readVersion: "SELECT value FROM meta WHERE name = 'version'",
+  writeVersion:
+    "INSERT INTO meta (name, value) VALUES ('version', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+  // ── sending
+  positions: `SELECT waiting AS position FROM checkpoint WHERE node = ? AND waiting > ?
       UNION ALL SELECT position FROM message WHERE node = ? AND position > ? AND state = 0 AND (kind = 2 OR operation = 'delete')
       ORDER BY 1 LIMIT ?`,
-    ),
-    row: sql(`SELECT ${columns} FROM message WHERE position = ?`),
-    backlog: sql(
-      "SELECT count(*) AS messages, coalesce(sum(size), 0) AS bytes FROM message WHERE node = ? AND state = 0",
-    ),
-    recentEvents: sql("SELECT id FROM message WHERE node = ? AND kind = 2 ORDER BY position DESC LIMIT ?"),
-    unacked: sql("UPDATE message SET sends = ?, first_sent_at = ?, last_sent_at = ? WHERE position = ?"),
-    // ── ends
-    settle: sql(
-      `UPDATE message SET state = CASE state WHEN 0 THEN 1 ELSE 5 END, packed = NULL,
+  row: `SELECT ${columns} FROM message WHERE position = ?`,
+  backlog:
+    "SELECT count(*) AS messages, coalesce(sum(size), 0) AS bytes FROM message WHERE node = ? AND state = 0",
+  recentEvents: "SELECT id FROM message WHERE node = ? AND kind = 2 ORDER BY position DESC LIMIT ?",
+  unacked: "UPDATE message SET sends = ?, first_sent_at = ?, last_sent_at = ? WHERE position = ?",
+  // ── ends
+  settle: `UPDATE message SET state = CASE state WHEN 0 THEN 1 ELSE 5 END, packed = NULL,
         sends = ?, first_sent_at = ?, last_sent_at = ?, persisted_at = ?, ended_at = ?
       WHERE position = ? AND state IN (0, 2) RETURNING node, state, kind, resource, version, operation, size`,
-    ),
-    // The version only grows; the put that waits is done with if this was it.
-    checkpoint: sql(
-      `UPDATE checkpoint SET version = $version, deleted = $deleted, at = $at,
+  // The version only grows; the put that waits is done with if this was it.
+  checkpoint: `UPDATE checkpoint SET version = $version, deleted = $deleted, at = $at,
         waiting = CASE waiting WHEN $position THEN NULL ELSE waiting END
       WHERE node = $node AND resource = $resource AND (version IS NULL OR length(version) < length($version)
         OR (length(version) = length($version) AND version <= $version))`,
-    ),
-    refuse: sql(
-      `UPDATE message SET state = 4, sends = ?, first_sent_at = ?, last_sent_at = ?, reason = ?, ended_at = ?
+  refuse: `UPDATE message SET state = 4, sends = ?, first_sent_at = ?, last_sent_at = ?, reason = ?, ended_at = ?
       WHERE position = ? AND state = 0 RETURNING node, resource, kind, size, version`,
-    ),
-    // The same version may be published again, so it counts as never accepted.
-    refused: sql(
-      `UPDATE checkpoint SET refused = $position,
+  // The same version may be published again, so it counts as never accepted.
+  refused: `UPDATE checkpoint SET refused = $position,
         accepted_version = CASE accepted_version WHEN $version THEN version ELSE accepted_version END,
         waiting = CASE waiting WHEN $position THEN NULL ELSE waiting END
       WHERE node = $node AND resource = $resource`,
-    ),
-    expire: sql(
-      "UPDATE message SET state = 3, ended_at = ?, packed = NULL WHERE position = ? AND state = 0 RETURNING node, size",
-    ),
-    // ── asking
-    readCheckpoint: sql(
-      "SELECT version, deleted, at FROM checkpoint WHERE node = ? AND resource = ? AND version IS NOT NULL",
-    ),
-    resources: sql(
-      `SELECT resource, version, deleted, at, accepted_version, accepted_deleted, waiting, refused FROM checkpoint
+  expire:
+    "UPDATE message SET state = 3, ended_at = ?, packed = NULL WHERE position = ? AND state = 0 RETURNING node, size",
+  // ── asking
+  readCheckpoint:
+    "SELECT version, deleted, at FROM checkpoint WHERE node = ? AND resource = ? AND version IS NOT NULL",
+  resources: `SELECT resource, version, deleted, at, accepted_version, accepted_deleted, waiting, refused FROM checkpoint
       WHERE node = ? AND resource GLOB ? ORDER BY resource LIMIT ?`,
-    ),
-    ledger: sql(`SELECT ${ledgerColumns} FROM message WHERE node = ? ORDER BY position DESC`),
-    packed: sql("SELECT packed FROM message WHERE node = ? AND position = ?"),
-    refusedRows: sql(
-      `SELECT ${columns} FROM message WHERE node = ? AND state = 4 AND (? IS NULL OR position = ?) ORDER BY position`,
-    ),
-    forget: sql("DELETE FROM message WHERE position = ?"),
-    // ── housekeeping
-    sweepExpired: sql(
-      "UPDATE message SET state = 3, ended_at = ?, packed = NULL WHERE expires_at <= ? AND expires_at IS NOT NULL AND state = 0",
-    ),
-    sweepTombstones: sql(
-      "DELETE FROM checkpoint WHERE deleted = 1 AND at < ? AND accepted_version IS version AND waiting IS NULL AND refused IS NULL",
-    ),
-    cut: sql(
-      `DELETE FROM message WHERE node = $node AND state IN (1, 2, 3, 5) AND (ended_at < $before OR position <
+  ledger: `SELECT ${ledgerColumns} FROM message WHERE node = ? ORDER BY position DESC`,
+  packed: "SELECT packed FROM message WHERE node = ? AND position = ?",
+  refusedRows: `SELECT ${columns} FROM message WHERE node = ? AND state = 4 AND (? IS NULL OR position = ?) ORDER BY position`,
+  forget: "DELETE FROM message WHERE position = ?",
+  // ── housekeeping
+  sweepExpired:
+    "UPDATE message SET state = 3, ended_at = ?, packed = NULL WHERE expires_at <= ? AND expires_at IS NOT NULL AND state = 0",
+  sweepTombstones:
+    "DELETE FROM checkpoint WHERE deleted = 1 AND at < ? AND accepted_version IS version AND waiting IS NULL AND refused IS NULL",
+  cut: `DELETE FROM message WHERE node = $node AND state IN (1, 2, 3, 5) AND (ended_at < $before OR position <
         (SELECT position FROM message WHERE node = $node ORDER BY position DESC LIMIT 1 OFFSET $keep))`,
-    ),
-    removeMessages: sql("DELETE FROM message WHERE node = ?"),
-    removeCheckpoints: sql("DELETE FROM checkpoint WHERE node = ?"),
-  };
-}
+  removeMessages: "DELETE FROM message WHERE node = ?",
+  removeCheckpoints: "DELETE FROM checkpoint WHERE node = ?",
+};

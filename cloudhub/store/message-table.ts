@@ -54,6 +54,7 @@ const cutEvery = 256;
 /** Queue, checkpoints and ledger of every node: all decisions that need the stored state, inside its transaction. */
 export class MessageTable {
   readonly #limits: TableLimits;
+  readonly #wallTime: () => number;
   readonly #queues = new Map<number, Queue>();
   /** The newest position given out. */
   #last: number;
@@ -64,8 +65,9 @@ export class MessageTable {
   #version: ResourceVersion | undefined;
   readonly #sql: MessageStatements;
 
-  constructor(database: Database, limits: TableLimits) {
+  constructor(database: Database, limits: TableLimits, wallTime: () => number) {
     this.#limits = limits;
+    this.#wallTime = wallTime;
     this.#sql = prepareMessages(database);
     this.#last = this.#lastPosition();
   }
@@ -81,7 +83,8 @@ export class MessageTable {
   }
 
   /** Acked. The checkpoint goes forward, never back. */
-  settle({ rows, now }: Op<"settle">): void {
+  settle({ rows }: Op<"settle">): void {
+    const now = this.#wallTime();
     for (let i = 0; i < rows.length; i += settleWidth) {
       const position = rows[i];
       const done = this.#sql.settle.get(rows[i + 1], rows[i + 2], rows[i + 3], rows[i + 4], now, position) as

@@ -51,6 +51,6 @@ export class SettleBatch {
     const rows = this.#rows.slice(0, this.#used);
     this.#used = 0;
     this.#done = undefined;
-    return { op: "settle", rows, now: this.#wallTime() };
+    return { op: "settle", rows };
   }
 }

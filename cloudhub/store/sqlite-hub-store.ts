@@ -54,7 +54,11 @@ export async function openHubStore(
 
 /** The same store without a thread of its own; `file` may be `:memory:`. */
 export function openInlineHubStore(options: HubStoreOptions, clock: Clock): Promise<HubStore> {
-  return SqliteHubStore.over(inlineWriter<StoreOp>(new HubTables(options)), options, clock);
+  return SqliteHubStore.over(
+    inlineWriter<StoreOp>(new HubTables(options, { wallTime: () => clock.wallTime() })),
+    options,
+    clock,
+  );
 }
 
 class SqliteHubStore implements HubStore {

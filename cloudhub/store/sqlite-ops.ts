@@ -4,7 +4,7 @@ import type { LedgerRow, MessageRow } from "./schema.ts";
 export type StoreOp =
   | PutOp
   /** Rows of {@link settleWidth} numbers: position, sends, first sent, last sent, persisted. */
-  | { readonly op: "settle"; readonly rows: Float64Array; readonly now: number }
+  | { readonly op: "settle"; readonly rows: Float64Array }
   /** Rows as of settle; what was sent when a link ended. */
   | { readonly op: "unacked"; readonly rows: Float64Array }
   | {

@@ -3,4 +3,8 @@ import { serveWriter } from "../../platform/writer.ts";
 import { HubTables, type HubTablesOptions } from "./hub-tables.ts";
 
 // The writer's thread: one database, one transaction at a time.
-if (parentPort) serveWriter(parentPort, () => new HubTables(workerData as HubTablesOptions));
+if (parentPort)
+  serveWriter(
+    parentPort,
+    () => new HubTables(workerData as HubTablesOptions, { wallTime: () => Date.now() }),
+  );

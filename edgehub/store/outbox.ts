@@ -1,5 +1,5 @@
 import type { Clock } from "../../platform/clock.ts";
-import type { Database, GroupCommit, Statement } from "../../platform/sqlite.ts";
+import { type Database, type GroupCommit, prepareAll, type Statements } from "../../platform/sqlite.ts";
 import {
   type ErrorCode,
   HubError,
@@ -58,7 +58,7 @@ export class Outbox implements MessageStore {
   readonly #commit: GroupCommit;
   readonly #clock: Clock;
   readonly #options: OutboxOptions;
-  readonly #sql: ReturnType<typeof prepare>;
+  readonly #sql: Statements<keyof typeof sqlTexts>;
   readonly #feeds = new Set<OutboxFeed>();
   readonly #onDrop: (count: number) => void;
 
@@ -71,7 +71,7 @@ export class Outbox implements MessageStore {
     this.#clock = parts.clock;
     this.#onDrop = parts.onDrop;
     this.#options = options;
-    this.#sql = prepare(parts.database);
+    this.#sql = prepareAll(parts.database, sqlTexts);
     this.counts = { messages: 0, bytes: 0, dropped: 0, rejected: 0, expired: 0, refused: 0 };
     this.recount();
   }
@@ -228,23 +228,17 @@ function storedMessage(row: Row): StoredMessage {
   };
 }
 
-function prepare(database: Database) {
-  const sql = (text: string): Statement<unknown[]> => database.prepare(text);
-  return {
-    insert:
-      sql(`INSERT INTO outbox (id, key, operation, version, priority, expires_at, size, accepted_at, packed)
-      VALUES ($id, $key, $operation, $version, $priority, $expires_at, $size, $accepted_at, $packed)`),
-    byKey: sql("SELECT position, size FROM outbox WHERE key = ?"),
-    remove: sql("DELETE FROM outbox WHERE position = ? RETURNING size"),
-    oldest: sql("SELECT position FROM outbox ORDER BY position LIMIT 1"),
-    expired: sql("SELECT position FROM outbox WHERE expires_at <= ?"),
-    count: sql("SELECT count(*) AS messages, coalesce(sum(size), 0) AS bytes FROM outbox"),
-    page: sql("SELECT * FROM outbox WHERE position > ? ORDER BY position LIMIT ?"),
-    refuse: sql(
-      "INSERT OR REPLACE INTO refused (position, id, refused_at, code, text, packed) VALUES (?, ?, ?, ?, ?, ?)",
-    ),
-    cutRefused: sql(
-      "DELETE FROM refused WHERE position NOT IN (SELECT position FROM refused ORDER BY position DESC LIMIT ?)",
-    ),
-  };
-}
+const sqlTexts = {
+  insert: `INSERT INTO outbox (id, key, operation, version, priority, expires_at, size, accepted_at, packed)
+      VALUES ($id, $key, $operation, $version, $priority, $expires_at, $size, $accepted_at, $packed)`,
+  byKey: "SELECT position, size FROM outbox WHERE key = ?",
+  remove: "DELETE FROM outbox WHERE position = ? RETURNING size",
+  oldest: "SELECT position FROM outbox ORDER BY position LIMIT 1",
+  expired: "SELECT position FROM outbox WHERE expires_at <= ?",
+  count: "SELECT count(*) AS messages, coalesce(sum(size), 0) AS bytes FROM outbox",
+  page: "SELECT * FROM outbox WHERE position > ? ORDER BY position LIMIT ?",
+  refuse:
+    "INSERT OR REPLACE INTO refused (position, id, refused_at, code, text, packed) VALUES (?, ?, ?, ?, ?, ?)",
+  cutRefused:
+    "DELETE FROM refused WHERE position NOT IN (SELECT position FROM refused ORDER BY position DESC LIMIT ?)",
+};

@@ -260,7 +260,6 @@ describe("the cloud's side of a link to a stock edge", () => {
 
     it.each([
       ["of a push that looks like an answer", { parentId: "p" }],
-      ["of a patch, which no edge takes", { operation: "patch" }],
       ["of a query", { operation: "query" }],
       ["of an answer to nobody", { operation: "response" }],
       ["of a rule's message", { group: "user", source: "router_eventbus", operation: "publish" }],
@@ -274,6 +273,17 @@ describe("the cloud's side of a link to a stock edge", () => {
     it("of nothing that was not sent", () => {
       expect(codec.expectsAck(inOutbox(aMessage(), 1))).toBe(false);
     });
+  });
+
+  it("refuses to send a patch: the edge would send it back", () => {
+    for (const group of ["resource", "func"]) {
+      const patch = aMessage({ operation: "patch", group, content: "{}" });
+      expect(codeOf(() => codec.message(inOutbox(patch)))).toBe("E_BAD_MESSAGE");
+      expect(codeOf(() => codec.volatile(patch))).toBe("E_BAD_MESSAGE");
+    }
+    expect(codeOf(() => codec.volatile(aMessage({ operation: "patch", group: "user" })))).toBe(
+      "nothing thrown",
+    );
   });
 
   it("refuses to send content that is no JSON: the edge would close the link, again and again", () => {

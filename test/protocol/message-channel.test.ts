@@ -474,7 +474,7 @@ describe("a channel to a KubeEdge peer", () => {
     line.startB(new KubeEdgeEdgeCodec(edge1, stamp, limits), { hello: undefined });
     await line.clock.advance(10_000);
     expect(line.came).toEqual(["m1", "m1"]);
-    expect(line.store.notes).toEqual(["expired m1"]);
+    expect(line.store.notes).toEqual(["unacked m1 sent 2", "expired m1"]);
     expect(codec.expectsAck(stored(1, answer))).toBe(false);
   });
 

@@ -1,4 +1,4 @@
-import type { DeliveryQueueOptions, Outgoing, SendRecord } from "../../protocol/delivery-queue.ts";
+import type { DeliveryQueueOptions, Outgoing, SendRecord, Taken } from "../../protocol/delivery-queue.ts";
 
 interface Row<T> {
   item: T;
@@ -24,8 +24,6 @@ interface Lane {
   notBefore: number;
   resume: boolean;
 }
-
-type Taken<T> = { item: T; sends: number; resume: boolean; expired: boolean };
 
 /**
  * The delivery queue once more, slow and plain: one list of all that is not done, searched from its beginning
@@ -193,7 +191,7 @@ export class QueueModel<T extends Outgoing> {
 
   #expire(row: Row<T>): Taken<T> {
     this.#drop(row);
-    return { item: row.item, sends: row.sends, resume: false, expired: true };
+    return { ...recordOf(row), expired: true };
   }
 
   #drop(row: Row<T>): void {
