@@ -38,7 +38,7 @@ describe("token", () => {
     expect(out).toMatch(
       / {2}EDGEHUB_HUB_TOKEN=\S+ edgehub --hub\.server wss:\/\/127\.0\.0\.1:\d+ --hub\.join https:\/\/127\.0\.0\.1:\d+\n/,
     );
-    expect(err).toMatch(/put others in their place/);
+    expect(err).toBe("");
   });
 
   it("lists tokens and revokes them", async () => {
