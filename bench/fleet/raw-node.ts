@@ -42,7 +42,10 @@ export function connectRawNode(options: RawNodeOptions): Promise<RawNode> {
       const end = head.indexOf("\r\n\r\n");
       if (end < 0) return;
       socket.off("data", onData);
-      if (!head.toString("latin1", 0, 12).endsWith("101")) return reject(new Error(head.toString("utf8")));
+      if (!head.toString("latin1", 0, 12).endsWith("101")) {
+        reject(new Error(head.toString("utf8")));
+        return;
+      }
       const node = new RawNode(socket, options);
       resolve(node);
       if (head.length > end + 4) node.data(head.subarray(end + 4));

@@ -226,6 +226,30 @@ function collectEvents(client: HubClient, received: number[]): void {
   })();
 }
 
+/** Does the harm, and undoes what of it does not undo itself. */
+async function strikeAt(
+  { hub, agent, link }: { hub: HubProcess; agent: KilledAgent; link: Impairer },
+  strike: Strike,
+  random: () => number,
+): Promise<void> {
+  switch (strike) {
+    case "hub":
+      return await hub.killAndRestart();
+    case "agent":
+      return await agent.killAndRestart();
+    case "cut":
+      return link.cut(random() * 300);
+    case "freeze": {
+      const dice = random();
+      link.freeze(dice < 0.35 ? "up" : dice < 0.7 ? "down" : undefined);
+      await pause(random() * 400);
+      return link.thaw();
+    }
+    default:
+      return strike satisfies never;
+  }
+}
+
 it(`loses nothing that was acknowledged while hub, agent and links are killed over and over (seed ${seed})`, async () => {
   const random = randomOf(seed);
   const directory = temporaryDirectory();
@@ -260,15 +284,7 @@ it(`loses nothing that was acknowledged while hub, agent and links are killed ov
   const trouble = async (): Promise<void> => {
     for (const strike of strikes) {
       await pace.strike(random());
-      if (strike === "hub") await hub.killAndRestart();
-      else if (strike === "agent") await agent.killAndRestart();
-      else if (strike === "cut") link.cut(random() * 300);
-      else {
-        const dice = random();
-        link.freeze(dice < 0.35 ? "up" : dice < 0.7 ? "down" : undefined);
-        await pause(random() * 400);
-        link.thaw();
-      }
+      await strikeAt({ hub, agent, link }, strike, random);
       pace.struck();
     }
   };
