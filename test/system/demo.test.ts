@@ -11,14 +11,7 @@ import { beforeAll, expect, it, onTestFinished } from "vitest";
 const root = resolve(import.meta.dirname, "../..");
 
 beforeAll(async () => {
-  // What `npm run build` does.
-  await promisify(execFile)(
-    process.execPath,
-    [join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.build.json"],
-    {
-      cwd: root,
-    },
-  );
+  await promisify(execFile)(process.execPath, [join(root, "tools/build.ts")]);
 });
 
 function demo(argv: readonly string[]) {
