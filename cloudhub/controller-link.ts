@@ -261,7 +261,7 @@ function channelOptions(storeId: string, { limits }: HubOptions): ChannelOptions
       windowMessages: 64,
       windowBytes: 1 << 20,
       ackTimeoutMs: 300_000,
-      maxAckTimeoutMs: 3_600_000,
+      maxAckTimeoutMs: 1_200_000,
       nackDelayMs: 500,
       maxNackDelayMs: 30_000,
       maxRefusals: Number.POSITIVE_INFINITY,

@@ -102,7 +102,13 @@ export class Ledger {
     return entries.map((entry) => {
       const live = entry.state === "accepted" ? this.#sendsOf(query.node, entry.position) : undefined;
       if (live === undefined) return entry;
-      return { ...entry, sends: live.sends, firstSentAt: live.firstSentAt, lastSentAt: live.lastSentAt };
+      // The store knows the sends of earlier links, the link its own.
+      return {
+        ...entry,
+        sends: entry.sends + live.sends,
+        firstSentAt: entry.firstSentAt ?? live.firstSentAt,
+        lastSentAt: live.lastSentAt,
+      };
     });
   }
 

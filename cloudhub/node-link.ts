@@ -162,6 +162,8 @@ function channelOptions(
           maxMessageBytes: limits.messageBytes,
         }
       : undefined,
+    // An edgecore holds 100 messages that it has not looked at, and forgets the oldest of more.
+    pace: native ? undefined : { burst: 32, perSecond: 50 },
     maxWindowMessages: delivery.maxWindowMessages,
     maxWindowBytes: delivery.maxWindowBytes,
   };

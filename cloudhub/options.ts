@@ -81,12 +81,14 @@ export const hubSchema = section("The hub's configuration", {
     maxWindowBytes: whole(16 << 20, 1_024, 1 << 30, {
       description: "Upper bound of the bytes a node may grant",
     }),
-    ackTimeoutMs: whole(30_000, 100, 3_600_000, {
+    ackTimeoutMs: whole(300_000, 100, 3_600_000, {
       description:
-        "An unacknowledged message goes to one of our agents again after so many ms, then after twice as long, …",
+        "After so many ms without any ack, an unacknowledged message goes to one of our agents again over the same link; then after twice as long, …",
     }),
     kubeedgeAckTimeoutMs: whole(5_000, 100, 3_600_000, { description: "The same for a stock edgecore" }),
-    maxAckTimeoutMs: whole(300_000, 100, 3_600_000, { description: "Longest pause between two repeats, ms" }),
+    maxAckTimeoutMs: whole(1_200_000, 100, 3_600_000, {
+      description: "Longest pause between two repeats, ms",
+    }),
     kubeedgeKeepaliveMs: whole(30_000, 1_000, 3_600_000, {
       description: "A stock edgecore without keepalive for so many ms is disconnected",
     }),

@@ -201,8 +201,8 @@ export class CloudLink {
       queue: {
         windowMessages: delivery.upstreamWindowMessages,
         windowBytes: delivery.upstreamWindowBytes,
-        ackTimeoutMs: 60_000,
-        maxAckTimeoutMs: 600_000,
+        ackTimeoutMs: 300_000,
+        maxAckTimeoutMs: 1_200_000,
         nackDelayMs: 500,
         maxNackDelayMs: 10_000,
         maxRefusals: Number.POSITIVE_INFINITY,

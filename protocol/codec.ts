@@ -38,7 +38,7 @@ export interface LinkCodec {
   acks(received: readonly Received[], receipts: readonly Receipt[]): Uint8Array[];
   /** Empty if the dialect has no such word. */
   nack(received: Received, refusal: Refusal): Uint8Array[];
-  /** hello, ping, pong, bye, call, reply; empty if the dialect has no such word. */
+  /** hello, ping, bye, call, reply; empty if the dialect has no such word. */
   control(frame: ControlFrame): Uint8Array[];
   /** The peer will not ack this any more. */
   forget(position: number): void;
@@ -50,4 +50,4 @@ export interface LinkCodec {
   push(chunk: Uint8Array): Frame[];
 }
 
-export type ControlFrame = Extract<Frame, { type: "hello" | "ping" | "pong" | "bye" | "call" | "reply" }>;
+export type ControlFrame = Extract<Frame, { type: "hello" | "ping" | "bye" | "call" | "reply" }>;

@@ -1,4 +1,6 @@
-import { type Entry, EventLane } from "./event-lane.ts";
+import { EventLane } from "./event-lane.ts";
+import { Flight } from "./flight.ts";
+import { StateLane } from "./state-lane.ts";
 
 /**
  * What a {@link DeliveryQueue} must know about a message. Whoever feeds the queue offers messages in the
@@ -25,7 +27,10 @@ export interface DeliveryQueueOptions {
   readonly windowMessages: number;
   /** Bytes in flight at most; a single larger message still goes, alone. */
   readonly windowBytes: number;
-  /** A message unacked for so long is sent again; the time doubles with each repeat. */
+  /**
+   * A message is sent again after so long without any ack, and after eight times as long in any case; the time
+   * doubles with each repeat.
+   */
   readonly ackTimeoutMs: number;
   readonly maxAckTimeoutMs: number;
   /** Pause after a retryable refusal; doubles with each further one. */
@@ -62,11 +67,23 @@ export type Taken<T extends Outgoing> =
   | (Transmission<T> & { readonly expired: false })
   | (SendRecord<T> & { readonly expired: true });
 
-/** One resource: at most one message in flight, the others behind it in order. */
-interface Key<T> {
-  inFlight: Entry<T> | undefined;
-  /** Deletes, then at most one put: a put is replaced by whatever comes after it. */
-  waiting: Entry<T>[];
+/** A message in the queue and what became of it so far. */
+export interface Entry<T extends Outgoing> {
+  item: T;
+  /** The order in which entries came. A put that replaces another takes over its place. */
+  readonly place: number;
+  sends: number;
+  firstSentAt: number;
+  lastSentAt: number;
+  inFlight: boolean;
+  /** In flight: monotonic ms of the last time it was sent, and how long it may take from then. */
+  sentAt: number;
+  timeoutMs: number;
+  /** Refused state: when to try again. */
+  dueAt: number;
+  refusals: number;
+  /** Events: settled, given up or expired. */
+  done: boolean;
 }
 
 /**
@@ -91,25 +108,17 @@ export class DeliveryQueue<T extends Outgoing> {
   readonly #options: DeliveryQueueOptions;
   #windowMessages: number;
   #windowBytes: number;
-  readonly #inFlight = new Map<number, Entry<T>>();
-  #inFlightBytes = 0;
-  readonly #keys = new Map<string, Key<T>>();
-  /** State whose key has nothing in flight, in the order in which that came to be; replaced in place. */
-  readonly #ready = new Fifo<Entry<T>>();
-  /** State refused for now. */
-  #delayed: Entry<T>[] = [];
+  readonly #flight: Flight<T>;
+  readonly #state = new StateLane<T>();
   /** Highest priority first. */
   readonly #lanes: EventLane<T>[] = [];
   #waiting = 0;
-  // Invariant: no in-flight entry but those in `#overdue` is due before this. It may be too early, never too late.
-  #earliestDue = Number.POSITIVE_INFINITY;
-  /** Found overdue and not sent again yet, the first one last; what was answered meanwhile is skipped. */
-  #overdue: Entry<T>[] = [];
 
   constructor(options: DeliveryQueueOptions) {
     this.#options = options;
     this.#windowMessages = options.windowMessages;
     this.#windowBytes = options.windowBytes;
+    this.#flight = new Flight(options);
   }
 
   /** Messages offered and neither in flight nor settled. */
@@ -118,11 +127,11 @@ export class DeliveryQueue<T extends Outgoing> {
   }
 
   get inFlight(): number {
-    return this.#inFlight.size;
+    return this.#flight.size;
   }
 
   get inFlightBytes(): number {
-    return this.#inFlightBytes;
+    return this.#flight.bytes;
   }
 
   get windowMessages(): number {
@@ -142,16 +151,8 @@ export class DeliveryQueue<T extends Outgoing> {
       this.#waiting++;
       return "queued";
     }
-    const key = this.#keyOf(item.key);
-    const last = key.waiting.at(-1);
-    if (last !== undefined && !last.item.deleted) {
-      Object.assign(last, { ...newEntry(item), place: last.place, dueAt: last.dueAt });
-      return "replaced";
-    }
-    const entry = newEntry(item);
-    key.waiting.push(entry);
+    if (!this.#state.add(newEntry(item))) return "replaced";
     this.#waiting++;
-    if (key.inFlight === undefined && key.waiting.length === 1) this.#ready.push(entry);
     return "queued";
   }
 
@@ -164,32 +165,35 @@ export class DeliveryQueue<T extends Outgoing> {
    * @returns `undefined` if nothing is due or the window is full.
    */
   take(now: number, wallTime: number): Taken<T> | undefined {
-    const overdue = this.#nextOverdue(now);
+    const overdue = this.#flight.takeOverdue(now);
     if (overdue !== undefined) {
       if (this.#options.expiresInFlight && overdue.item.expiresAt <= wallTime)
         return this.#expireInFlight(overdue);
-      return { ...this.#transmit(overdue, now, wallTime), expired: false, resume: false };
+      return this.#transmit(overdue, now, wallTime, false);
     }
-    this.#releaseDelayed(now);
+    this.#state.poll(now);
     for (const lane of this.#lanes) lane.poll(now);
-    if (this.#inFlight.size >= this.#windowMessages) return undefined;
-    const choice = this.#choose();
-    if (choice === undefined) return undefined;
-    const { entry, lane } = choice;
+    if (this.#flight.size >= this.#windowMessages) return undefined;
+    const lane = this.#choose();
+    const entry = lane?.next();
+    if (lane === undefined || entry === undefined) return undefined;
     if (entry.item.expiresAt <= wallTime) {
-      this.#remove(entry, lane);
+      this.#waiting--;
+      lane.drop();
       return { ...record(entry), expired: true };
     }
-    if (this.#inFlight.size > 0 && this.#inFlightBytes + entry.item.size > this.#windowBytes)
-      return undefined;
-    const resume = this.#enterFlight(entry, lane);
-    return { ...this.#transmit(entry, now, wallTime), expired: false, resume };
+    if (this.#flight.size > 0 && this.#flight.bytes + entry.item.size > this.#windowBytes) return undefined;
+    const resume = lane.enterFlight();
+    this.#waiting--;
+    this.#flight.add(entry);
+    return this.#transmit(entry, now, wallTime, resume);
   }
 
   /** The peer has it. @returns What that settles; `undefined` for a late or unknown ack. */
-  ack(position: number): SendRecord<T> | undefined {
-    const entry = this.#leaveFlight(position);
+  ack(position: number, now: number): SendRecord<T> | undefined {
+    const entry = this.#flight.remove(position);
     if (entry === undefined) return undefined;
+    this.#flight.progress(now);
     if (entry.item.kind === "event") this.#laneOf(entry.item.priority).acked();
     this.#finish(entry);
     return record(entry);
@@ -203,7 +207,7 @@ export class DeliveryQueue<T extends Outgoing> {
    * @returns What is given up; `undefined` if it will be tried again, was replaced meanwhile, or is unknown.
    */
   nack(position: number, retryable: boolean, now: number, behind = false): SendRecord<T> | undefined {
-    const entry = this.#leaveFlight(position);
+    const entry = this.#flight.remove(position);
     if (entry === undefined) return undefined;
     if (!behind) entry.refusals++;
     const givenUp = !retryable || entry.refusals >= this.#options.maxRefusals;
@@ -217,16 +221,7 @@ export class DeliveryQueue<T extends Outgoing> {
       this.#waiting++;
       return undefined;
     }
-    const key = this.#keyOf(entry.item.key);
-    if (key.waiting.length > 0 && !entry.item.deleted) {
-      this.#nextOfKey(entry.item.key);
-      return undefined;
-    }
-    key.inFlight = undefined;
-    key.waiting.unshift(entry);
-    this.#waiting++;
-    entry.dueAt = now + this.#pause(entry.refusals);
-    this.#delayed.push(entry);
+    if (this.#state.goBack(entry, now + this.#pause(entry.refusals))) this.#waiting++;
     return undefined;
   }
 
@@ -235,145 +230,53 @@ export class DeliveryQueue<T extends Outgoing> {
    * than that, though a time to live may end meanwhile. Infinity: not before an ack, a refusal or a new message.
    */
   nextWakeAt(): number {
-    let at = Math.min(this.#earliestDue, this.#overdue.at(-1)?.dueAt ?? Number.POSITIVE_INFINITY);
-    for (const entry of this.#delayed) at = Math.min(at, entry.dueAt);
+    let at = Math.min(this.#flight.wakeAt(), this.#state.wakeAt());
     for (const lane of this.#lanes) at = Math.min(at, lane.wakeAt());
     return at;
   }
 
-  /** Everything in flight, for the record when a link ends. */
+  /** Everything that was sent and has not ended, for the record when a link ends. */
   *unacked(): IterableIterator<SendRecord<T>> {
-    for (const entry of this.#inFlight.values()) yield record(entry);
+    for (const entry of this.#flight.entries()) yield record(entry);
+    for (const entry of this.#state.refused()) yield record(entry);
+    for (const lane of this.#lanes) for (const entry of lane.refused()) yield record(entry);
   }
 
   /** The send record of a message in flight. */
   sendsOf(position: number): SendRecord<T> | undefined {
-    const entry = this.#inFlight.get(position);
+    const entry = this.#flight.get(position);
     return entry && record(entry);
   }
 
-  // ── in flight ──────────────────────────────────────────────────────────────────────────────────────
-
-  #transmit(entry: Entry<T>, now: number, wallTime: number): { item: T; sends: number } {
-    const { ackTimeoutMs, maxAckTimeoutMs } = this.#options;
-    entry.dueAt = now + Math.min(ackTimeoutMs * 2 ** Math.min(entry.sends, 30), maxAckTimeoutMs);
-    if (entry.sends === 0) entry.firstSentAt = wallTime;
-    entry.sends++;
-    entry.lastSentAt = wallTime;
-    this.#earliestDue = Math.min(this.#earliestDue, entry.dueAt);
-    return { item: entry.item, sends: entry.sends };
-  }
-
-  #nextOverdue(now: number): Entry<T> | undefined {
-    if (now >= this.#earliestDue) this.#findOverdue(now);
-    for (let entry = this.#overdue.pop(); entry !== undefined; entry = this.#overdue.pop())
-      if (entry.dueAt <= now && this.#inFlight.get(entry.item.position) === entry) return entry;
-    return undefined;
-  }
-
-  /** Looks through all that is in flight: once for all that is overdue, not once for each. */
-  #findOverdue(now: number): void {
-    this.#overdue = [];
-    this.#earliestDue = Number.POSITIVE_INFINITY;
-    for (const entry of this.#inFlight.values()) {
-      if (entry.dueAt <= now) this.#overdue.push(entry);
-      else this.#earliestDue = Math.min(this.#earliestDue, entry.dueAt);
-    }
-    this.#overdue.reverse().sort((a, b) => b.dueAt - a.dueAt);
-  }
-
-  #enterFlight(entry: Entry<T>, lane: EventLane<T> | undefined): boolean {
-    let resume = false;
-    if (lane === undefined) {
-      const key = this.#keyOf(entry.item.key);
-      this.#ready.shift();
-      key.waiting.shift();
-      key.inFlight = entry;
-    } else {
-      resume = lane.enterFlight();
-    }
-    this.#waiting--;
-    this.#inFlight.set(entry.item.position, entry);
-    this.#inFlightBytes += entry.item.size;
-    return resume;
-  }
-
-  #leaveFlight(position: number): Entry<T> | undefined {
-    const entry = this.#inFlight.get(position);
-    if (entry === undefined) return undefined;
-    this.#inFlight.delete(position);
-    this.#inFlightBytes -= entry.item.size;
-    if (this.#inFlight.size === 0) {
-      this.#earliestDue = Number.POSITIVE_INFINITY;
-      this.#overdue = [];
-    }
-    return entry;
+  #transmit(entry: Entry<T>, now: number, wallTime: number, resume: boolean): Taken<T> {
+    this.#flight.sent(entry, now, wallTime);
+    return { item: entry.item, sends: entry.sends, resume, expired: false };
   }
 
   /** It is not sent again: the peer does not want it any more, or has it and the ack was lost. */
   #expireInFlight(entry: Entry<T>): Taken<T> {
-    this.#leaveFlight(entry.item.position);
+    this.#flight.remove(entry.item.position);
     this.#finish(entry);
     return { ...record(entry), expired: true };
   }
 
   /** It has left flight for good. */
   #finish(entry: Entry<T>): void {
-    if (entry.item.kind === "event") this.#laneOf(entry.item.priority).finish(entry, true);
-    else this.#nextOfKey(entry.item.key);
+    if (entry.item.kind === "event") this.#laneOf(entry.item.priority).finish(entry);
+    else this.#state.finish(entry);
   }
 
-  /** The first thing that may go now, or `undefined`. */
-  #choose(): { entry: Entry<T>; lane: EventLane<T> | undefined } | undefined {
-    const oldest = this.#ready.peek();
+  /** Whose turn it is; its `next()` may go now. */
+  #choose(): EventLane<T> | StateLane<T> | undefined {
+    const oldest = this.#state.next();
     for (const lane of this.#lanes) {
       if (oldest !== undefined && lane.priority < 0) break;
       const entry = lane.next();
       if (entry === undefined) continue;
       const stateFirst = lane.priority === 0 && oldest !== undefined && oldest.place < entry.place;
-      return stateFirst ? { entry: oldest, lane: undefined } : { entry, lane };
+      return stateFirst ? this.#state : lane;
     }
-    return oldest === undefined ? undefined : { entry: oldest, lane: undefined };
-  }
-
-  #remove(entry: Entry<T>, lane: EventLane<T> | undefined): void {
-    this.#waiting--;
-    if (lane !== undefined) {
-      lane.finish(entry, false);
-      return;
-    }
-    this.#ready.shift();
-    this.#keyOf(entry.item.key).waiting.shift();
-    this.#nextOfKey(entry.item.key);
-  }
-
-  // ── state ──────────────────────────────────────────────────────────────────────────────────────────
-
-  #keyOf(name: string): Key<T> {
-    let key = this.#keys.get(name);
-    if (key === undefined) {
-      key = { inFlight: undefined, waiting: [] };
-      this.#keys.set(name, key);
-    }
-    return key;
-  }
-
-  #nextOfKey(name: string): void {
-    const key = this.#keyOf(name);
-    key.inFlight = undefined;
-    const next = key.waiting[0];
-    if (next === undefined) this.#keys.delete(name);
-    else this.#ready.push(next);
-  }
-
-  #releaseDelayed(now: number): void {
-    if (this.#delayed.length === 0) return;
-    const still: Entry<T>[] = [];
-    for (const entry of this.#delayed) {
-      if (entry.dueAt <= now) this.#ready.push(entry);
-      else still.push(entry);
-    }
-    this.#delayed = still;
+    return oldest === undefined ? undefined : this.#state;
   }
 
   #pause(refusals: number): number {
@@ -398,6 +301,9 @@ function newEntry<T extends Outgoing>(item: T): Entry<T> {
     sends: 0,
     firstSentAt: 0,
     lastSentAt: 0,
+    inFlight: false,
+    sentAt: 0,
+    timeoutMs: 0,
     dueAt: 0,
     refusals: 0,
     done: false,
@@ -411,32 +317,4 @@ function record<T extends Outgoing>(entry: Entry<T>): SendRecord<T> {
     firstSentAt: entry.firstSentAt,
     lastSentAt: entry.lastSentAt,
   };
-}
-
-/** First in, first out; shifting costs nothing on average. */
-class Fifo<E> {
-  #items: (E | undefined)[] = [];
-  #head = 0;
-
-  push(item: E): void {
-    this.#items.push(item);
-  }
-
-  peek(): E | undefined {
-    return this.#items[this.#head];
-  }
-
-  shift(): E | undefined {
-    const item = this.#items[this.#head];
-    if (item === undefined) return undefined;
-    this.#items[this.#head++] = undefined;
-    if (this.#head >= 1024 && this.#head * 2 >= this.#items.length) {
-      this.#items = this.#items.slice(this.#head);
-      this.#head = 0;
-    } else if (this.#head === this.#items.length) {
-      this.#items.length = 0;
-      this.#head = 0;
-    }
-    return item;
-  }
 }

@@ -1,17 +1,4 @@
-/** A message in the queue and what became of it so far. */
-export interface Entry<T> {
-  item: T;
-  /** The order in which entries came. A put that replaces another takes over its place. */
-  readonly place: number;
-  sends: number;
-  firstSentAt: number;
-  lastSentAt: number;
-  /** In flight: when to send it again. Refused state: when to try again. */
-  dueAt: number;
-  refusals: number;
-  /** Events: settled, given up or expired. */
-  done: boolean;
-}
+import type { Entry, Outgoing } from "./delivery-queue.ts";
 
 /** So many done events, and half of all, and they are thrown out. */
 const compactAt = 256;
@@ -20,7 +7,7 @@ const compactAt = 256;
  * The events of one priority, in order. Any number may be in flight. After a refusal the lane goes back: it
  * waits until nothing of it is in flight and the pause is over, then starts again from its oldest event.
  */
-export class EventLane<T> {
+export class EventLane<T extends Outgoing> {
   readonly priority: number;
   #entries: Entry<T>[] = [];
   #done = 0;
@@ -67,16 +54,16 @@ export class EventLane<T> {
     this.#refusals = 0;
   }
 
-  /** It ends: in flight, or where {@link next} is. */
-  finish(entry: Entry<T>, wasInFlight: boolean): void {
-    entry.done = true;
-    this.#done++;
-    if (wasInFlight) this.#inFlight--;
-    if (
-      this.#done === this.#entries.length ||
-      (this.#done >= compactAt && this.#done * 2 >= this.#entries.length)
-    )
-      this.#compact();
+  /** It has left flight for good. */
+  finish(entry: Entry<T>): void {
+    this.#inFlight--;
+    this.#end(entry);
+  }
+
+  /** What {@link next} named is forgotten. */
+  drop(): void {
+    const entry = this.next();
+    if (entry !== undefined) this.#end(entry);
   }
 
   /**
@@ -105,6 +92,21 @@ export class EventLane<T> {
   /** When {@link poll} will start again; Infinity unless only the pause is in the way. */
   wakeAt(): number {
     return this.#goingBack && this.#inFlight === 0 ? this.#notBefore : Number.POSITIVE_INFINITY;
+  }
+
+  /** What was sent and is not in flight: refused, or waiting for one that was. */
+  *refused(): IterableIterator<Entry<T>> {
+    for (const entry of this.#entries) if (entry.sends > 0 && !entry.inFlight && !entry.done) yield entry;
+  }
+
+  #end(entry: Entry<T>): void {
+    entry.done = true;
+    this.#done++;
+    if (
+      this.#done === this.#entries.length ||
+      (this.#done >= compactAt && this.#done * 2 >= this.#entries.length)
+    )
+      this.#compact();
   }
 
   #compact(): void {

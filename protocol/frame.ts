@@ -57,7 +57,6 @@ export type Frame =
       readonly retryable: boolean;
     }
   | { readonly type: "ping" }
-  | { readonly type: "pong" }
   | { readonly type: "bye"; readonly code: ErrorCode; readonly text: string }
   /** A question outside the delivery machine; `body` is JSON text. */
   | { readonly type: "call"; readonly call: number; readonly method: string; readonly body: Uint8Array }

@@ -18,6 +18,7 @@ export * from "./message.ts";
 export * from "./message-store.ts";
 export { NativeCodec, nativeDialect } from "./native-codec.ts";
 export * from "./operation.ts";
+export * from "./pacer.ts";
 export { packMessage, unpackMessage } from "./packed-codec.ts";
 export * from "./resource.ts";
 export * from "./rights.ts";

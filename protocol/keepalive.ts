@@ -1,13 +1,16 @@
 export interface KeepaliveOptions {
   /** Send a ping after so long; Infinity: never send one. */
   readonly pingEveryMs: number;
-  /** True: ping on schedule whatever is heard. False: only after so long a silence. */
+  /** True: ping on schedule whatever is sent. False: only after so long without sending anything. */
   readonly pingAlways: boolean;
-  /** The link is dead after so long a silence; Infinity: never. */
+  /** The link is dead after so long a silence of the peer; Infinity: never. */
   readonly deadAfterMs: number;
 }
 
-/** Between our own two halves: a link is dead after 10 s of silence, probed after 5 s. */
+/**
+ * Between our own two halves: each side says something every 5 s, and is taken for dead after 10 s of silence.
+ * Nobody waits for an answer, which on a thin link would stand in line behind a long message.
+ */
 export const nativeKeepalive: KeepaliveOptions = {
   pingEveryMs: 5_000,
   pingAlways: false,
@@ -18,12 +21,12 @@ export const nativeKeepalive: KeepaliveOptions = {
 export class Keepalive {
   readonly #options: KeepaliveOptions;
   #heardAt: number;
-  #pingedAt: number;
+  #sentAt: number;
 
   constructor(options: KeepaliveOptions, now: number) {
     this.#options = options;
     this.#heardAt = now;
-    this.#pingedAt = now;
+    this.#sentAt = now;
   }
 
   /** Something that proves the peer alive has arrived. */
@@ -31,11 +34,16 @@ export class Keepalive {
     this.#heardAt = now;
   }
 
+  /** Something has been sent that shows the peer that this side is alive. */
+  sent(now: number): void {
+    if (!this.#options.pingAlways) this.#sentAt = now;
+  }
+
   /** What to do now; a `"ping"` counts as sent. */
   poll(now: number): "ping" | "dead" | undefined {
     if (now >= this.#deadAt()) return "dead";
     if (now < this.#pingAt()) return undefined;
-    this.#pingedAt = now;
+    this.#sentAt = now;
     return "ping";
   }
 
@@ -49,7 +57,6 @@ export class Keepalive {
   }
 
   #pingAt(): number {
-    const { pingEveryMs, pingAlways } = this.#options;
-    return (pingAlways ? this.#pingedAt : Math.max(this.#pingedAt, this.#heardAt)) + pingEveryMs;
+    return this.#sentAt + this.#options.pingEveryMs;
   }
 }

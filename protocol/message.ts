@@ -147,7 +147,11 @@ export function createMessage(
     resource,
     content: toContent(draft.content),
   };
-  return { ...bare, delivery: draft.delivery ?? stamp.delivery(bare), packed: undefined };
+  const delivery = draft.delivery ?? stamp.delivery(bare);
+  // An edge would take it for the answer to a query that it never made.
+  if (delivery.kind === "state" && bare.parentId !== undefined)
+    throw new HubError("E_BAD_MESSAGE", "an object is no answer: state has no parentId");
+  return { ...bare, delivery, packed: undefined };
 }
 
 function placeOf(draft: MessageDraft): { node: NodeId; resource: Resource } {

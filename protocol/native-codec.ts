@@ -118,21 +118,19 @@ function encodeControl(frame: ControlFrame): Uint8Array {
       return controlPackage(1, (out) => writeHello(frame.hello, out));
     case "ping":
       return controlPackage(4, () => {});
-    case "pong":
-      return controlPackage(5, () => {});
     case "bye":
-      return controlPackage(6, (out) => {
+      return controlPackage(5, (out) => {
         writeString(1, frame.code, out);
         writeString(2, frame.text, out);
       });
     case "call":
-      return controlPackage(7, (out) => {
+      return controlPackage(6, (out) => {
         out.uint32(8).uint64(frame.call);
         writeString(2, frame.method, out);
         out.uint32(26).bytes(frame.body);
       });
     case "reply":
-      return controlPackage(8, (out) => {
+      return controlPackage(7, (out) => {
         out.uint32(8).uint64(frame.call).uint32(18).bytes(frame.body);
         if (frame.error === undefined) return;
         writeString(3, frame.error.code, out);
@@ -206,7 +204,6 @@ function readControl(payload: Uint8Array): Frame {
 function controlFrame(field: number, reader: Reader, end: number): Frame {
   if (field === 2) return readAck(reader, end);
   if (field === 4) return { type: "ping" };
-  if (field === 5) return { type: "pong" };
   const fields = readFields(reader, end);
   const number = (at: number): number =>
     typeof fields.get(at) === "number" ? (fields.get(at) as number) : 0;
@@ -234,11 +231,11 @@ function controlFrame(field: number, reader: Reader, end: number): Frame {
         text: text(3),
         retryable: number(4) !== 0,
       };
-    case 6:
+    case 5:
       return { type: "bye", code: codeOf(text(1)), text: text(2) };
-    case 7:
+    case 6:
       return { type: "call", call: number(1), method: text(2), body: bytes(3) };
-    case 8: {
+    case 7: {
       const code = text(3);
       const error =
         code === "" ? undefined : { code: codeOf(code), text: text(4), retryable: number(5) !== 0 };

@@ -260,8 +260,8 @@ function channelOptions(options: ConnectOptions): ChannelOptions {
     queue: {
       windowMessages: 64,
       windowBytes: 1 << 20,
-      ackTimeoutMs: 60_000,
-      maxAckTimeoutMs: 600_000,
+      ackTimeoutMs: 300_000,
+      maxAckTimeoutMs: 1_200_000,
       nackDelayMs: 500,
       maxNackDelayMs: 30_000,
       maxRefusals: Number.POSITIVE_INFINITY,

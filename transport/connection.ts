@@ -27,6 +27,8 @@ export interface ConnectionEvents {
 /** Ordered, reliable transport messages between two processes; nothing else. */
 export interface Connection {
   readonly peer: Peer;
+  /** Bytes that have arrived so far, also of a transport message that is not complete. */
+  readonly bytesReceived: number;
   /** Sets who hears of what happens. Until then nothing is read. */
   start(events: ConnectionEvents): void;
   /**

@@ -1,8 +1,10 @@
 /** Bytes between two processes, and the channel that carries messages over them. */
+
+export * from "./channel-parts.ts";
 export * from "./connection.ts";
 export * from "./memory.ts";
 export * from "./memory-outbox.ts";
-export * from "./message-channel.ts";
+export { MessageChannel } from "./message-channel.ts";
 export * from "./outbox-feed.ts";
 export * from "./redial.ts";
 export * from "./subscription.ts";

@@ -51,6 +51,7 @@ export function memoryPair(
 
 class MemoryEnd implements Connection {
   readonly peer: Peer;
+  bytesReceived = 0;
   other: MemoryEnd | undefined;
   readonly #carry: (run: () => void) => void;
   #events: ConnectionEvents | undefined;
@@ -86,6 +87,7 @@ class MemoryEnd implements Connection {
 
   arrive(message: Uint8Array): void {
     if (this.#ended) return;
+    this.bytesReceived += message.length;
     if (this.#events) this.#events.data(message);
     else this.#early.push(message);
   }

@@ -2,100 +2,28 @@ import type { Clock } from "../platform/clock.ts";
 import {
   asHubError,
   type ControlFrame,
-  type DeliveryKind,
   DeliveryQueue,
-  type DeliveryQueueOptions,
   type ErrorCode,
   type Frame,
   type Hello,
   HubError,
   Keepalive,
-  type KeepaliveOptions,
   type LinkCodec,
   type Message,
   type MessageStore,
   type Receipt,
-  type Received,
   type SendRecord,
   type Settled,
   type StoredMessage,
 } from "../protocol/index.ts";
+import type { ChannelCounters, ChannelOptions, ChannelOwner, ChannelParts } from "./channel-parts.ts";
 import type { CloseReason, Connection } from "./connection.ts";
+import { Outgoing } from "./outgoing.ts";
+import { Receiver } from "./receiver.ts";
+import { Settlement } from "./settlement.ts";
 
-/** What became of a message beyond "it is durable here"; goes back with the ack. */
-export type ReceiptContent = Omit<Receipt, "position">;
-
-/** Who is behind a channel. */
-export interface ChannelOwner {
-  /**
-   * Takes a message. Resolves once it is durable or done: then it is acked. Rejects with a HubError: then
-   * it is nacked, and comes again if the error is retryable. Messages are handed over in the order in which
-   * they came, without waiting for earlier ones.
-   */
-  received(message: Message): Promise<ReceiptContent | undefined>;
-  /** The peer's own words about itself, calls and replies. */
-  control(frame: Extract<Frame, { type: "hello" | "call" | "reply" }>): void;
-  /** Something was refused or failed; the channel goes on. To be counted and logged. */
-  fault(error: HubError, what: string): void;
-  /** Once; nothing else is called afterwards. */
-  closed(reason: CloseReason): void;
-}
-
-export interface ChannelOptions {
-  readonly queue: DeliveryQueueOptions;
-  readonly keepalive: KeepaliveOptions;
-  /** True: any traffic proves the peer alive. False: only its pings do. */
-  readonly anyTrafficCounts: boolean;
-  /** What this side grants the peer; `undefined` for a dialect without hello. */
-  readonly hello: Omit<Hello, "wallTime"> | undefined;
-  /** The greatest window used, whatever the peer grants. */
-  readonly maxWindowMessages: number;
-  readonly maxWindowBytes: number;
-}
-
-/** Counted over all channels of a process; only ever grows. */
-export interface ChannelCounters {
-  sent: number;
-  resent: number;
-  settled: number;
-  nacked: number;
-  expired: number;
-  received: number;
-  refused: number;
-  ignored: number;
-  bytesSent: number;
-  bytesReceived: number;
-}
-
-export function newCounters(): ChannelCounters {
-  return {
-    sent: 0,
-    resent: 0,
-    settled: 0,
-    nacked: 0,
-    expired: 0,
-    received: 0,
-    refused: 0,
-    ignored: 0,
-    bytesSent: 0,
-    bytesReceived: 0,
-  };
-}
-
-interface ChannelParts {
-  readonly connection: Connection;
-  readonly codec: LinkCodec;
-  readonly owner: ChannelOwner;
-  readonly clock: Clock;
-  readonly counters: ChannelCounters;
-}
-
-/** A failed write of checkpoints is tried again after so long; nothing new is sent meanwhile. */
-const settleRetryMs = 1_000;
 /** Every peer takes messages of so many bytes, before it has said how many. */
 const leastMaxMessageBytes = 1_024;
-/** So many acked messages may wait for their checkpoint before nothing new is sent. */
-const maxUnwritten = 4_096;
 
 /**
  * The shell around the delivery machine, the same for every link and direction: reads the store as fast as
@@ -112,16 +40,12 @@ export class MessageChannel {
   readonly #queue: DeliveryQueue<StoredMessage>;
   readonly #keepalive: Keepalive;
   readonly #ended = new AbortController();
+  readonly #out: Outgoing;
+  readonly #receiver: Receiver;
   #store: MessageStore | undefined;
-  #out: Uint8Array[] = [];
-  #acks: Received[] = [];
-  #receipts: Receipt[] = [];
-  /** Positions the owner is at work on: a repeat of one of them is not handed over again. */
-  readonly #atWork = new Set<number>();
-  /** Event lanes in which a message was refused: later ones wait for the sender to go back. */
-  readonly #refusedLanes = new Set<number>();
-  #unwritten = 0;
-  #settleFailed = false;
+  #settlement: Settlement | undefined;
+  /** What the connection had brought when something was heard last. */
+  #bytesHeard = 0;
   #congested = false;
   #flushScheduled = false;
   #wakeAt = Number.POSITIVE_INFINITY;
@@ -143,11 +67,31 @@ export class MessageChannel {
     this.#peerMaxMessageBytes = this.#granted ? Number.POSITIVE_INFINITY : leastMaxMessageBytes;
     this.#queue = new DeliveryQueue({ ...options.queue, expiresInFlight: !parts.codec.answersAll });
     this.#keepalive = new Keepalive(options.keepalive, parts.clock.now());
+    const { codec } = parts;
+    this.#out = new Outgoing(
+      parts.connection,
+      { joinable: codec.joinable, pace: options.pace, now: parts.clock.now() },
+      (positions) => this.#haveLeft(positions),
+    );
+    this.#receiver = new Receiver({
+      codec,
+      owner: parts.owner,
+      counters: parts.counters,
+      windowMessages: options.hello?.windowMessages,
+      send: (messages) => this.#add(messages),
+      wake: () => this.#schedule(),
+    });
   }
 
   /** Begins to read the connection and to send what the store holds. */
   start(store: MessageStore): void {
     this.#store = store;
+    this.#settlement = new Settlement(store, {
+      owner: this.#owner,
+      clock: this.#clock,
+      counters: this.#counters,
+      wake: () => this.#schedule(),
+    });
     this.#connection.start({
       data: (chunk) => this.#data(chunk),
       drained: () => {
@@ -168,7 +112,7 @@ export class MessageChannel {
     if (this.#closed || this.#congested) return false;
     const bytes = this.#codec.volatile(message);
     if (bytes.length > this.#peerMaxMessageBytes) return false;
-    this.#out.push(bytes);
+    if (!this.#out.addUnanswered({ bytes, position: undefined })) return false;
     this.#counters.sent++;
     this.#schedule();
     return true;
@@ -176,9 +120,7 @@ export class MessageChannel {
 
   /** Sends a word outside the delivery machine; nothing, if the dialect has no such word. */
   control(frame: ControlFrame): void {
-    if (this.#closed) return;
-    this.#out.push(...this.#codec.control(frame));
-    this.#schedule();
+    if (!this.#closed) this.#add(this.#codec.control(frame));
   }
 
   /** How often and when a message in flight was sent. */
@@ -208,7 +150,7 @@ export class MessageChannel {
   #data(chunk: Uint8Array): void {
     if (this.#closed) return;
     this.#counters.bytesReceived += chunk.length;
-    if (this.#options.anyTrafficCounts) this.#keepalive.heard(this.#clock.now());
+    if (this.#options.anyTrafficCounts) this.#heard();
     const settled: Settled[] = [];
     try {
       for (const frame of this.#codec.push(chunk)) {
@@ -219,15 +161,20 @@ export class MessageChannel {
       this.#fail(asHubError(error));
       return;
     } finally {
-      if (settled.length > 0) this.#settle(settled);
+      if (settled.length > 0) this.#settlement?.settle(settled);
     }
     this.#schedule();
+  }
+
+  #heard(): void {
+    this.#bytesHeard = this.#connection.bytesReceived;
+    this.#keepalive.heard(this.#clock.now());
   }
 
   #frame(frame: Frame, settled: Settled[]): void {
     switch (frame.type) {
       case "message":
-        this.#message(frame);
+        this.#receiver.message(frame);
         return;
       case "ack":
         for (const position of frame.positions) this.#acked(position, frame.receipts, settled);
@@ -236,13 +183,10 @@ export class MessageChannel {
         this.#nacked(frame);
         return;
       case "ping":
-        this.#keepalive.heard(this.#clock.now());
-        this.control({ type: "pong" });
-        return;
-      case "pong":
+        this.#heard();
         return;
       case "answer":
-        this.#out.push(frame.bytes);
+        this.#out.addOne(frame.bytes);
         return;
       case "bye":
         this.#end({ code: frame.code, text: frame.text, remote: true });
@@ -257,12 +201,7 @@ export class MessageChannel {
         this.#owner.control(frame);
         return;
       case "unusable":
-        this.#counters.refused++;
-        this.#owner.fault(frame.error, "a message was refused");
-        if (frame.position > 0)
-          this.#out.push(
-            ...this.#codec.nack({ position: frame.position, message: noMessage }, wordsOf(frame.error)),
-          );
+        this.#receiver.unusable(frame);
         return;
       case "ignored":
         this.#counters.ignored++;
@@ -280,63 +219,16 @@ export class MessageChannel {
     this.#granted = true;
   }
 
-  #message(frame: Extract<Frame, { type: "message" }>): void {
-    const { position, message, resume } = frame;
-    this.#counters.received++;
-    if (position === 0) {
-      this.#owner
-        .received(message)
-        .catch((error: unknown) => this.#owner.fault(asHubError(error), "a message was not taken"));
-      return;
-    }
-    if (this.#atWork.has(position)) return;
-    if (this.#options.hello && this.#atWork.size >= 2 * this.#options.hello.windowMessages) {
-      const text = `more than ${this.#atWork.size} unacknowledged messages; ${this.#options.hello.windowMessages} were granted`;
-      this.#fail(new HubError("E_WINDOW_EXCEEDED", text));
-      return;
-    }
-    const lane = message.delivery.kind === "event" ? message.delivery.priority : undefined;
-    if (lane !== undefined && resume) this.#refusedLanes.delete(lane);
-    if (lane !== undefined && this.#refusedLanes.has(lane)) {
-      const behind = new HubError("E_OUT_OF_ORDER", "an earlier event was refused");
-      this.#out.push(...this.#codec.nack({ position, message }, wordsOf(behind)));
-      return;
-    }
-    this.#atWork.add(position);
-    this.#owner.received(message).then(
-      (receipt) => this.#taken({ position, message }, receipt),
-      (error: unknown) => this.#notTaken({ position, message }, asHubError(error), lane),
-    );
-  }
-
-  #taken(received: Received, receipt: ReceiptContent | undefined): void {
-    this.#atWork.delete(received.position);
-    if (this.#closed || !this.#codec.acknowledges) return;
-    this.#acks.push(received);
-    if (receipt) this.#receipts.push({ ...receipt, position: received.position });
-    this.#schedule();
-  }
-
-  #notTaken(received: Received, error: HubError, lane: number | undefined): void {
-    this.#atWork.delete(received.position);
-    if (this.#closed) return;
-    if (lane !== undefined && error.retryable && this.#codec.resumes) this.#refusedLanes.add(lane);
-    this.#counters.refused++;
-    this.#owner.fault(error, "a message was not taken");
-    if (!this.#codec.acknowledges) return;
-    this.#out.push(...this.#codec.nack(received, wordsOf(error)));
-    this.#schedule();
-  }
-
   #acked(position: number, receipts: readonly Receipt[], settled: Settled[]): void {
-    const record = this.#queue.ack(position);
+    const record = this.#queue.ack(position, this.#clock.now());
     if (record === undefined) {
       this.#counters.ignored++;
       return;
     }
     this.#codec.forget(position);
     const receipt = receipts.length === 0 ? undefined : receipts.find((one) => one.position === position);
-    settled.push({ ...record, receipt });
+    const { item, sends, firstSentAt, lastSentAt } = record;
+    settled.push({ item, sends, firstSentAt, lastSentAt, receipt });
   }
 
   #nacked(frame: Extract<Frame, { type: "nack" }>): void {
@@ -349,7 +241,7 @@ export class MessageChannel {
         new HubError(frame.code, frame.text, { retryable: frame.retryable }),
         "the peer refused a message",
       );
-    if (givenUp) this.#write(() => this.#store?.refuse(givenUp, frame.code, frame.text));
+    if (givenUp) this.#settlement?.write((store) => store.refuse(givenUp, frame.code, frame.text));
   }
 
   // ── what goes out ──────────────────────────────────────────────────────────────────────────────────────
@@ -383,13 +275,9 @@ export class MessageChannel {
 
   #flush(): void {
     if (this.#closed) return;
-    if (this.#acks.length > 0) {
-      this.#out.push(...this.#codec.acks(this.#acks, this.#receipts));
-      this.#acks = [];
-      this.#receipts = [];
-    }
-    const unacknowledged = this.#takeFromQueue();
-    this.#send(unacknowledged);
+    this.#out.add(this.#receiver.takeAcks());
+    this.#takeFromQueue();
+    this.#send();
     if (this.#roomInQueue && this.#queue.waiting < this.#readAhead() / 2) {
       this.#roomInQueue();
       this.#roomInQueue = undefined;
@@ -397,9 +285,8 @@ export class MessageChannel {
     this.#arm();
   }
 
-  /** Encodes what may go now. @returns What the peer will not acknowledge. */
-  #takeFromQueue(): number[] {
-    const unacknowledged: number[] = [];
+  /** Encodes what may go now. */
+  #takeFromQueue(): void {
     const now = this.#clock.now();
     const wallTime = this.#clock.wallTime();
     while (this.#mayTake()) {
@@ -410,25 +297,26 @@ export class MessageChannel {
         this.#counters.expired++;
         this.#codec.forget(item.position);
         if (next.sends > 0) this.#store?.unacked([next]);
-        this.#write(() => this.#store?.expire(item));
+        this.#settlement?.write((store) => store.expire(item));
       } else if (item.size > this.#peerMaxMessageBytes) {
         this.#tooLarge(item);
       } else if (this.#encode(item, next.resume)) {
         this.#counters.sent++;
         if (next.sends > 1) this.#counters.resent++;
-        if (!this.#codec.expectsAck(item)) unacknowledged.push(item.position);
       }
     }
-    return unacknowledged;
   }
 
   #mayTake(): boolean {
-    return this.#granted && !this.#congested && !this.#settleFailed && this.#unwritten < maxUnwritten;
+    return this.#granted && !this.#congested && !this.#settlement?.holds;
   }
 
   #encode(item: StoredMessage, resume: boolean): boolean {
     try {
-      this.#out.push(this.#codec.message(item, resume));
+      const bytes = this.#codec.message(item, resume);
+      if (this.#codec.expectsAck(item)) this.#out.addOne(bytes);
+      // What cannot wait in line here waits in the queue: it goes when the line is shorter.
+      else this.#out.addUnanswered({ bytes, position: item.position });
       return true;
     } catch (error) {
       const { code, message } = asHubError(error);
@@ -448,54 +336,29 @@ export class MessageChannel {
   #giveUp(item: StoredMessage, code: ErrorCode, text: string): void {
     const record = this.#queue.nack(item.position, false, this.#clock.now());
     this.#owner.fault(new HubError(code, text), "a message cannot be sent");
-    if (record) this.#write(() => this.#store?.refuse(record, code, text));
+    if (record) this.#settlement?.write((store) => store.refuse(record, code, text));
   }
 
-  #send(unacknowledged: readonly number[] = []): void {
-    if (this.#out.length === 0) return;
-    const messages = this.#codec.joinable && this.#out.length > 1 ? [joined(this.#out)] : this.#out;
-    this.#out = [];
-    for (const message of messages) this.#counters.bytesSent += message.length;
-    const flushed =
-      unacknowledged.length === 0 ? undefined : () => this.#settleUnacknowledged(unacknowledged);
-    if (!this.#connection.send(messages, flushed)) this.#congested = true;
-  }
-
-  /** The peer acks nothing of these: they are settled when they have left this process. */
-  #settleUnacknowledged(positions: readonly number[]): void {
-    const settled: Settled[] = [];
-    for (const position of positions) this.#acked(position, [], settled);
-    if (settled.length > 0) this.#settle(settled);
+  #add(messages: readonly Uint8Array[]): void {
+    this.#out.add(messages);
     this.#schedule();
   }
 
-  #settle(batch: readonly Settled[]): void {
-    this.#unwritten += batch.length;
-    this.#store?.settle(batch).then(
-      () => {
-        const held = this.#settleFailed || this.#unwritten >= maxUnwritten;
-        this.#unwritten -= batch.length;
-        this.#counters.settled += batch.length;
-        this.#settleFailed = false;
-        if (held) this.#schedule();
-      },
-      (error: unknown) => {
-        this.#unwritten -= batch.length;
-        if (this.#closed) return;
-        this.#settleFailed = true;
-        this.#owner.fault(asHubError(error), "acked messages could not be checkpointed; trying again");
-        this.#clock.after(settleRetryMs, () => this.#closed || this.#settle(batch));
-      },
-    );
+  #send(): void {
+    const now = this.#clock.now();
+    const { bytes, room } = this.#out.flush(now);
+    if (bytes === 0) return;
+    this.#counters.bytesSent += bytes;
+    this.#keepalive.sent(now);
+    if (!room) this.#congested = true;
   }
 
-  /** Runs a store write nobody waits for, until it succeeds. */
-  #write(write: () => Promise<void> | undefined): void {
-    write()?.catch((error: unknown) => {
-      if (this.#closed) return;
-      this.#owner.fault(asHubError(error), "the store failed; trying again");
-      this.#clock.after(settleRetryMs, () => this.#closed || this.#write(write));
-    });
+  /** The peer acks nothing of these: they are settled when they have left this process. */
+  #haveLeft(positions: readonly number[]): void {
+    const settled: Settled[] = [];
+    for (const position of positions) this.#acked(position, [], settled);
+    if (settled.length > 0) this.#settlement?.settle(settled);
+    this.#schedule();
   }
 
   // ── time ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -506,7 +369,7 @@ export class MessageChannel {
    */
   #arm(): void {
     const queueAt = this.#mayTake() ? this.#queue.nextWakeAt() : Number.POSITIVE_INFINITY;
-    const at = Math.min(queueAt, this.#keepalive.nextWakeAt());
+    const at = Math.min(queueAt, this.#keepalive.nextWakeAt(), this.#out.wakeAt());
     if (this.#closed || at >= this.#wakeAt) return;
     this.#cancelWake();
     this.#wakeAt = at;
@@ -525,6 +388,8 @@ export class MessageChannel {
   }
 
   #dieIfSilent(): void {
+    // Part of a long message counts, though it has no meaning yet.
+    if (this.#options.anyTrafficCounts && this.#connection.bytesReceived !== this.#bytesHeard) this.#heard();
     if (this.#closed || this.#keepalive.poll(this.#clock.now()) !== "dead") {
       this.#arm();
       return;
@@ -556,30 +421,9 @@ export class MessageChannel {
     this.#cancelWake();
     this.#ended.abort();
     this.#roomInQueue?.();
+    this.#receiver.close();
+    this.#settlement?.close();
     this.#store?.unacked([...this.#queue.unacked()]);
     this.#owner.closed(reason);
   }
-}
-
-function wordsOf(error: HubError): { code: ErrorCode; text: string; retryable: boolean } {
-  return { code: error.code, text: error.message.slice(0, 500), retryable: error.retryable };
-}
-
-/** Stands for a message that could not be read, in a nack that needs its position only. */
-const noMessage = {
-  group: "",
-  operation: "error",
-  delivery: { kind: "volatile" as DeliveryKind },
-} as unknown as Message;
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  let length = 0;
-  for (const part of parts) length += part.length;
-  const all = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

@@ -1,6 +1,5 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { type RawData, WebSocket } from "ws";
 import { type Dialect, type ErrorCode, HubError, nativeDialect } from "../protocol/index.ts";
@@ -25,6 +24,8 @@ export const keyExchange = "X25519:P-256:P-384";
 const highWaterBytes = 1 << 20;
 /** How long a peer may take to answer a close frame. */
 const closeGraceMs = 1_000;
+/** Larger TLS records would make a thin link look dead: nothing is heard before a record is complete. */
+const tlsRecordBytes = 4_096;
 /** The longest close reason that fits into a close frame. */
 const maxReasonBytes = 123;
 
@@ -33,7 +34,7 @@ const maxReasonBytes = 123;
 export class WebSocketConnection implements Connection {
   readonly peer: Peer;
   readonly #socket: WebSocket;
-  readonly #raw: Duplex;
+  readonly #raw: TLSSocket;
   readonly #binary: boolean;
   readonly #side: "client" | "server";
   #reason: CloseReason | undefined;
@@ -42,7 +43,7 @@ export class WebSocketConnection implements Connection {
   /** @param side A server's frames carry no mask: they are written as they are, all of a turn at once. */
   constructor(
     socket: WebSocket,
-    raw: Duplex,
+    raw: TLSSocket,
     about: { peer: Peer; dialect: Dialect; side: "client" | "server" },
   ) {
     const { peer, dialect } = about;
@@ -52,6 +53,7 @@ export class WebSocketConnection implements Connection {
     this.#binary = dialect === "native";
     this.peer = peer;
     socket.pause();
+    raw.setMaxSendFragment(tlsRecordBytes);
     socket.on("error", (error: Error & { code?: string }) => {
       const code: ErrorCode =
         error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH" ? "E_TOO_LARGE" : "E_BAD_FRAME";
@@ -60,6 +62,10 @@ export class WebSocketConnection implements Connection {
         : { code: "E_LINK_LOST", text: error.message, remote: true };
       this.#endSoon();
     });
+  }
+
+  get bytesReceived(): number {
+    return this.#raw.bytesRead;
   }
 
   start(events: ConnectionEvents): void {

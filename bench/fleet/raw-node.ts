@@ -117,7 +117,7 @@ export class RawNode {
     for (let at = 0; at + headerLength <= payload.length; ) {
       const end = at + headerLength + payload.readUInt32BE(at + 6);
       if (payload[at + 4] === 1) positions.push(positionIn(payload, end));
-      else if (payload[at + headerLength] === 0x22) this.#socket.write(pong);
+      else if (payload[at + headerLength] === 0x22) this.#socket.write(ping);
       at = end;
     }
   }
@@ -172,7 +172,7 @@ function varint(value: number, into: number[]): number[] {
   return into;
 }
 
-const pong = frame(Buffer.from([1, 1, 1, 0, 4, 0, 0, 0, 0, 2, 0x2a, 0]));
+const ping = frame(Buffer.from([1, 1, 1, 0, 4, 0, 0, 0, 0, 2, 0x22, 0]));
 
 /** A client's binary frame; its mask is zero, which is a mask. */
 function frame(payload: Buffer): Buffer {

@@ -6,6 +6,9 @@ const ledgerColumns =
   "position, state, id, resource, operation, kind, version, priority, expires_at, size, accepted_at, sends, " +
   "first_sent_at, last_sent_at, persisted_at, ended_at, reason";
 
+/** A link counts its own sends; those of earlier links stay. */
+const sent = "sends = sends + ?, first_sent_at = coalesce(first_sent_at, ?), last_sent_at = ?";
+
 export type MessageStatements = Statements<keyof typeof messageSql>;
 
 /** Prepares the SQL of `MessageTable`. */
@@ -38,17 +41,16 @@ const messageSql = {
   backlog:
     "SELECT count(*) AS messages, coalesce(sum(size), 0) AS bytes FROM message WHERE node = ? AND state = 0",
   recentEvents: "SELECT id FROM message WHERE node = ? AND kind = 2 ORDER BY position DESC LIMIT ?",
-  unacked: "UPDATE message SET sends = ?, first_sent_at = ?, last_sent_at = ? WHERE position = ?",
+  unacked: `UPDATE message SET ${sent} WHERE position = ?`,
   // ── ends
-  settle: `UPDATE message SET state = CASE state WHEN 0 THEN 1 ELSE 5 END, packed = NULL,
-        sends = ?, first_sent_at = ?, last_sent_at = ?, persisted_at = ?, ended_at = ?
+  settle: `UPDATE message SET state = CASE state WHEN 0 THEN 1 ELSE 5 END, packed = NULL, ${sent}, persisted_at = ?, ended_at = ?
       WHERE position = ? AND state IN (0, 2) RETURNING node, state, kind, resource, version, operation, size`,
   // The version only grows; the put that waits is done with if this was it.
   checkpoint: `UPDATE checkpoint SET version = $version, deleted = $deleted, at = $at,
         waiting = CASE waiting WHEN $position THEN NULL ELSE waiting END
       WHERE node = $node AND resource = $resource AND (version IS NULL OR length(version) < length($version)
         OR (length(version) = length($version) AND version <= $version))`,
-  refuse: `UPDATE message SET state = 4, sends = ?, first_sent_at = ?, last_sent_at = ?, reason = ?, ended_at = ?
+  refuse: `UPDATE message SET state = 4, ${sent}, reason = ?, ended_at = ?
       WHERE position = ? AND state = 0 RETURNING node, resource, kind, size, version`,
   // The same version may be published again, so it counts as never accepted.
   refused: `UPDATE checkpoint SET refused = $position,

@@ -282,6 +282,17 @@ describe("ledger", () => {
       { state: "accepted", sends: 3, firstSentAt: 11, lastSentAt: 22 },
     ]);
   });
+
+  it("counts the sends of all links together", async () => {
+    await outbox.put(put("1"));
+    const [item] = await waitingIn(outbox);
+    const records = { item: item as StoredMessage, sends: 3, firstSentAt: 11, lastSentAt: 22 };
+    outbox.unacked([records]);
+    await outbox.settle([{ ...records, sends: 2, firstSentAt: 33, lastSentAt: 44, receipt: undefined }]);
+    expect(await store.ledger({ node })).toMatchObject([
+      { state: "persisted", sends: 5, firstSentAt: 11, lastSentAt: 44 },
+    ]);
+  });
 });
 
 describe("nodes and records", () => {

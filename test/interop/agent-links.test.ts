@@ -123,7 +123,6 @@ describe("a server that is not the cloud which this node joined", () => {
     expect(edge.status()).toMatchObject({ joined: true, dialect: undefined });
   });
 
-  // BUG 11
   it("is named as that in the log, and dialled again with long pauses", async () => {
     const tls = await certificateFor("server", { ca: await otherCa(), ...names });
     const { logged } = await agentForTest({ cloud: { tls: asText(tls) } });

@@ -148,7 +148,6 @@ describe("a message of more than 16 MiB", () => {
     expect(await counted()).toBe(1);
   });
 
-  // BUG 3
   it("is counted, however much it is", async () => {
     const counted = await faults("E_TOO_LARGE");
     at.link.sendFrame({ payload: large(20) });
@@ -182,7 +181,6 @@ describe("frames that break the rules", () => {
     expect(await at.link.ended()).toMatchObject({ by: "frame", code: 1002 });
   });
 
-  // BUG 3
   it("are counted", async () => {
     const counted = await faults("E_BAD_FRAME");
     at.link.sendBytes(frameBytes({ ...plain, isMasked: false }));
@@ -190,7 +188,6 @@ describe("frames that break the rules", () => {
     await eventually(counted).toBe(1);
   });
 
-  // BUG 4
   it("end the link at once, also for a peer that does not hang up", async () => {
     const presence = new Consumer(at.hub, { nodes: [at.node], operations: [], presence: true });
     await presence.next();

@@ -126,7 +126,6 @@ describe("an answer that the edge does not ack", () => {
     expect(await started.hub.where({ node })).toMatchObject([{ state: "expired" }]);
   });
 
-  // BUG 12
   it("is remembered with the number of times it was sent", async () => {
     const clock = new LeapingClock();
     const started = await hubForTest({}, { clock });

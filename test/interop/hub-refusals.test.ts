@@ -90,7 +90,6 @@ describe("an upgrade request", () => {
     expect(answer.status).toBe(101);
   });
 
-  // BUG 2
   it("that offers subprotocols and extensions is let in with none of them", async () => {
     const offers = ["Sec-WebSocket-Protocol: chat", "Sec-WebSocket-Extensions: permessage-deflate"];
     const answer = await upgrade(edge.port, edge.credentials, [
@@ -162,7 +161,6 @@ describe("a certificate", () => {
     await eventually(refused).toBe(1);
   });
 
-  // BUG 1
   it("that is refused in the TLS handshake is counted as an identity that does not hold", async () => {
     const refused = await refusals("E_IDENTITY");
     const credentials = await certificateFor(edge.node, past);

@@ -8,8 +8,7 @@ import { hubForTest, TestHub } from "./test-hub.ts";
 import { ackOf, keepalive, newHeader } from "./wire-json.ts";
 
 /**
- * Traps of KubeEdge's protocol that no other file here is about. `BUG n`, here and in the other files, marks a test
- * that fails as long as the product has the fault it shows.
+ * Traps of KubeEdge's protocol that no other file here is about.
  *
  * All traps, as the wire protocol's §12 numbers them, with the tests that keep the hub and the agent out of them, by
  * file and the beginning of their names:
@@ -250,7 +249,6 @@ describe("what the hub sends", () => {
     expect(await link.sentSoFar()).toHaveLength(10);
   });
 
-  // BUG 5
   it("has no version if it is a deletion that was published without one", async () => {
     const { hub, node, link } = await world.connected();
     const { resourceVersion: _version, ...draft } = configMap(node, "gone");
@@ -258,14 +256,12 @@ describe("what the hub sends", () => {
     expect(Object.keys((await link.next()).header)).toEqual(["msg_id", "timestamp"]);
   });
 
-  // BUG 6
   it("is no object with a parent, which an edge would take for an answer and drop", async () => {
     const { hub, node } = await world.connected();
     const draft = { ...configMap(node, "limits"), parentId: "some-query" };
     await expect(hub.publish(draft)).rejects.toMatchObject({ code: "E_BAD_MESSAGE" });
   });
 
-  // BUG 7
   it("is no patch, which an edge would send back", async () => {
     const { hub, node, link } = await world.connected();
     const patch = { ...configMap(node, "limits"), operation: "patch" };
@@ -273,7 +269,6 @@ describe("what the hub sends", () => {
     expect(await link.sentSoFar()).toEqual([]);
   });
 
-  // BUG 8
   it("is nothing when the node's own object is deleted: its link is closed", async () => {
     const { hub, node, link } = await world.connected();
     const deletion = {
@@ -353,7 +348,6 @@ describe("what the edge sends", () => {
     expect(await consumer.next()).toMatchObject({ content: "eyJ2IjoxfQ==" });
   });
 
-  // BUG 9
   it("in the name of a module of the cloud reaches no controller", async () => {
     const { hub, node, link } = await world.connected();
     const consumer = new Consumer(hub, { nodes: [node] });
@@ -377,7 +371,6 @@ describe("what the edge sends", () => {
     expect(await consumer.next()).toMatchObject({ parentId: "the-call", content: "e30=" });
   });
 
-  // BUG 9
   it("cannot pass for the hub's word that the node has gone", async () => {
     const { hub, node, link } = await world.connected();
     const presence = new Consumer(hub, { nodes: [node], operations: [], presence: true });
@@ -395,7 +388,6 @@ describe("what the edge sends", () => {
     expect((await presence.next()).id).not.toBe(lie.header.msg_id);
   });
 
-  // BUG 10
   it("and a controller wants is not held back by what nobody wants", async () => {
     const { hub, node, link } = await world.connected();
     const consumer = new Consumer(hub, { nodes: [node], groups: ["user"] });

@@ -94,8 +94,8 @@ class Life {
   }
 
   #ack(position: number): void {
-    const settled = this.#queue.ack(position);
-    expect(settled).toEqual(this.#model.ack(position));
+    const settled = this.#queue.ack(position, this.#now);
+    expect(settled).toEqual(this.#model.ack(position, this.#now));
     if (settled) this.#watcher.ended(settled.item, "acked");
   }
 
@@ -132,7 +132,9 @@ class Life {
     const flying = this.#model.flying;
     const load = [this.#model.waiting, flying.length, this.#model.bytes];
     expect(String([waiting, inFlight, inFlightBytes])).toBe(String(load));
-    const sends = flying.map((row) => `${row.item.position}: ${row.sends}, ${row.lastSentAt}`).sort();
+    const sends = this.#model.sent
+      .map((row) => `${row.item.position}: ${row.sends}, ${row.lastSentAt}`)
+      .sort();
     const records = [...this.#queue.unacked()].map(
       (row) => `${row.item.position}: ${row.sends}, ${row.lastSentAt}`,
     );

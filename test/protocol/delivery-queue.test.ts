@@ -7,7 +7,7 @@ function offer(queue: DeliveryQueue<Outgoing>, ...items: Outgoing[]): string[] {
 }
 
 function ackAll(queue: DeliveryQueue<Outgoing>, ...positions: number[]): void {
-  for (const position of positions) queue.ack(position);
+  for (const position of positions) queue.ack(position, 0);
 }
 
 describe("state", () => {
@@ -17,7 +17,7 @@ describe("state", () => {
     expect(takeAll(queue)).toEqual([1, 2]);
     offer(queue, put(3, "a"), put(4, "c"));
     expect(takeAll(queue)).toEqual([4]);
-    queue.ack(1);
+    queue.ack(1, 0);
     expect(takeAll(queue)).toEqual([3]);
   });
 
@@ -41,7 +41,7 @@ describe("state", () => {
     );
     for (const position of [1, 4, 5]) {
       expect(takeAll(queue)).toEqual([position]);
-      queue.ack(position);
+      queue.ack(position, 0);
     }
     expect(queue.waiting).toBe(0);
   });
@@ -51,7 +51,7 @@ describe("state", () => {
     offer(queue, put(1, "a"));
     takeAll(queue);
     expect(offer(queue, put(2, "a"))).toEqual(["queued"]);
-    expect(queue.ack(1)?.item.position).toBe(1);
+    expect(queue.ack(1, 0)?.item.position).toBe(1);
   });
 
   it("never sends a put again that a newer message has replaced after a refusal", () => {
@@ -72,7 +72,7 @@ describe("state", () => {
     queue.nack(1, true, 0);
     expect(takeAll(queue, 49)).toEqual([]);
     expect(takeAll(queue, 50)).toEqual([1]);
-    queue.ack(1);
+    queue.ack(1, 0);
     expect(takeAll(queue, 50)).toEqual([2]);
   });
 
@@ -93,7 +93,7 @@ describe("state", () => {
     queue.nack(1, true, 0);
     offer(queue, put(2, "a"));
     expect(queue.take(50, 1_050)).toMatchObject({ sends: 1 });
-    expect(queue.ack(2)).toEqual({ item: put(2, "a"), sends: 1, firstSentAt: 1_050, lastSentAt: 1_050 });
+    expect(queue.ack(2, 0)).toEqual({ item: put(2, "a"), sends: 1, firstSentAt: 1_050, lastSentAt: 1_050 });
   });
 
   it("keeps its turn however often it is replaced", () => {
@@ -109,7 +109,7 @@ describe("state", () => {
       put(7, "busy"),
     );
     expect(takeAll(queue)).toEqual([7]);
-    queue.ack(7);
+    queue.ack(7, 0);
     expect(takeAll(queue)).toEqual([2]);
   });
 
@@ -118,7 +118,7 @@ describe("state", () => {
     for (let position = 1; position <= 3; position++) {
       offer(queue, put(position, "a"));
       expect(takeAll(queue)).toEqual([position]);
-      queue.ack(position);
+      queue.ack(position, 0);
       expect(queue.nextWakeAt()).toBe(Number.POSITIVE_INFINITY);
     }
   });
@@ -173,7 +173,7 @@ describe("events", () => {
     const queue = newQueue();
     offer(queue, anEvent(1), anEvent(2), anEvent(3));
     takeAll(queue);
-    expect([3, 1, 2].map((position) => queue.ack(position)?.item.position)).toEqual([3, 1, 2]);
+    expect([3, 1, 2].map((position) => queue.ack(position, 0)?.item.position)).toEqual([3, 1, 2]);
     offer(queue, anEvent(4));
     expect(takeAll(queue)).toEqual([4]);
   });
@@ -182,9 +182,9 @@ describe("events", () => {
     const queue = newQueue();
     offer(queue, anEvent(1), anEvent(2), anEvent(3), anEvent(4));
     takeAll(queue);
-    queue.ack(1);
+    queue.ack(1, 0);
     queue.nack(2, true, 0);
-    queue.ack(3);
+    queue.ack(3, 0);
     queue.nack(4, true, 0, true);
     offer(queue, anEvent(5));
     expect(takeAll(queue, 49)).toEqual([]);
@@ -199,7 +199,7 @@ describe("events", () => {
     expect(takeAll(queue, 60)).toEqual([]);
     queue.nack(3, true, 60, true);
     expect(takeAll(queue, 60)).toEqual([]);
-    queue.ack(2);
+    queue.ack(2, 0);
     expect(takeAll(queue, 60)).toEqual([1, 3]);
   });
 
@@ -263,7 +263,7 @@ describe("events", () => {
     for (let position = 2; position <= 5_000; position++) {
       offer(queue, anEvent(position));
       expect(takeAll(queue)).toEqual([position]);
-      queue.ack(position);
+      queue.ack(position, 0);
     }
     queue.nack(1, true, 0);
     offer(queue, anEvent(5_001));
@@ -277,7 +277,7 @@ describe("the window", () => {
     offer(queue, put(1, "a"), anEvent(2), put(3, "b"));
     expect(takeAll(queue)).toEqual([1, 2]);
     expect(queue.inFlight).toBe(2);
-    queue.ack(2);
+    queue.ack(2, 0);
     expect(takeAll(queue)).toEqual([3]);
   });
 
@@ -286,7 +286,7 @@ describe("the window", () => {
     offer(queue, put(1, "a", { size: 60 }), put(2, "b", { size: 50 }), put(3, "c", { size: 10 }));
     expect(takeAll(queue)).toEqual([1]);
     expect(queue.inFlightBytes).toBe(60);
-    queue.ack(1);
+    queue.ack(1, 0);
     expect(takeAll(queue)).toEqual([2, 3]);
     expect(queue.inFlightBytes).toBe(60);
   });
@@ -301,10 +301,10 @@ describe("the window", () => {
     const queue = newQueue({ windowBytes: 100 });
     offer(queue, put(1, "a"), put(2, "b", { size: 500 }), put(3, "c"));
     expect(takeAll(queue)).toEqual([1]);
-    queue.ack(1);
+    queue.ack(1, 0);
     expect(takeAll(queue)).toEqual([2]);
     expect(queue.inFlightBytes).toBe(500);
-    queue.ack(2);
+    queue.ack(2, 0);
     expect(takeAll(queue)).toEqual([3]);
   });
 
@@ -324,7 +324,7 @@ describe("the window", () => {
     queue.setWindow(1, 10);
     ackAll(queue, 1, 2);
     expect(takeAll(queue)).toEqual([]);
-    queue.ack(3);
+    queue.ack(3, 0);
     expect(takeAll(queue)).toEqual([4]);
   });
 });
@@ -337,8 +337,8 @@ describe("acks", () => {
     queue.take(100, 5_100);
     expect(queue.sendsOf(1)).toEqual({ item: put(1, "a"), sends: 2, firstSentAt: 5_000, lastSentAt: 5_100 });
     expect([...queue.unacked()]).toEqual([queue.sendsOf(1)]);
-    expect(queue.ack(1)).toEqual({ item: put(1, "a"), sends: 2, firstSentAt: 5_000, lastSentAt: 5_100 });
-    expect(queue.ack(1)).toBeUndefined();
+    expect(queue.ack(1, 0)).toEqual({ item: put(1, "a"), sends: 2, firstSentAt: 5_000, lastSentAt: 5_100 });
+    expect(queue.ack(1, 0)).toBeUndefined();
     expect(queue.sendsOf(1)).toBeUndefined();
     expect([...queue.unacked()]).toEqual([]);
   });
@@ -346,11 +346,11 @@ describe("acks", () => {
   it("of what was never sent, or waits after a refusal, settle nothing", () => {
     const queue = newQueue();
     offer(queue, put(1, "a"), put(2, "b"));
-    expect(queue.ack(1)).toBeUndefined();
-    expect(queue.ack(99)).toBeUndefined();
+    expect(queue.ack(1, 0)).toBeUndefined();
+    expect(queue.ack(99, 0)).toBeUndefined();
     queue.take(0, 0);
     queue.nack(1, true, 0);
-    expect(queue.ack(1)).toBeUndefined();
+    expect(queue.ack(1, 0)).toBeUndefined();
     expect(queue.waiting).toBe(2);
   });
 });
@@ -411,9 +411,9 @@ describe("a refusal", () => {
     queue.nack(3, true, 50, true);
     expect(queue.nextWakeAt()).toBe(150);
     takeAll(queue, 150);
-    queue.ack(1);
+    queue.ack(1, 0);
     queue.nack(3, true, 150);
-    queue.ack(2);
+    queue.ack(2, 0);
     expect(queue.nextWakeAt()).toBe(200);
   });
 
@@ -529,7 +529,7 @@ describe("a time to live that is over", () => {
     expect(queue.take(100, 100)).toMatchObject({ item: { position: 2 }, sends: 1, expired: true });
     expect(takeAll(queue, 100, 100)).toEqual([3]);
     expect([queue.inFlight, queue.inFlightBytes]).toEqual([1, 10]);
-    expect(queue.ack(1)).toBeUndefined();
+    expect(queue.ack(1, 0)).toBeUndefined();
   });
 
   it("passes the word to resume on to the event behind it", () => {
@@ -564,7 +564,7 @@ describe("the next moment to wake", () => {
     offer(queue, put(1, "a"), put(2, "b"));
     queue.take(10, 0);
     queue.take(30, 0);
-    queue.ack(1);
+    queue.ack(1, 0);
     expect(queue.nextWakeAt()).toBeLessThanOrEqual(130);
     expect(queue.take(110, 0)).toBeUndefined();
     expect(queue.nextWakeAt()).toBe(130);

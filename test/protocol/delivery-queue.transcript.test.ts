@@ -51,7 +51,9 @@ class Replay {
       case "send":
         return this.#send();
       case "ack":
-        return plain.map((_, i) => `${plain[i]}: ${shown("settled", this.#queue.ack(number(i)))}`).join("\n");
+        return plain
+          .map((_, i) => `${plain[i]}: ${shown("settled", this.#queue.ack(number(i), this.#now))}`)
+          .join("\n");
       case "nack":
         return (
           shown(

@@ -3,10 +3,15 @@ import { Keepalive, nativeKeepalive } from "../../protocol/keepalive.ts";
 import { randomOf, seeds } from "../support/seeds.ts";
 
 /** Asks every millisecond. @returns When it said what. */
-function said(keepalive: Keepalive, untilMs: number, heardAt: readonly number[] = []): string[] {
+function said(
+  keepalive: Keepalive,
+  untilMs: number,
+  { heardAt = [], sentAt = [] }: { heardAt?: readonly number[]; sentAt?: readonly number[] } = {},
+): string[] {
   const words: string[] = [];
   for (let now = 0; now <= untilMs; now++) {
     if (heardAt.includes(now)) keepalive.heard(now);
+    if (sentAt.includes(now)) keepalive.sent(now);
     const word = keepalive.poll(now);
     if (word) words.push(`${word} at ${now}`);
     if (word === "dead") break;
@@ -17,21 +22,30 @@ function said(keepalive: Keepalive, untilMs: number, heardAt: readonly number[] 
 describe("a keepalive", () => {
   const quiet = { pingEveryMs: 50, pingAlways: false, deadAfterMs: 100 };
 
-  it("pings after a silence, and calls the link dead after a longer one", () => {
+  it("pings after saying nothing, and calls the link dead after hearing nothing for longer", () => {
     expect(said(new Keepalive(quiet, 0), 200)).toEqual(["ping at 50", "dead at 100"]);
   });
 
-  it("does not ping while it hears something", () => {
-    expect(said(new Keepalive(quiet, 0), 150, [40, 80, 120])).toEqual([]);
+  it("pings though it hears something: the peer, too, wants to hear", () => {
+    const heardAt = [40, 80, 120];
+    expect(said(new Keepalive(quiet, 0), 150, { heardAt })).toEqual([
+      "ping at 50",
+      "ping at 100",
+      "ping at 150",
+    ]);
+  });
+
+  it("does not ping while it sends", () => {
+    expect(said(new Keepalive(quiet, 0), 99, { sentAt: [40, 80] })).toEqual([]);
   });
 
   it("counts the silence from what it heard last", () => {
-    expect(said(new Keepalive(quiet, 0), 300, [60])).toEqual(["ping at 50", "ping at 110", "dead at 160"]);
+    expect(said(new Keepalive(quiet, 0), 300, { heardAt: [60] }).at(-1)).toBe("dead at 160");
   });
 
-  it("pings on schedule, whatever it hears, if told so", () => {
+  it("pings on schedule, whatever it hears and sends, if told so", () => {
     const always = { pingEveryMs: 50, pingAlways: true, deadAfterMs: Number.POSITIVE_INFINITY };
-    expect(said(new Keepalive(always, 0), 160, [40, 49, 90])).toEqual([
+    expect(said(new Keepalive(always, 0), 160, { heardAt: [40], sentAt: [49, 90] })).toEqual([
       "ping at 50",
       "ping at 100",
       "ping at 150",
@@ -63,11 +77,11 @@ describe("a keepalive", () => {
     const slept = new Keepalive(quiet, 0);
     expect(slept.poll(5_000)).toBe("dead");
     slept.heard(5_000);
-    expect(slept.poll(5_000)).toBeUndefined();
+    expect(slept.poll(5_000)).toBe("ping");
     expect(slept.nextWakeAt()).toBe(5_050);
   });
 
-  it("between our own halves finds a dead link in 10 s, asking after 5 s", () => {
+  it("between our own halves says something every 5 s and finds a dead link in 10 s", () => {
     expect(nativeKeepalive).toEqual({ pingEveryMs: 5_000, pingAlways: false, deadAfterMs: 10_000 });
   });
 

@@ -11,13 +11,13 @@ import { NativeCodec } from "../../protocol/native-codec.ts";
 import { packMessage } from "../../protocol/packed-codec.ts";
 import { requireVersion } from "../../protocol/version.ts";
 import type { CloseReason, Connection } from "../../transport/connection.ts";
-import { memoryPair } from "../../transport/memory.ts";
 import {
   type ChannelOptions,
   MessageChannel,
   newCounters,
   type ReceiptContent,
-} from "../../transport/message-channel.ts";
+} from "../../transport/index.ts";
+import { memoryPair } from "../../transport/memory.ts";
 import { aMessage, edge1, inOutbox } from "./messages.ts";
 import { queueOptions } from "./queues.ts";
 import { CountingClock, NarrowConnection } from "./simulated-link.ts";
@@ -403,13 +403,13 @@ describe("what a channel tells its owner and its store", () => {
 describe("a channel on a quiet link", () => {
   const keepalive = { pingEveryMs: 50, pingAlways: false, deadAfterMs: 100 };
 
-  it("pings, is answered, and stays", async () => {
+  it("stays: each side says something in time", async () => {
     const line = new Line([]);
     line.startA(native(), { keepalive });
-    line.startB(native());
+    line.startB(native(), { keepalive });
     await line.clock.advance(10_000);
     expect(line.closed).toEqual([]);
-    expect(line.clock.timers).toBeLessThan(3_000);
+    expect(line.clock.timers).toBeLessThan(6_000);
   });
 
   it("calls a silent peer dead", async () => {
@@ -476,6 +476,21 @@ describe("a channel to a KubeEdge peer", () => {
     expect(line.came).toEqual(["m1", "m1"]);
     expect(line.store.notes).toEqual(["unacked m1 sent 2", "expired m1"]);
     expect(codec.expectsAck(stored(1, answer))).toBe(false);
+  });
+
+  it("gives it no faster than it reads what it does not acknowledge, and settles that as it goes", async () => {
+    const told = { operation: "query", group: "resource" };
+    const line = new Line(Array.from({ length: 8 }, (_, i) => stored(i + 1, told)));
+    const options = { hello: undefined, pace: { burst: 3, perSecond: 10 } };
+    line.startA(new KubeEdgeCloudCodec(edge1, stamp, limits), options);
+    line.startB(new KubeEdgeEdgeCodec(edge1, stamp, limits), { hello: undefined });
+    const cameAfter: number[] = [];
+    for (let i = 0; i < 6; i++) {
+      await line.clock.advance(i === 0 ? 5 : 100);
+      cameAfter.push(line.came.length);
+    }
+    expect(cameAfter).toEqual([3, 4, 5, 6, 7, 8]);
+    expect(line.store.notes.join().match(/m\d/g)).toEqual(line.came);
   });
 
   it("refuses content that is no JSON instead of losing the link over it", async () => {

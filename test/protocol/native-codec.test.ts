@@ -204,7 +204,7 @@ describe("a native link", () => {
 
   it("carries frames cut anywhere", () => {
     const bytes = Buffer.concat([
-      ...link().here.control({ type: "pong" }),
+      ...link().here.control({ type: "ping" }),
       link().here.message(inOutbox(aMessage({ content: { a: "b" } }), 300), true),
       ...link().here.acks(
         [{ position: 4, message: aMessage() }],

@@ -529,7 +529,7 @@ describe("our control messages beside protobufjs' own reading of message.proto",
       fc.property(controlFrames, (frame) => {
         const read = theirsOf(codec.control(frame)[0]);
         if (frame.type === "hello") expect(read.hello).toEqual(frame.hello);
-        else if (frame.type === "ping" || frame.type === "pong") expect(read[frame.type]).toEqual({});
+        else if (frame.type === "ping") expect(read.ping).toEqual({});
         else if (frame.type === "bye") expect(read.bye).toEqual({ code: frame.code, text: frame.text });
         else if (frame.type === "call")
           expect(plain(read.call)).toEqual({ call: frame.call, method: frame.method, body: hex(frame.body) });

@@ -10,7 +10,10 @@ interface Row<T> {
   firstSentAt: number;
   lastSentAt: number;
   refusals: number;
-  /** Flying: to be repeated at this time. Paused: not before it. */
+  /** Flying: when it was sent last, and how long it may take then. */
+  sentAt: number;
+  timeoutMs: number;
+  /** Paused: not before this. */
   at: number;
   /** State: since when nothing of its key is in its way; undefined: something is, or it pauses. */
   readySince: number | undefined;
@@ -35,6 +38,7 @@ export class QueueModel<T extends Outgoing> {
   #rows: Row<T>[] = [];
   readonly #lanes = new Map<number, Lane>();
   #counter = 0;
+  #lastAckAt = 0;
 
   constructor(options: DeliveryQueueOptions) {
     this.#options = options;
@@ -47,6 +51,7 @@ export class QueueModel<T extends Outgoing> {
     copy.#rows = this.#rows.map((row) => ({ ...row }));
     for (const [priority, lane] of this.#lanes) copy.#lanes.set(priority, { ...lane });
     copy.#counter = this.#counter;
+    copy.#lastAckAt = this.#lastAckAt;
     return copy;
   }
 
@@ -56,6 +61,11 @@ export class QueueModel<T extends Outgoing> {
 
   get waiting(): number {
     return this.#rows.filter((row) => !row.flying).length;
+  }
+
+  /** Sent, and not ended. */
+  get sent(): readonly Row<T>[] {
+    return this.#rows.filter((row) => row.sends > 0);
   }
 
   get flying(): readonly Row<T>[] {
@@ -82,6 +92,8 @@ export class QueueModel<T extends Outgoing> {
       firstSentAt: 0,
       lastSentAt: 0,
       refusals: 0,
+      sentAt: 0,
+      timeoutMs: 0,
       at: 0,
       readySince: item.kind === "state" && ofKey.length === 0 ? this.#counter++ : undefined,
       pausedSince: undefined,
@@ -91,8 +103,8 @@ export class QueueModel<T extends Outgoing> {
 
   take(now: number, wallTime: number): Taken<T> | undefined {
     const [overdue] = this.flying
-      .filter((row) => row.at <= now)
-      .sort((a, b) => a.at - b.at || a.flyingSince - b.flyingSince);
+      .filter((row) => this.#dueAt(row) <= now)
+      .sort((a, b) => this.#dueAt(a) - this.#dueAt(b) || a.flyingSince - b.flyingSince);
     if (overdue !== undefined) {
       if (this.#options.expiresInFlight && overdue.item.expiresAt <= wallTime) return this.#expire(overdue);
       return this.#send(overdue, now, wallTime, false);
@@ -112,9 +124,10 @@ export class QueueModel<T extends Outgoing> {
     return this.#send(row, now, wallTime, resume);
   }
 
-  ack(position: number): SendRecord<T> | undefined {
+  ack(position: number, now: number): SendRecord<T> | undefined {
     const row = this.#flyingAt(position);
     if (row === undefined) return undefined;
+    this.#lastAckAt = now;
     if (row.item.kind === "event") this.#lane(row.item.priority).refusals = 0;
     this.#drop(row);
     return recordOf(row);
@@ -156,7 +169,7 @@ export class QueueModel<T extends Outgoing> {
   nextTake(now: number, wallTime: number): number {
     const moments = [
       now,
-      ...this.#rows.map((row) => row.at),
+      ...this.#rows.map((row) => (row.flying ? this.#dueAt(row) : row.at)),
       ...[...this.#lanes.values()].map((lane) => lane.notBefore),
     ];
     const later = [...new Set(moments)].filter((at) => at >= now).sort((a, b) => a - b);
@@ -182,11 +195,17 @@ export class QueueModel<T extends Outgoing> {
   }
 
   #send(row: Row<T>, now: number, wallTime: number, resume: boolean): Taken<T> {
-    row.at = now + Math.min(this.#options.ackTimeoutMs * 2 ** row.sends, this.#options.maxAckTimeoutMs);
+    row.sentAt = now;
+    row.timeoutMs = Math.min(this.#options.ackTimeoutMs * 2 ** row.sends, this.#options.maxAckTimeoutMs);
     if (row.sends === 0) row.firstSentAt = wallTime;
     row.lastSentAt = wallTime;
     row.sends++;
     return { item: row.item, sends: row.sends, resume, expired: false };
+  }
+
+  #dueAt({ sentAt, timeoutMs }: Row<T>): number {
+    if (sentAt >= this.#lastAckAt) return sentAt + timeoutMs;
+    return Math.min(this.#lastAckAt + timeoutMs, sentAt + 8 * timeoutMs);
   }
 
   #expire(row: Row<T>): Taken<T> {

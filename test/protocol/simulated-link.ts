@@ -28,6 +28,10 @@ export class NarrowConnection implements Connection {
     this.#fullForMs = fullForMs;
   }
 
+  get bytesReceived(): number {
+    return this.#inner.bytesReceived;
+  }
+
   start(events: ConnectionEvents): void {
     this.#events = events;
     this.#inner.start(events);

@@ -4,7 +4,7 @@ import type { StoredMessage } from "../../protocol/frame.ts";
 import type { Message } from "../../protocol/message.ts";
 import type { MessageStore, Settled } from "../../protocol/message-store.ts";
 import { compareVersions, type ResourceVersion } from "../../protocol/version.ts";
-import type { ReceiptContent } from "../../transport/message-channel.ts";
+import type { ReceiptContent } from "../../transport/index.ts";
 import type { FakeClock } from "../support/fake-clock.ts";
 
 /** What survives a crash: what is to be sent, and what was received. */

@@ -11,7 +11,7 @@ import {
   type ChannelOwner,
   MessageChannel,
   type ReceiptContent,
-} from "../../transport/message-channel.ts";
+} from "../../transport/index.ts";
 import type { FakeClock } from "../support/fake-clock.ts";
 import { Disk, Machine } from "./simulated-machine.ts";
 

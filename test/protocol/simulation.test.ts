@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { newCounters } from "../../transport/message-channel.ts";
+import { newCounters } from "../../transport/index.ts";
 import { seeds } from "../support/seeds.ts";
 import { World } from "./simulation.ts";
 

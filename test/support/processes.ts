@@ -12,8 +12,12 @@ const root = resolve(import.meta.dirname, "../..");
 const programs: Program[] = [];
 
 /** Waits until a condition holds; says what the programs logged if it never does. */
-export async function until(what: string, check: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 600; tries++) {
+export async function until(
+  what: string,
+  check: () => boolean | Promise<boolean>,
+  timeoutMs = 30_000,
+): Promise<void> {
+  for (let tries = 0; tries < timeoutMs / 50; tries++) {
     if (await check()) return;
     await pause(50);
   }

@@ -1,0 +1,83 @@
+import type { Clock } from "../platform/clock.ts";
+import type {
+  DeliveryQueueOptions,
+  Frame,
+  Hello,
+  HubError,
+  KeepaliveOptions,
+  LinkCodec,
+  Message,
+  Pace,
+  Receipt,
+} from "../protocol/index.ts";
+import type { CloseReason, Connection } from "./connection.ts";
+
+/** What became of a message beyond "it is durable here"; goes back with the ack. */
+export type ReceiptContent = Omit<Receipt, "position">;
+
+/** Who is behind a channel. */
+export interface ChannelOwner {
+  /**
+   * Takes a message. Resolves once it is durable or done: then it is acked. Rejects with a HubError: then
+   * it is nacked, and comes again if the error is retryable. Messages are handed over in the order in which
+   * they came, without waiting for earlier ones.
+   */
+  received(message: Message): Promise<ReceiptContent | undefined>;
+  /** The peer's own words about itself, calls and replies. */
+  control(frame: Extract<Frame, { type: "hello" | "call" | "reply" }>): void;
+  /** Something was refused or failed; the channel goes on. To be counted and logged. */
+  fault(error: HubError, what: string): void;
+  /** Once; nothing else is called afterwards. */
+  closed(reason: CloseReason): void;
+}
+
+export interface ChannelOptions {
+  readonly queue: DeliveryQueueOptions;
+  readonly keepalive: KeepaliveOptions;
+  /** True: any traffic proves the peer alive. False: only its pings do. */
+  readonly anyTrafficCounts: boolean;
+  /** What this side grants the peer; `undefined` for a dialect without hello. */
+  readonly hello: Omit<Hello, "wallTime"> | undefined;
+  /** The greatest window used, whatever the peer grants. */
+  readonly maxWindowMessages: number;
+  readonly maxWindowBytes: number;
+  /** How fast messages go that the peer does not acknowledge, if it loses what comes faster. */
+  readonly pace?: Pace | undefined;
+}
+
+/** Counted over all channels of a process; only ever grows. */
+export interface ChannelCounters {
+  sent: number;
+  resent: number;
+  settled: number;
+  nacked: number;
+  expired: number;
+  received: number;
+  refused: number;
+  ignored: number;
+  bytesSent: number;
+  bytesReceived: number;
+}
+
+export function newCounters(): ChannelCounters {
+  return {
+    sent: 0,
+    resent: 0,
+    settled: 0,
+    nacked: 0,
+    expired: 0,
+    received: 0,
+    refused: 0,
+    ignored: 0,
+    bytesSent: 0,
+    bytesReceived: 0,
+  };
+}
+
+export interface ChannelParts {
+  readonly connection: Connection;
+  readonly codec: LinkCodec;
+  readonly owner: ChannelOwner;
+  readonly clock: Clock;
+  readonly counters: ChannelCounters;
+}
