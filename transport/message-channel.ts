@@ -264,6 +264,7 @@ export class MessageChannel {
   #readAhead(): number {
     return Math.max(2 * this.#queue.windowMessages, 32);
   }
+
   #schedule(): void {
     if (this.#flushScheduled || this.#closed) return;
     this.#flushScheduled = true;
@@ -390,10 +391,14 @@ export class MessageChannel {
   #dieIfSilent(): void {
     // Part of a long message counts, though it has no meaning yet.
     if (this.#options.anyTrafficCounts && this.#connection.bytesReceived !== this.#bytesHeard) this.#heard();
-    if (this.#closed || this.#keepalive.poll(this.#clock.now()) !== "dead") {
-      this.#arm();
-      return;
-    }
+    if (this.#closed) return;
+    const due = this.#keepalive.poll(this.#clock.now());
+    if (due === "ping") this.control({ type: "ping" });
+    if (due === "dead") this.#die();
+    else this.#arm();
+  }
+
+  #die(): void {
     const silentMs = this.#options.keepalive.deadAfterMs;
     const reason = { code: "E_PEER_SILENT", text: `nothing heard for ${silentMs / 1000} s` } as const;
     this.#end({ ...reason, remote: true });
