@@ -1,12 +1,24 @@
 import { readFileSync } from "node:fs";
 import { hostname, networkInterfaces } from "node:os";
+import { fits, readCertificate, readKey } from "../platform/certificate.ts";
 import { HubError } from "../sdk/index.ts";
+
+/** Key and certificate of a controller, PEM; the key is secret. */
+export interface KeyPair {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** By what one is known at the hub. */
+export type Credential =
+  | { readonly token: string; readonly certificate?: never }
+  | { readonly certificate: KeyPair; readonly token?: never };
 
 /** Where the hub is and who one is there. */
 export interface Address {
   /** `https://host:10005`. */
   readonly url: string;
-  readonly token: string;
+  readonly credential: Credential;
   /** The hub's CA, PEM; `undefined`: those that Node.js trusts. */
   readonly ca: string | undefined;
   /** Where nodes connect and where they join, if the file says so. */
@@ -40,18 +52,37 @@ export function findAddress(flags: AddressFlags, env: Readonly<Record<string, st
         "E_BAD_OPTION",
         "--url needs --token, and --ca for a hub with a CA of its own; or give --config",
       );
-    return { url: requireUrl(flags.url), token: flags.token, ca, nodes: undefined, join: undefined };
+    const credential = { token: flags.token };
+    return { url: requireUrl(flags.url), credential, ca, nodes: undefined, join: undefined };
   }
   const file = flags.config ?? env.HUBCTL_CONFIG ?? defaultConfigFile;
   const words = readFields(file);
   const url = given.url ?? words.url;
-  const token = given.token ?? words.token;
-  if (url === undefined || token === undefined)
+  const credential = credentialOf(given.token ?? words.token, words.certificate);
+  if (url === undefined || credential === undefined)
     throw new HubError(
       "E_BAD_OPTION",
-      `${file} needs the fields url and token (and ca), as the hub's admin.json has them`,
+      `${file} needs the fields url and token (and ca), as the hub's admin.json has them, or certificate instead of token`,
     );
-  return { url: requireUrl(url), token, ca: given.ca ?? words.ca, nodes: words.nodes, join: words.join };
+  return {
+    url: requireUrl(url),
+    credential,
+    ca: given.ca ?? words.ca,
+    nodes: words.nodes,
+    join: words.join,
+  };
+}
+
+/** The controller's name at the hub, as its token or its certificate says; `undefined`: neither says one. */
+export function nameOf({ token, certificate }: Credential): string | undefined {
+  if (certificate !== undefined) return readCertificate(certificate.cert).commonName;
+  return token.includes(".") ? token.slice(0, token.lastIndexOf(".")) : undefined;
+}
+
+/** A token counts before a certificate, as at the hub. */
+function credentialOf(token: string | undefined, certificate: KeyPair | undefined): Credential | undefined {
+  if (token !== undefined) return { token };
+  return certificate && { certificate };
 }
 
 /**
@@ -78,9 +109,11 @@ function ownAddress(): string {
   return all.find((one) => one.family === "IPv4" && !one.internal)?.address ?? hostname();
 }
 
-function readFields(
-  file: string,
-): Readonly<Record<"url" | "token" | "ca" | "nodes" | "join", string | undefined>> {
+interface FileFields extends Readonly<Record<"url" | "token" | "ca" | "nodes" | "join", string | undefined>> {
+  readonly certificate: KeyPair | undefined;
+}
+
+function readFields(file: string): FileFields {
   const text = readText(file, undefined);
   let value: unknown;
   try {
@@ -102,7 +135,23 @@ function readFields(
     ca: field("ca"),
     nodes: field("nodes"),
     join: field("join"),
+    certificate: requireKeyPair(fields.certificate, file),
   };
+}
+
+/** Key and certificate must fit: a TLS handshake would only say that it failed. */
+function requireKeyPair(value: unknown, file: string): KeyPair | undefined {
+  if (value === undefined) return undefined;
+  const { cert, key } = (typeof value === "object" && value !== null ? value : {}) as Partial<KeyPair>;
+  if (typeof cert !== "string" || typeof key !== "string")
+    throw new HubError("E_BAD_OPTION", `${file}: certificate must have the texts cert and key, PEM`);
+  try {
+    if (fits(readCertificate(cert), readKey(key))) return { cert, key };
+  } catch (cause) {
+    const { message } = cause as Error;
+    throw new HubError("E_BAD_OPTION", `${file}: certificate: ${message}`, { cause });
+  }
+  throw new HubError("E_BAD_OPTION", `${file}: certificate: the key is not that of the certificate`);
 }
 
 /** @param option The option that named the file; `undefined`: the configuration. */

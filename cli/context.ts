@@ -65,9 +65,9 @@ export class Context {
   }
 
   async #connect(): Promise<HubClient> {
-    const { url, token, ca } = this.address;
+    const { url, credential, ca } = this.address;
     const limitMs = this.timeoutMs ?? connectTimeoutMs;
-    const options = { url, token, connectTimeoutMs: limitMs, ...(ca === undefined ? {} : { ca }) };
+    const options = { url, ...credential, connectTimeoutMs: limitMs, ...(ca === undefined ? {} : { ca }) };
     const connecting = connectHub(options).catch((error: unknown) => {
       throw plainReason(error, url);
     });

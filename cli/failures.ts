@@ -18,7 +18,7 @@ export const exitCodeHelp = `Exit codes:
   2  the command line, a manifest or a value cannot be used
   3  no such node, resource, message, token or controller
   4  the hub cannot be reached, or does not answer in time
-  5  not allowed: the token is wrong, expired or revoked, or its rights do not cover this
+  5  not allowed: the token or certificate is wrong, expired or revoked, or its rights do not cover this
   130  interrupted with Ctrl-C`;
 
 const codesOfExit: Readonly<

@@ -1,4 +1,4 @@
-import { createPublicKey, X509Certificate } from "node:crypto";
+import { createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
 import type { Clock } from "../platform/clock.ts";
 import type { Logger } from "../platform/logger.ts";
 import {
@@ -16,6 +16,7 @@ import {
   viewOf,
 } from "../protocol/index.ts";
 import type { CertificateRecord, Revocations } from "./admission.ts";
+import type { ControllerEnd } from "./controller-link.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Hub } from "./hub.ts";
 import type { Authority } from "./join/authority.ts";
@@ -32,8 +33,8 @@ export interface AdminParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly isConnected: (controller: string) => boolean;
-  /** Ends a controller's links. */
-  readonly disconnect: (controller: string) => void;
+  /** Ends a controller's links, saying why. */
+  readonly disconnect: (controller: string, reason: ControllerEnd) => void;
 }
 
 /** The operator's verbs. Every change is logged. */
@@ -92,7 +93,8 @@ export class Admin implements HubAdmin {
       now: this.#parts.clock.wallTime(),
       ttlMs,
     });
-    this.#parts.disconnect(name);
+    // What it may do is looked up when it connects: with a certificate it may come back at once.
+    this.#parts.disconnect(name, { code: "E_CLOSED", text: "the controller's token or rights have changed" });
     this.#parts.log.info("controller created", { controller: name, rights });
     return token;
   }
@@ -104,7 +106,7 @@ export class Admin implements HubAdmin {
   ): Promise<ControllerCertificate> {
     const { credentials, authority, store, clock, log } = this.#parts;
     const now = clock.wallTime();
-    await credentials.byName(name, now);
+    await credentials.requireKnown(name, now);
     const key = { publicKey: derOf(publicKey) };
     const { certificate, serial, notAfter } = await authority.issueControllerCertificate(
       name,
@@ -132,7 +134,7 @@ export class Admin implements HubAdmin {
     const now = this.#parts.clock.wallTime();
     const revoked = await this.#parts.credentials.revoke(String(name), now);
     await this.#parts.revocations.revoke((record) => record.controller === name, now);
-    this.#parts.disconnect(name);
+    this.#parts.disconnect(name, { code: "E_REVOKED", text: "the controller has been revoked" });
     this.#parts.log.info("controller revoked", { controller: name, known: revoked });
     return revoked;
   }
@@ -160,11 +162,15 @@ export class Admin implements HubAdmin {
 }
 
 function derOf(publicKey: unknown): Uint8Array {
+  let key: KeyObject;
   try {
-    return createPublicKey(String(publicKey)).export({ type: "spki", format: "der" });
+    key = createPublicKey(String(publicKey));
   } catch (cause) {
     throw new HubError("E_BAD_MESSAGE", "publicKey must be a PEM public key", { cause });
   }
+  if (key.asymmetricKeyDetails?.namedCurve !== "prime256v1")
+    throw new HubError("E_BAD_MESSAGE", "publicKey must be an EC key on P-256");
+  return key.export({ type: "spki", format: "der" });
 }
 
 function requireDays(days: unknown): number {

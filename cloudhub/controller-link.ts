@@ -52,6 +52,12 @@ export interface ControllerLinkParts {
   readonly fault: (error: HubError, what: string) => void;
 }
 
+/** Why the hub ends a controller's link. After `E_REVOKED` it need not come back. */
+export interface ControllerEnd {
+  readonly code: "E_CLOSED" | "E_REVOKED" | "E_REPLACED";
+  readonly text: string;
+}
+
 /** What is on its way to one controller, at most. */
 const outboxLimits = { maxMessages: 65_536, maxBytes: 64 << 20 };
 const maxSubscriptions = 1_000;
@@ -90,7 +96,7 @@ export class ControllerLink implements Subscriber {
     this.#channel.start(this.#outbox);
   }
 
-  close(reason: { code: "E_CLOSED" | "E_REVOKED" | "E_REPLACED"; text: string }): void {
+  close(reason: ControllerEnd): void {
     this.#channel.close(reason);
   }
 

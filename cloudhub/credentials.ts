@@ -79,7 +79,18 @@ export class Credentials {
     return alive(name, record, now);
   }
 
-  /** The controller a certificate names. Throws as {@link byToken}. */
+  /** Throws `E_NOT_FOUND` if there is none of that name, or as {@link byToken}. */
+  async requireKnown(name: string, now: number): Promise<void> {
+    const record = (await this.#records.get(name))?.value;
+    if (record === undefined)
+      throw new HubError(
+        "E_NOT_FOUND",
+        `no controller is called ${shown(name)}; create it first, with its rights: hubctl controller create`,
+      );
+    alive(name, record, now);
+  }
+
+  /** The controller a certificate names. Throws `E_IDENTITY`, `E_TOKEN_EXPIRED` or `E_REVOKED`. */
   async byName(name: string, now: number): Promise<Identified> {
     const record = (await this.#records.get(name))?.value;
     if (record === undefined) throw new HubError("E_IDENTITY", `no controller is called ${name} here`);
@@ -92,7 +103,7 @@ function alive(name: string, record: ControllerRecord, now: number): Identified 
   if (record.expiresAt !== undefined && record.expiresAt <= now) {
     throw new HubError(
       "E_TOKEN_EXPIRED",
-      `the token of controller ${name} has expired; create a new one with: hubctl controller create ${name}`,
+      `the time given to controller ${name} is over; renew it with: hubctl controller create ${name} --replace`,
     );
   }
   return { name, rights: record.rights };

@@ -11,8 +11,14 @@ import {
   type WebSocketListening,
 } from "../transport/index.ts";
 import type { Admin } from "./admin.ts";
-import { admitNode, type CertificateRecord, type Identify, type Revocations } from "./admission.ts";
-import { ControllerLink } from "./controller-link.ts";
+import {
+  admitNode,
+  type CertificateIdentity,
+  type CertificateRecord,
+  type Identify,
+  type Revocations,
+} from "./admission.ts";
+import { type ControllerEnd, ControllerLink } from "./controller-link.ts";
 import type { Credentials, Identified } from "./credentials.ts";
 import type { Hub } from "./hub.ts";
 import type { HubMetrics } from "./metrics.ts";
@@ -96,12 +102,9 @@ export class Controllers {
     return [...this.#links].some((link) => link.controller.name === name);
   }
 
-  /** Ends the links of a controller whose rights have changed; it may come back with what it has now. */
-  disconnect(name: string): void {
-    for (const link of [...this.#links]) {
-      if (link.controller.name === name)
-        link.close({ code: "E_REVOKED", text: "the controller's token or rights have changed" });
-    }
+  /** Ends the links of a controller that has been revoked or whose rights have changed. */
+  disconnect(name: string, reason: ControllerEnd): void {
+    for (const link of [...this.#links]) if (link.controller.name === name) link.close(reason);
   }
 
   closeAll(): void {
@@ -141,7 +144,7 @@ export class Controllers {
   }
 
   async #identify(upgrade: UpgradeRequest): Promise<Identified> {
-    const { credentials, clock, identify, revocations, store } = this.#parts;
+    const { credentials, clock, revocations, store } = this.#parts;
     const now = clock.wallTime();
     const authorization = upgrade.header("authorization");
     if (authorization !== undefined)
@@ -152,17 +155,29 @@ export class Controllers {
         "E_BAD_TOKEN",
         "no token and no client certificate; hubctl controller create makes a token",
       );
-    const identity = identify(certificate, now);
+    const identity = this.#identityIn(certificate, now);
+    if (identity.kind !== "controller") throw notGoodHere(`the certificate is of ${described(identity)}`);
     if (revocations.isRevoked(identity.serial))
-      throw new HubError("E_REVOKED", `certificate ${identity.serial} has been revoked`);
-    if (identity.kind !== "controller")
-      throw new HubError("E_IDENTITY", "the certificate is not a controller's");
+      throw new HubError(
+        "E_REVOKED",
+        `certificate ${identity.serial} of controller ${identity.name} has been revoked`,
+      );
     // A KubeEdge cloud with the same CA would have put any name into a certificate: only ours count.
     const issued = await store.records<CertificateRecord>("certificate").get(identity.serial);
     if (issued?.value.controller !== identity.name) {
-      throw new HubError("E_IDENTITY", "this hub has not issued the controller's certificate");
+      throw notGoodHere(`this hub has not issued this certificate of controller ${identity.name}`);
     }
     return await credentials.byName(identity.name, now);
+  }
+
+  #identityIn(certificate: Uint8Array, now: number): CertificateIdentity {
+    try {
+      return this.#parts.identify(certificate, now);
+    } catch (error) {
+      // What a node would have to do does not help a controller: only the reason is repeated.
+      const { cause, message } = asHubError(error);
+      throw notGoodHere(cause instanceof HubError ? cause.message : message, error);
+    }
   }
 
   #accept(admin: Admin, connection: Connection, controller: Identified): void {
@@ -193,6 +208,15 @@ export class Controllers {
     log.info("controller connected", { controller: name, address: connection.peer.address });
     link.start();
   }
+}
+
+function described(identity: Exclude<CertificateIdentity, { kind: "controller" }>): string {
+  return identity.kind === "node" ? `node ${identity.node}, not of a controller` : "nobody this hub knows";
+}
+
+function notGoodHere(text: string, cause?: unknown): HubError {
+  const advice = "an administrator makes a good one with: hubctl controller certificate NAME";
+  return new HubError("E_IDENTITY", `${text}; ${advice}`, { cause });
 }
 
 function refused(parts: ListenerParts, port: "nodes" | "api", error: HubError, address: string): void {

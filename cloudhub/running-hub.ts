@@ -208,7 +208,7 @@ async function open(
     clock,
     log,
     isConnected: (name) => controllers.isConnected(name),
-    disconnect: (name) => controllers.disconnect(name),
+    disconnect: (name, reason) => controllers.disconnect(name, reason),
   });
   const gauges = () => ({
     counters: hub.counters,

@@ -93,6 +93,7 @@ export class HubClient implements HubApi {
 
   async publish(draft: PublishDraft, options: PublishOptions = {}): Promise<Published> {
     const message = messageOfDraft(draft, { id: draft.id ?? randomUUID(), timestamp: Date.now() });
+    if (options.signal?.aborted) throw new HubError("E_ABORTED", "given up before it was sent");
     const receipt = await abortable(this.#connection.outbox.send(message), options.signal);
     const published: Published = {
       id: message.id,
@@ -139,7 +140,9 @@ export class HubClient implements HubApi {
         this.#connection.callOnce("unsubscribe", [subscription]).then(undefined, () => undefined);
       };
     };
-    return new QueuedSubscription(filter, attach, options.signal);
+    const subscriber = new QueuedSubscription(filter, attach, options.signal);
+    if (this.#connection.ended) subscriber.fail(this.#connection.ended);
+    return subscriber;
   }
 
   async request(draft: PublishDraft, options: { timeoutMs: number; signal?: AbortSignal }): Promise<Message> {
@@ -218,7 +221,6 @@ function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Pro
   return new Promise((resolve, reject) => {
     const abort = (): void =>
       reject(new HubError("E_ABORTED", "gave up waiting for the hub; the message may still be published"));
-    if (signal.aborted) return abort();
     signal.addEventListener("abort", abort, { once: true });
     promise.finally(() => signal.removeEventListener("abort", abort)).then(resolve, reject);
   });

@@ -51,11 +51,12 @@ export interface ConnectionOwner {
 /** Where controllers' WebSockets go on the hub's API port. */
 const controllerPath = "/controllers/v1";
 const defaultMessageBytes = 16 << 20;
-/** These do not go away by dialling again. */
+/** These do not go away by dialling again with the same token or certificate. */
 const hopeless: ReadonlySet<ErrorCode> = new Set([
   "E_BAD_TOKEN",
   "E_TOKEN_EXPIRED",
   "E_REVOKED",
+  "E_IDENTITY",
   "E_FORBIDDEN",
   "E_BAD_OPTION",
 ]);
@@ -102,6 +103,11 @@ export class HubConnection {
     });
     this.#giveUpLater(options.connectTimeoutMs ?? 10_000);
     this.#redial.start();
+  }
+
+  /** Why it has ended for good; `undefined`: it has not. */
+  get ended(): HubError | undefined {
+    return this.#ended;
   }
 
   get state(): ConnectionState {
@@ -189,7 +195,7 @@ export class HubConnection {
         closed: (reason: CloseReason) => {
           this.#link = undefined;
           this.#changed();
-          calls.fail(new HubError("E_LINK_LOST", reason.text, { cause: reasonError(reason) }));
+          calls.fail(this.#ended ?? failureOf(reason));
           resolve(reason);
         },
       };
@@ -216,7 +222,8 @@ export class HubConnection {
       retryInMs: Math.round(delayMs),
     });
     this.#lastError = error;
-    if (hopeless.has(code)) void this.close(error);
+    // The redial must have begun its pause before it can be stopped.
+    if (isHopeless(error)) queueMicrotask(() => void this.close(error));
   }
 
   #giveUpLater(timeoutMs: number): void {
@@ -253,6 +260,17 @@ export class HubConnection {
     for (const wake of [...this.#waiting]) wake();
     for (const listener of this.#listeners) listener(this.state);
   }
+}
+
+/** A hub that does not prove to be the right one (E_IDENTITY, retryable) may do so later; see `dialWebSocket`. */
+function isHopeless(error: HubError): boolean {
+  return hopeless.has(error.code) && !error.retryable;
+}
+
+/** What the end of a link is to a call that waits on it. */
+function failureOf(reason: CloseReason): HubError {
+  const error = reasonError(reason);
+  return isHopeless(error) ? error : new HubError("E_LINK_LOST", reason.text, { cause: error });
 }
 
 function channelOptions(options: ConnectOptions): ChannelOptions {

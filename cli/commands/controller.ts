@@ -3,11 +3,13 @@ import { writeDurably } from "../../platform/private-files.ts";
 import { formatAge, formatDuration, parseDuration } from "../../platform/quantities.ts";
 import type { Column } from "../../platform/table.ts";
 import { type HubAdmin, HubError, type Rights, type Verb } from "../../sdk/index.ts";
+import { nameOf } from "../address.ts";
 import { type CommandGroup, command } from "../command.ts";
 import type { Context } from "../context.ts";
 import { flag, required, single } from "../option.ts";
 import { plainRecord } from "../output.ts";
 import { oneOf, text, list as texts } from "../values.ts";
+import { certificateCommand } from "./controller-certificate.ts";
 
 type ControllerView = Awaited<ReturnType<HubAdmin["controllers"]>>[number];
 
@@ -156,13 +158,12 @@ function stateOf(controller: ControllerView, now: number): string {
 
 const revoke = command({
   name: "revoke",
-  summary: "end a controller's token and its connections",
+  summary: "end a controller's token, its certificates and its connections",
   arguments: { name: required("name of the controller") },
   options: { force: flag({ description: "also the one that this command itself uses" }) },
   examples: ["controller revoke line-planner"],
   async run(context, { name }, { force }) {
-    const { token } = context.address;
-    if (token.slice(0, token.lastIndexOf(".")) === name && !force)
+    if (nameOf(context.address.credential) === name && !force)
       throw new HubError(
         "E_BAD_OPTION",
         `this command itself is ${name}: it would lock itself out; add --force for that`,
@@ -179,5 +180,5 @@ const revoke = command({
 export const controllerCommands: CommandGroup = {
   name: "controller",
   summary: "programs that publish and listen, and their rights",
-  commands: [create, list, revoke],
+  commands: [create, certificateCommand, list, revoke],
 };

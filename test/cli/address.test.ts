@@ -6,6 +6,7 @@ import { temporaryDirectory } from "./support.ts";
 
 const none: AddressFlags = { config: undefined, url: undefined, token: undefined, ca: undefined };
 const words = { url: "https://hub:10005", token: "admin.x", ca: "PEM" };
+const read = { url: words.url, credential: { token: words.token }, ca: "PEM" };
 
 function fileWith(content: unknown): string {
   const file = join(temporaryDirectory(), "admin.json");
@@ -16,13 +17,17 @@ function fileWith(content: unknown): string {
 describe("the hub's address", () => {
   it("comes from --config, else from HUBCTL_CONFIG", () => {
     const file = fileWith(words);
-    expect(findAddress({ ...none, config: file }, { HUBCTL_CONFIG: "/nowhere" })).toMatchObject(words);
-    expect(findAddress(none, { HUBCTL_CONFIG: file })).toMatchObject(words);
+    expect(findAddress({ ...none, config: file }, { HUBCTL_CONFIG: "/nowhere" })).toMatchObject(read);
+    expect(findAddress(none, { HUBCTL_CONFIG: file })).toMatchObject(read);
   });
 
   it("is changed by flags over the file", () => {
     const flags = { ...none, config: fileWith(words), url: "https://other:1", token: "t" };
-    expect(findAddress(flags, {})).toMatchObject({ url: "https://other:1", token: "t", ca: "PEM" });
+    expect(findAddress(flags, {})).toMatchObject({
+      url: "https://other:1",
+      credential: { token: "t" },
+      ca: "PEM",
+    });
   });
 
   it("does not show the token of one hub to another", () => {
@@ -36,6 +41,8 @@ describe("the hub's address", () => {
     [{ url: "https://hub:1" }, /needs the fields url and token/],
     [{ ...words, token: 7 }, /token must be a text/],
     [{ ...words, url: "http://hub:1" }, /must be written as https:/],
+    [{ url: words.url, certificate: "PEM" }, /certificate must have the texts cert and key/],
+    [{ url: words.url, certificate: { cert: "PEM", key: "PEM" } }, /certificate: .* cannot be read/],
   ])("is refused from a file with %j", (content, problem) => {
     expect(() => findAddress({ ...none, config: fileWith(content) }, {})).toThrow(problem);
   });
@@ -54,7 +61,7 @@ describe("the hub's address", () => {
 });
 
 describe("where nodes connect", () => {
-  const address = { ...words, nodes: undefined, join: undefined };
+  const address = { ...read, nodes: undefined, join: undefined };
 
   it("is what the file says", () => {
     const given = { ...address, nodes: "wss://hub:1", join: "https://hub:2" };

@@ -351,11 +351,6 @@ describe("rights", () => {
       return await connectHub({ url, ca, token: "test.not-the-token" });
     }
   });
-
-  it("come from the controller's certificate as well as from a token", async () => {
-    const { ca, url } = JSON.parse(readFileSync(world.hub.adminFile, "utf8")) as { ca: string; url: string };
-    await expect(connectHub({ url, ca })).rejects.toMatchObject({ code: "E_BAD_TOKEN" });
-  });
 });
 
 describe("the operator", () => {

@@ -1,6 +1,11 @@
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { type HubOptionsInput, type RunningHub, startHub } from "../../cloudhub/index.ts";
+import {
+  type HubOptionsInput,
+  type HubServerParts,
+  type RunningHub,
+  startHub,
+} from "../../cloudhub/index.ts";
 import { type EdgeHub, type EdgeOptionsInput, type EdgeParts, startEdge } from "../../edgehub/index.ts";
 import { silentLogger } from "../../platform/logger.ts";
 import { temporaryDirectory } from "./processes.ts";
@@ -8,7 +13,10 @@ import { temporaryDirectory } from "./processes.ts";
 /** A hub in this process on free loopback ports, and agents of it; all end with the test. */
 export interface World {
   readonly directory: string;
+  /** The hub that runs now. */
   readonly hub: RunningHub;
+  /** Ends the hub; another one takes over its ports and data when `start` is called. */
+  stopHub(): Promise<{ start(): Promise<void> }>;
   agent(node: string, options?: EdgeOptionsInput, parts?: Partial<EdgeParts>): Promise<EdgeHub>;
 }
 
@@ -25,14 +33,35 @@ export function hubOptions(dataDir: string, options: HubOptionsInput = {}): HubO
   };
 }
 
-export async function startWorld(options: HubOptionsInput = {}): Promise<World> {
+export async function startWorld(
+  options: HubOptionsInput = {},
+  hubParts: Partial<HubServerParts> = {},
+): Promise<World> {
   const { path, remove } = temporaryDirectory();
   onTestFinished(remove);
-  const hub = await startHub(hubOptions(join(path, "hub"), options), { log: silentLogger });
+  const start = (more: HubOptionsInput): Promise<RunningHub> =>
+    startHub(hubOptions(join(path, "hub"), more), { log: silentLogger, ...hubParts });
+  let hub = await start(options);
   onTestFinished(() => hub.close());
   return {
     directory: path,
-    hub,
+    get hub() {
+      return hub;
+    },
+    async stopHub() {
+      const { nodes, join: joinPort, api } = hub.ports;
+      await hub.close();
+      return {
+        async start() {
+          hub = await start({
+            ...options,
+            nodes: { ...options.nodes, port: nodes },
+            join: { ...options.join, port: joinPort },
+            api: { ...options.api, port: api },
+          });
+        },
+      };
+    },
     async agent(node, edgeOptions = {}, parts = {}) {
       const { token } = await hub.admin.createJoinToken({ ttlMs: 600_000 });
       const edge = await startEdge(
