@@ -125,7 +125,7 @@ function longOf(name: string): string {
 
 function examplesOf(command: Command): string {
   if (command.examples.length === 0) return "";
-  return `\nExamples:\n${command.examples.map((line) => `  hubctl ${line}`).join("\n")}`;
+  return `\nExamples:\n${command.examples.map((line) => `  ${line.includes("hubctl ") ? line : `hubctl ${line}`}`).join("\n")}`;
 }
 
 function addOptions(parser: Parser, options: Readonly<Record<string, Option>>): void {

@@ -14,7 +14,7 @@ export interface CommandSpec<
   /** In the order in which they are written. */
   readonly arguments: Arguments;
   readonly options: Options;
-  /** Command lines that work, without the word `hubctl`. */
+  /** Command lines that work; the word `hubctl` in front may be left out. */
   readonly examples: readonly string[];
   /** @returns The exit code; nothing: 0. What it throws is told to the user, see `failures.ts`. */
   run(

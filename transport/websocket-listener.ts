@@ -223,7 +223,9 @@ function requestOf(request: IncomingMessage, peer: Peer): UpgradeRequest {
     },
     path: request.url ?? "/",
     peer,
-    offersNative: request.headers[offerHeader] === nativeDialect,
+    offersNative: (request.headersDistinct[offerHeader] ?? [])
+      .flatMap((line) => line.split(","))
+      .some((dialect) => dialect.trim() === nativeDialect),
   };
 }
 
