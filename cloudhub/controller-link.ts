@@ -14,7 +14,6 @@ import {
   matches,
   mayUse,
   NativeCodec,
-  nativeKeepalive,
   type PublishDraft,
   type Published,
   packMessage,
@@ -29,6 +28,7 @@ import {
   type ChannelOptions,
   type CloseReason,
   type Connection,
+  controllerChannel,
   MemoryOutbox,
   MessageChannel,
   type ReceiptContent,
@@ -262,26 +262,11 @@ export class ControllerLink implements Subscriber {
 }
 
 function channelOptions(storeId: string, { limits }: HubOptions): ChannelOptions {
-  return {
-    queue: {
-      windowMessages: 64,
-      windowBytes: 1 << 20,
-      ackTimeoutMs: 300_000,
-      maxAckTimeoutMs: 1_200_000,
-      nackDelayMs: 500,
-      maxNackDelayMs: 30_000,
-      maxRefusals: Number.POSITIVE_INFINITY,
-    },
-    keepalive: nativeKeepalive,
-    anyTrafficCounts: true,
-    hello: {
-      software: `${hubSoftware} ${hostname()}`,
-      storeId,
-      windowMessages: 4_096,
-      windowBytes: 16 << 20,
-      maxMessageBytes: limits.messageBytes,
-    },
-    maxWindowMessages: 4_096,
-    maxWindowBytes: 16 << 20,
-  };
+  return controllerChannel({
+    software: `${hubSoftware} ${hostname()}`,
+    storeId,
+    windowMessages: 4_096,
+    windowBytes: 16 << 20,
+    maxMessageBytes: limits.messageBytes,
+  });
 }

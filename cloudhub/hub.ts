@@ -23,6 +23,7 @@ import {
   parseResource,
   presenceResource,
   presenceSource,
+  publishEach,
   type ResourceQuery,
   type ResourceView,
   requireNodeId,
@@ -94,18 +95,8 @@ export class Hub implements HubApi, NodeLinkHub {
     return published;
   }
 
-  async publishBatch(
-    drafts: readonly PublishDraft[],
-    options: PublishOptions = {},
-  ): Promise<PublishOutcome[]> {
-    return await Promise.all(
-      drafts.map((draft) =>
-        this.publish(draft, options).then(
-          (published): PublishOutcome => ({ ok: true, published }),
-          (error: unknown): PublishOutcome => ({ ok: false, error: asHubError(error) }),
-        ),
-      ),
-    );
+  publishBatch(drafts: readonly PublishDraft[], options: PublishOptions = {}): Promise<PublishOutcome[]> {
+    return publishEach(drafts, (draft) => this.publish(draft, options));
   }
 
   /** Accepts a message for a node. Resolves once it is durable; a volatile one, once it is on the wire. */

@@ -1,5 +1,5 @@
 import { type DeliveryKind, deliveryOf, numberedState } from "./delivery.ts";
-import type { ErrorCode, HubError } from "./errors.ts";
+import { asHubError, type ErrorCode, type HubError } from "./errors.ts";
 import type { Filter } from "./filter.ts";
 import { createMessage, type Message, type MessageDraft, type MessageId, type NodeId } from "./message.ts";
 import type { Rights } from "./rights.ts";
@@ -81,6 +81,19 @@ export interface Published {
 export type PublishOutcome =
   | { readonly ok: true; readonly published: Published }
   | { readonly ok: false; readonly error: HubError };
+
+/** Publishes each by itself: one that is refused does not keep the others back. */
+export function publishEach(
+  drafts: readonly PublishDraft[],
+  publish: (draft: PublishDraft) => Promise<Published>,
+): Promise<PublishOutcome[]> {
+  const outcomeOf = (draft: PublishDraft): Promise<PublishOutcome> =>
+    publish(draft).then(
+      (published) => ({ ok: true, published }),
+      (error: unknown) => ({ ok: false, error: asHubError(error) }),
+    );
+  return Promise.all(drafts.map(outcomeOf));
+}
 
 /** A message from a node. It comes again until it is acked. */
 export interface Incoming {

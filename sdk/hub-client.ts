@@ -20,6 +20,7 @@ import {
   type Published,
   type PublishOptions,
   type PublishOutcome,
+  publishEach,
   type ResourceQuery,
   type ResourceView,
   requireNodeId,
@@ -107,18 +108,8 @@ export class HubClient implements HubApi {
     return published;
   }
 
-  async publishBatch(
-    drafts: readonly PublishDraft[],
-    options: PublishOptions = {},
-  ): Promise<PublishOutcome[]> {
-    return await Promise.all(
-      drafts.map((draft) =>
-        this.publish(draft, options).then(
-          (published): PublishOutcome => ({ ok: true, published }),
-          (error: unknown): PublishOutcome => ({ ok: false, error: asHubError(error) }),
-        ),
-      ),
-    );
+  publishBatch(drafts: readonly PublishDraft[], options: PublishOptions = {}): Promise<PublishOutcome[]> {
+    return publishEach(drafts, (draft) => this.publish(draft, options));
   }
 
   async acked(

@@ -11,7 +11,6 @@ import {
   HubError,
   type Message,
   NativeCodec,
-  nativeKeepalive,
   reconnectBackoff,
   writeJson,
 } from "../protocol/index.ts";
@@ -19,6 +18,7 @@ import {
   type ChannelOptions,
   type CloseReason,
   type Connection,
+  controllerChannel,
   dialWebSocket,
   MemoryOutbox,
   MessageChannel,
@@ -274,26 +274,11 @@ function failureOf(reason: CloseReason): HubError {
 }
 
 function channelOptions(options: ConnectOptions): ChannelOptions {
-  return {
-    queue: {
-      windowMessages: 64,
-      windowBytes: 1 << 20,
-      ackTimeoutMs: 300_000,
-      maxAckTimeoutMs: 1_200_000,
-      nackDelayMs: 500,
-      maxNackDelayMs: 30_000,
-      maxRefusals: Number.POSITIVE_INFINITY,
-    },
-    keepalive: nativeKeepalive,
-    anyTrafficCounts: true,
-    hello: {
-      software: `cloud-edge-hub-sdk/${version}`,
-      storeId: "",
-      windowMessages: options.windowMessages ?? 1_024,
-      windowBytes: options.windowBytes ?? 4 << 20,
-      maxMessageBytes: options.maxMessageBytes ?? defaultMessageBytes,
-    },
-    maxWindowMessages: 4_096,
-    maxWindowBytes: 16 << 20,
-  };
+  return controllerChannel({
+    software: `cloud-edge-hub-sdk/${version}`,
+    storeId: "",
+    windowMessages: options.windowMessages ?? 1_024,
+    windowBytes: options.windowBytes ?? 4 << 20,
+    maxMessageBytes: options.maxMessageBytes ?? defaultMessageBytes,
+  });
 }

@@ -1,14 +1,15 @@
 import type { Clock } from "../platform/clock.ts";
-import type {
-  DeliveryQueueOptions,
-  Frame,
-  Hello,
-  HubError,
-  KeepaliveOptions,
-  LinkCodec,
-  Message,
-  Pace,
-  Receipt,
+import {
+  type DeliveryQueueOptions,
+  type Frame,
+  type Hello,
+  type HubError,
+  type KeepaliveOptions,
+  type LinkCodec,
+  type Message,
+  nativeKeepalive,
+  type Pace,
+  type Receipt,
 } from "../protocol/index.ts";
 import type { CloseReason, Connection } from "./connection.ts";
 
@@ -43,6 +44,26 @@ export interface ChannelOptions {
   readonly maxWindowBytes: number;
   /** How fast messages go that the peer does not acknowledge, if it loses what comes faster. */
   readonly pace?: Pace | undefined;
+}
+
+/** Of a link between a controller and the hub, whichever side it is. */
+export function controllerChannel(hello: Omit<Hello, "wallTime">): ChannelOptions {
+  return {
+    queue: {
+      windowMessages: 64,
+      windowBytes: 1 << 20,
+      ackTimeoutMs: 300_000,
+      maxAckTimeoutMs: 1_200_000,
+      nackDelayMs: 500,
+      maxNackDelayMs: 30_000,
+      maxRefusals: Number.POSITIVE_INFINITY,
+    },
+    keepalive: nativeKeepalive,
+    anyTrafficCounts: true,
+    hello,
+    maxWindowMessages: 4_096,
+    maxWindowBytes: 16 << 20,
+  };
 }
 
 /** Counted over all channels of a process; only ever grows. */
