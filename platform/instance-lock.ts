@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import Database from "better-sqlite3";
 import { HubError } from "../protocol/index.ts";
+import { openSqlite } from "./native-sqlite.ts";
 
 /**
  * Claims a data directory for this process; the operating system gives it back when the process ends,
@@ -10,7 +10,7 @@ import { HubError } from "../protocol/index.ts";
  */
 export function lockDirectory(directory: string): () => void {
   const file = join(directory, "lock");
-  const database = new Database(file, { timeout: 0 });
+  const database = openSqlite(file, { timeout: 0 });
   try {
     database.pragma("locking_mode = EXCLUSIVE");
     database.exec("BEGIN EXCLUSIVE");

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
-import Database from "better-sqlite3";
+import type Database from "better-sqlite3";
 import { HubError } from "../protocol/index.ts";
+import { openSqlite } from "./native-sqlite.ts";
 import { storageError } from "./sqlite.ts";
 
 /**
@@ -19,7 +20,7 @@ export function readDatabase<T>(
   if (!existsSync(file)) throw new HubError("E_NOT_FOUND", `there is no database ${file}`);
   let database: Database.Database | undefined;
   try {
-    database = new Database(file, { readonly: true, fileMustExist: true, timeout: 2_000 });
+    database = openSqlite(file, { readonly: true, fileMustExist: true, timeout: 2_000 });
     if (database.pragma("application_id", { simple: true }) !== applicationId)
       throw new HubError("E_STORE_CORRUPT", `${file} is the database of another program`);
     return database.transaction(work)(database);

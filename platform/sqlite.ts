@@ -1,5 +1,6 @@
-import Database from "better-sqlite3";
+import type Database from "better-sqlite3";
 import { HubError } from "../protocol/index.ts";
+import { openSqlite } from "./native-sqlite.ts";
 
 export type { Database, Statement } from "better-sqlite3";
 
@@ -49,7 +50,7 @@ export function openDatabase(options: DatabaseOptions): Database.Database {
 }
 
 function open(options: DatabaseOptions): Database.Database {
-  const database = new Database(options.file, { timeout: 2_000 });
+  const database = openSqlite(options.file, { timeout: 2_000 });
   try {
     // Looking comes first: a file that is not ours, or damaged, stays as it is.
     refuseForeign(database, options);

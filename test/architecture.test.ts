@@ -11,7 +11,7 @@ const rules: Record<string, { folders: readonly string[]; packages: Readonly<Rec
   platform: {
     folders: ["protocol"],
     packages: {
-      "better-sqlite3": /(sqlite|instance-lock)\.ts$/,
+      "better-sqlite3": /sqlite\.ts$/,
       pino: /logger\.ts$/,
       typebox: /config\.ts$/,
       "typebox/value": /config\.ts$/,

@@ -3,7 +3,8 @@ import { join, resolve } from "node:path";
 
 /**
  * Puts this repository's Node.js where npm scripts look first. npm 11 does that by itself; npm 10 takes the link away
- * again when it skips the packages of the other platforms, which have a program of the same name. Runs on any Node.js.
+ * again when it skips the packages of the other platforms, which have a program of the same name. Runs on any Node.js,
+ * after each install in this repository; as `postprepare`, because a `prepare` counts as an install script for users.
  */
 const modules = resolve(import.meta.dirname, "../../node_modules");
 const platform = `${process.platform}-${process.arch}`;
