@@ -9,6 +9,7 @@ import {
   type JoinTokenRequest,
   type JoinTokenView,
   type MessageView,
+  type NodeId,
   type NodeView,
   type Rights,
   requireNodeId,
@@ -80,12 +81,18 @@ export class Admin implements HubAdmin {
   async removeNode(node: string): Promise<boolean> {
     const name = requireNodeId(node);
     await this.#revoke(name);
+    const removed = await this.#parts.store.removeNode(name);
+    // Told last: an agent with a good token is back at once, and must not meet what is left of itself.
+    this.#cutOff(name);
     this.#parts.log.info("node removed", { node: name });
-    return await this.#parts.store.removeNode(name);
+    return removed;
   }
 
-  revokeNode(node: string): Promise<number> {
-    return this.#revoke(this.#parts.hub.known(node).node);
+  async revokeNode(node: string): Promise<number> {
+    const name = this.#parts.hub.known(node).node;
+    const certificates = await this.#revoke(name);
+    this.#cutOff(name);
+    return certificates;
   }
 
   async createController(name: string, rights: Rights, ttlMs?: number): Promise<string> {
@@ -148,16 +155,19 @@ export class Admin implements HubAdmin {
     return found && viewOf(found);
   }
 
-  async #revoke(node: ReturnType<typeof requireNodeId>): Promise<number> {
+  /** From here on none of its certificates opens a link. */
+  async #revoke(node: NodeId): Promise<number> {
     const serials = await this.#parts.revocations.revoke(
       (record) => record.node === node,
       this.#parts.clock.wallTime(),
     );
-    this.#parts.hub.links
-      .get(node)
-      ?.close({ code: "E_REVOKED", text: "the node's certificate has been revoked" });
     this.#parts.log.info("node certificates revoked", { node, certificates: serials.length });
     return serials.length;
+  }
+
+  #cutOff(node: NodeId): void {
+    const reason = { code: "E_REVOKED", text: "the node's certificate has been revoked" } as const;
+    this.#parts.hub.links.get(node)?.close(reason);
   }
 }
 

@@ -23,6 +23,7 @@ import {
   dialWebSocket,
   MessageChannel,
   Redial,
+  reasonError,
 } from "../transport/index.ts";
 import type { Identity } from "./join.ts";
 import type { EdgeOptions } from "./options.ts";
@@ -38,8 +39,8 @@ export interface CloudLinkParts {
   readonly identity: () => Identity;
   /** A message from the cloud; resolves when a module has taken it. */
   readonly received: (message: Message, origin: string) => Promise<void>;
-  /** The hub does not accept this node's certificate any more. */
-  readonly turnedAway: () => void;
+  /** The hub does not accept this node's certificate any more, or (retryable) does not prove to be this node's hub. */
+  readonly turnedAway: (error: HubError) => void;
   /** The link has come up or gone. */
   readonly connection: (connected: boolean) => void;
   /** Addresses this machine has; for tests. */
@@ -173,12 +174,13 @@ export class CloudLink {
     });
   }
 
-  #failed(error: HubError | CloseReason, delayMs: number): void {
-    const { code, text } = error instanceof HubError ? { code: error.code, text: error.message } : error;
+  #failed(failure: HubError | CloseReason, delayMs: number): void {
+    const error = this.#reasonOf(failure instanceof HubError ? failure : reasonError(failure));
+    const { code, message: text } = error;
     const retryInMs = Math.round(delayMs);
     if (code === "E_IDENTITY" || code === "E_REVOKED") {
       this.#session = undefined;
-      this.#parts.turnedAway();
+      this.#parts.turnedAway(error);
     }
     if (code === "E_REPLACED") {
       this.#parts.log.error("another agent uses this node's name and certificate; stop one of the two", {
@@ -188,6 +190,15 @@ export class CloudLink {
     } else if (this.#once.pass(`link ${code}`) !== undefined) {
       this.#parts.log.warn("no connection to the hub", { code, text, retryInMs });
     }
+  }
+
+  /** A hub ends the TLS handshake without a word if the certificate has ended: only this side can tell why. */
+  #reasonOf(failure: HubError): HubError {
+    const { notAfter } = this.#parts.identity();
+    const isPossible = failure.code === "E_LINK_LOST" || failure.code === "E_IDENTITY";
+    if (!isPossible || this.#parts.clock.wallTime() <= notAfter) return failure;
+    const text = `this node's certificate ended on ${new Date(notAfter).toISOString()}, or this machine's clock is wrong`;
+    return new HubError("E_IDENTITY", text, { cause: failure });
   }
 
   #channelOptions(native: boolean): ChannelOptions {

@@ -1,12 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { join as joinPath } from "node:path";
-import { type Clock, pause } from "../platform/clock.ts";
+import type { Clock } from "../platform/clock.ts";
 import { claimDirectory, type DataDirectory } from "../platform/data-directory.ts";
 import type { Logger } from "../platform/logger.ts";
 import {
-  asHubError,
-  Backoff,
   createMessage,
   type Delivery,
   event,
@@ -19,7 +16,8 @@ import {
 import { type ChannelCounters, newCounters } from "../transport/index.ts";
 import { CloudLink } from "./cloud-link.ts";
 import { Dispatcher, type EdgeModule } from "./dispatcher.ts";
-import { type Identity, join, loadIdentity, renew, renewAt } from "./join.ts";
+import type { Identity } from "./identity.ts";
+import { Membership } from "./membership.ts";
 import { MetaManager } from "./metamanager/meta-manager.ts";
 import type { EdgeOptions } from "./options.ts";
 import { EdgeStore } from "./store/edge-store.ts";
@@ -56,8 +54,6 @@ export type UpstreamDraft = Omit<MessageDraft, "node" | "delivery"> & {
 
 /** How long the modules have to come to an end. */
 const stopTimeoutMs = 5_000;
-/** After a failed renewal the next try comes so much later. */
-const renewRetryMs = 60_000;
 /** The agent's database and the identity it joins with. */
 const databaseFile = "edge.db";
 
@@ -72,11 +68,9 @@ export class EdgeHub {
   readonly #dispatcher = new Dispatcher();
   readonly #modules: EdgeModule[];
   readonly #link: CloudLink;
-  readonly #stopping = new AbortController();
-  #identity: Identity | undefined;
-  #joining: Promise<void> | undefined;
-  #cancelRenewal: () => void = () => {};
-  #rejoining = false;
+  readonly #membership: Membership;
+  #starting: Promise<void> | undefined;
+  #closed = false;
 
   /** Opens the store. Throws `E_BAD_OPTION`, `E_STORE_CORRUPT`, `E_STORE_IN_USE`, `E_STORAGE`. */
   constructor(options: EdgeOptions, parts: EdgeParts) {
@@ -86,7 +80,10 @@ export class EdgeHub {
     const { clock, log, random, addresses } = parts;
     this.#directory = claimDirectory(options.dataDir, [databaseFile]);
     try {
-      this.#identity = this.#loadIdentity();
+      this.#membership = new Membership(
+        { node: this.node, clock, log, random, welcomedBack: () => this.#link.hurry() },
+        options,
+      );
       this.store = this.#openStore();
     } catch (error) {
       this.#directory.release();
@@ -104,9 +101,9 @@ export class EdgeHub {
         log,
         random,
         counters: this.counters,
-        identity: () => this.#identity as Identity,
+        identity: () => this.#membership.identity as Identity,
         received: (message, origin) => this.#dispatcher.dispatch(message, origin),
-        turnedAway: () => void this.#rejoin(),
+        turnedAway: (error) => this.#membership.turnedAway(error),
         connection: (connected) => this.#connection(connected),
         ...(addresses ? { addresses } : {}),
       },
@@ -117,8 +114,9 @@ export class EdgeHub {
   /** Starts the modules, then connects; a node that has not joined joins first, as often as it takes. */
   async start(): Promise<void> {
     for (const module of this.#modules) await module.start();
-    if (this.#identity) this.#connect();
-    else this.#joining = this.#join();
+    this.#starting = this.#connect();
+    // A node that has joined dials at once.
+    if (this.#membership.identity) await this.#starting;
   }
 
   /** Sends a message to the cloud. Resolves once it is on this node's disk; a volatile one, once it is sent. */
@@ -136,11 +134,11 @@ export class EdgeHub {
   status(): EdgeStatus {
     return {
       node: this.node,
-      joined: this.#identity !== undefined,
+      joined: this.#membership.identity !== undefined,
       dialect: this.#link.dialect,
       resources: this.store.meta.count(),
       outbox: { ...this.store.outbox.counts },
-      certificateEndsAt: this.#identity?.notAfter,
+      certificateEndsAt: this.#membership.identity?.notAfter,
     };
   }
 
@@ -150,11 +148,11 @@ export class EdgeHub {
   }
 
   async close(): Promise<void> {
-    if (this.#stopping.signal.aborted) return;
+    if (this.#closed) return;
+    this.#closed = true;
     this.#parts.log.info("stopping");
-    this.#stopping.abort();
-    this.#cancelRenewal();
-    await this.#joining;
+    await this.#membership.stop();
+    await this.#starting;
     await this.#link.stop();
     const deadline = new AbortController();
     const cancel = this.#parts.clock.after(stopTimeoutMs, () => deadline.abort());
@@ -180,139 +178,15 @@ export class EdgeHub {
     return opened;
   }
 
-  #loadIdentity(): Identity | undefined {
-    const identity = loadIdentity(this.#options.dataDir);
-    const named = identity?.node;
-    if (named !== undefined && named !== this.node) {
-      throw new HubError(
-        "E_BAD_OPTION",
-        `${this.#options.dataDir} belongs to node ${named}, the configuration says ${this.node}; set node: ${named}, or use another dataDir`,
-      );
-    }
-    if (identity === undefined && this.#options.hub.token === "" && this.#options.hub.tokenFile === "") {
-      throw new HubError(
-        "E_BAD_OPTION",
-        "this node has not joined yet: set hub.token; the hub's operator makes one with: hubctl token create",
-      );
-    }
-    return identity && { ...identity, node: this.node };
-  }
-
-  #connect(): void {
+  async #connect(): Promise<void> {
+    await this.#membership.join();
+    if (this.#closed) return;
     this.#link.start();
-    if (this.#options.renewCertificate) this.#renewLater();
+    this.#membership.keepFresh();
   }
 
   #connection(connected: boolean): void {
+    if (connected) this.#membership.accepted();
     for (const module of this.#modules) module.connection?.(connected);
-  }
-
-  // ── certificate ────────────────────────────────────────────────────────────────────────────────────────
-
-  async #join(): Promise<void> {
-    const { hub, dataDir } = this.#options;
-    const { clock, log, random } = this.#parts;
-    const backoff = new Backoff({ minMs: hub.reconnectMinMs, maxMs: hub.reconnectMaxMs }, random);
-    const { signal } = this.#stopping;
-    while (!signal.aborted) {
-      try {
-        const identity = await join(
-          { url: hub.join, token: tokenOf(hub), node: this.node, directory: dataDir },
-          { clock, signal },
-        );
-        this.#identity = { ...identity, node: this.node };
-        log.info("joined", { hub: hub.join, certificateEndsAt: new Date(identity.notAfter).toISOString() });
-        this.#connect();
-        return;
-      } catch (error) {
-        if (signal.aborted) return;
-        const delayMs = backoff.next();
-        const failure = asHubError(error);
-        const say = failure.retryable ? log.warn : log.error;
-        say("cannot join the hub", { error: failure, retryInMs: Math.round(delayMs) });
-        await pause(clock, delayMs, signal);
-      }
-    }
-  }
-
-  /** With a token made for this node it gets a new certificate; without one only people can help. */
-  async #rejoin(): Promise<void> {
-    const { hub, dataDir } = this.#options;
-    const { clock, log } = this.#parts;
-    const { signal } = this.#stopping;
-    if (this.#rejoining || signal.aborted) return;
-    if (hub.token === "" && hub.tokenFile === "") {
-      log.error(
-        "the hub does not accept this node's certificate; set hub.token to one made for this node, and start again",
-      );
-      return;
-    }
-    this.#rejoining = true;
-    try {
-      const identity = await join(
-        { url: hub.join, token: tokenOf(hub), node: this.node, directory: dataDir },
-        { clock, signal },
-      );
-      this.#identity = { ...identity, node: this.node };
-      log.info("joined again", {
-        hub: hub.join,
-        certificateEndsAt: new Date(identity.notAfter).toISOString(),
-      });
-      this.#link.hurry();
-      this.#renewLater();
-    } catch (error) {
-      if (!signal.aborted)
-        log.error("the hub does not accept this node's certificate, and it could not join again", {
-          error: asHubError(error),
-        });
-    } finally {
-      this.#rejoining = false;
-    }
-  }
-
-  #renewLater(): void {
-    this.#cancelRenewal();
-
-    const identity = this.#identity;
-    if (identity === undefined) return;
-    const { clock } = this.#parts;
-    const inMs = Math.max(renewAt(identity) - clock.wallTime(), 0);
-    // A long wait is taken in steps: the wall clock may jump meanwhile.
-    this.#cancelRenewal = clock.after(Math.min(inMs, 3_600_000), () => {
-      if (inMs > 3_600_000) this.#renewLater();
-      else void this.#renew(identity);
-    });
-  }
-
-  async #renew(identity: Identity): Promise<void> {
-    const { clock, log } = this.#parts;
-    const { signal } = this.#stopping;
-    try {
-      const renewed = await renew(identity, this.#options.hub.join, {
-        clock,
-        signal,
-        directory: this.#options.dataDir,
-      });
-      this.#identity = { ...renewed, node: this.node };
-      log.info("certificate renewed", { certificateEndsAt: new Date(renewed.notAfter).toISOString() });
-      this.#renewLater();
-    } catch (error) {
-      if (signal.aborted) return;
-      log.error("the certificate could not be renewed", {
-        error: asHubError(error),
-        endsAt: new Date(identity.notAfter).toISOString(),
-        retryInMs: renewRetryMs,
-      });
-      this.#cancelRenewal = clock.after(renewRetryMs, () => void this.#renew(identity));
-    }
-  }
-}
-
-function tokenOf(hub: EdgeOptions["hub"]): string {
-  if (hub.token !== "") return hub.token;
-  try {
-    return readFileSync(hub.tokenFile, "utf8").trim();
-  } catch (cause) {
-    throw new HubError("E_BAD_OPTION", `cannot read hub.tokenFile ${hub.tokenFile}`, { cause });
   }
 }

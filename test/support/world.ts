@@ -15,8 +15,8 @@ export interface World {
   readonly directory: string;
   /** The hub that runs now. */
   readonly hub: RunningHub;
-  /** Ends the hub; another one takes over its ports and data when `start` is called. */
-  stopHub(): Promise<{ start(): Promise<void> }>;
+  /** Ends the hub; another one takes over its data and its ports when `start` is called. */
+  stopHub(): Promise<{ start(ports?: { api?: number }): Promise<void> }>;
   agent(node: string, options?: EdgeOptionsInput, parts?: Partial<EdgeParts>): Promise<EdgeHub>;
 }
 
@@ -52,12 +52,12 @@ export async function startWorld(
       const { nodes, join: joinPort, api } = hub.ports;
       await hub.close();
       return {
-        async start() {
+        async start(ports = {}) {
           hub = await start({
             ...options,
             nodes: { ...options.nodes, port: nodes },
             join: { ...options.join, port: joinPort },
-            api: { ...options.api, port: api },
+            api: { ...options.api, port: ports.api ?? api },
           });
         },
       };
