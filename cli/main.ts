@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 // Looks at the Node.js version before anything is loaded that an old one would crash on.
-if (Number(process.versions.node.split(".")[0]) < 22) {
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+if (major < 22 || (major === 22 && minor < 14)) {
   process.stderr.write(
-    `hubctl: E_NODE_VERSION: needs Node.js 22 or later, this is ${process.version}: install a newer one\n`,
+    `hubctl needs Node.js 22.14 or later, this is ${process.version}: install a newer one\n`,
   );
   process.exit(78);
 }

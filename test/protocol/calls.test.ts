@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { adminVerbs, readArguments, readJson, viewOf, writeJson } from "../../protocol/calls.ts";
+import { event } from "../../protocol/delivery.ts";
 import { aMessage } from "./messages.ts";
 
 describe("the body of a call", () => {
@@ -34,7 +35,8 @@ describe("the body of a call", () => {
 
 describe("a message as JSON", () => {
   it("has its content parsed and its resource as a path", () => {
-    const message = aMessage({ id: "i", parentId: "p", resourceVersion: "7", content: { kind: "Pod" } });
+    const draft = { id: "i", parentId: "p", resourceVersion: "7", content: { kind: "Pod" } };
+    const message = aMessage({ ...draft, delivery: event() });
     expect(viewOf(message)).toEqual({
       id: "i",
       parentId: "p",

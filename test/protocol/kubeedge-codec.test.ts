@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it, test } from "vitest";
 import type { LinkCodec } from "../../protocol/codec.ts";
-import { state } from "../../protocol/delivery.ts";
+import { event, state } from "../../protocol/delivery.ts";
 import { HubError } from "../../protocol/errors.ts";
 import { KubeEdgeCloudCodec, KubeEdgeEdgeCodec, type Stamp } from "../../protocol/kubeedge-codec.ts";
 import { readText } from "../../protocol/kubeedge-text.ts";
@@ -229,7 +229,7 @@ describe("the cloud's side of a link to a stock edge", () => {
     for (const operation of ["insert", "delete"])
       expect(sourceOf(aMessage({ source: "my-controller", operation }))).toBe("my-controller");
     expect(sourceOf(aMessage({ source: "router_eventbus", group: "user" }))).toBe("router_eventbus");
-    expect(sourceOf(aMessage({ source: "metaserver", parentId: "p" }))).toBe("metaserver");
+    expect(sourceOf(aMessage({ source: "metaserver", parentId: "p", delivery: event() }))).toBe("metaserver");
   });
 
   describe("expects an ack", () => {
@@ -259,7 +259,7 @@ describe("the cloud's side of a link to a stock edge", () => {
     });
 
     it.each([
-      ["of a push that looks like an answer", { parentId: "p" }],
+      ["of a push that looks like an answer", { parentId: "p", delivery: event() }],
       ["of a query", { operation: "query" }],
       ["of an answer to nobody", { operation: "response" }],
       ["of a rule's message", { group: "user", source: "router_eventbus", operation: "publish" }],
@@ -267,7 +267,7 @@ describe("the cloud's side of a link to a stock edge", () => {
       ["of a volume call", { operation: "createvolume", resource: "default/volume/v" }],
       ["of a node task", { group: "taskmanager", source: "taskmanager", operation: "upgrade" }],
     ])("but not %s", (_, draft) => {
-      expect(expectsAck(aMessage({ ...draft, delivery: state }))).toBe(false);
+      expect(expectsAck(aMessage({ delivery: state, ...draft }))).toBe(false);
     });
 
     it("of nothing that was not sent", () => {

@@ -130,7 +130,7 @@ it("refuses an old Node.js in one sentence", async () => {
       join(installed, path),
     ]);
     expect([name, code, out]).toEqual([name, 78, ""]);
-    expect(err).toMatch(new RegExp(`^${name}.* needs Node.js 22 or later, this is v20.19.0.*\n$`));
+    expect(err).toMatch(new RegExp(`^${name}.* needs Node.js 22.14 or later, this is v20.19.0.*\n$`));
     // An old one must get as far as the check: what it cannot read is loaded after it.
     expect(readFileSync(join(installed, path), "utf8")).not.toMatch(/^import\b/m);
   }
