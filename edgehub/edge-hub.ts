@@ -119,12 +119,21 @@ export class EdgeHub {
     if (this.#membership.identity) await this.#starting;
   }
 
-  /** Sends a message to the cloud. Resolves once it is on this node's disk; a volatile one, once it is sent. */
+  /**
+   * Sends a message to the cloud. Resolves once it is on this node's disk; a volatile one, once it is sent. Rejects
+   * with `E_TOO_LARGE`, `E_OUTBOX_FULL`, `E_STORAGE_FULL` …, and with `E_BAD_MESSAGE` for what is none.
+   */
   async publish(draft: UpstreamDraft): Promise<Message> {
     const message = createMessage(
       { source: "edged", ...draft, node: this.node },
       { id: randomUUID(), timestamp: this.#parts.clock.wallTime(), delivery: () => event() },
     );
+    const { messageBytes } = this.#options.delivery;
+    const { length } = message.content;
+    if (length > messageBytes) {
+      const text = `content may have at most ${messageBytes} bytes, this one has ${length}`;
+      throw new HubError("E_TOO_LARGE", text);
+    }
     if (message.delivery.kind !== "volatile") await this.store.outbox.put(message);
     else if (!this.#link.sendVolatile(message))
       throw new HubError("E_LINK_LOST", "not connected, and a volatile message is not kept");

@@ -303,6 +303,15 @@ describe("connecting", () => {
     expect(clock.armed).toBe(0);
   });
 
+  it("with a token whose time is over fails at once, and says how to get another", async () => {
+    const { url, ca } = hubWords();
+    const token = await world.hub.admin.createController("shop", everything, 1);
+    await expect(connectHub({ url, ca, token })).rejects.toMatchObject({
+      code: "E_TOKEN_EXPIRED",
+      message: expect.stringContaining("hubctl controller create shop --replace"),
+    });
+  });
+
   it("where nobody listens fails in time, with the reason", async () => {
     const stopped = await world.stopHub();
     onTestFinished(() => stopped.start());
