@@ -272,8 +272,9 @@ describe("a hub that is restarted", () => {
     await stopped.start();
     await listening;
     await until("the outbox is empty", () => edge.status().outbox.messages === 0);
-    expect(seen.slice(0, 3)).toEqual([1, 2, 3]);
-    expect(seen.slice(3).filter((one) => one !== 3)).toEqual([2, 4]);
+    // What the node has not heard to be acked before the end may come again, 2 must.
+    expect([...new Set(seen)]).toEqual([1, 2, 3, 4]);
+    expect(seen.slice(3)).toContain(2);
   });
 
   it("gets what it had not acked again, once", async () => {
