@@ -74,7 +74,7 @@ export class Ledger {
   observed(node: NodeId): MessageStore {
     const outbox = this.#store.outbox(node);
     return {
-      follow: (signal) => outbox.follow(signal),
+      follow: (signal, wanted) => outbox.follow(signal, wanted),
       settle: async (batch) => {
         await outbox.settle(batch);
         this.#settled(node, batch);

@@ -15,8 +15,10 @@ export interface MessageStore {
   /**
    * All unsettled messages in the order of their positions, then new ones as they are stored; ends with the
    * signal. For one key that order is the order of versions.
+   *
+   * @param wanted So many messages the reader can use at once; what it gets may be less, or more.
    */
-  follow(signal: AbortSignal): AsyncIterable<readonly StoredMessage[]>;
+  follow(signal: AbortSignal, wanted?: () => number): AsyncIterable<readonly StoredMessage[]>;
   /** Acked: writes the checkpoint and drops the message unless a newer one has replaced it. Resolves once durable. */
   settle(batch: readonly Settled[]): Promise<void>;
   /** Never acceptable to the peer: kept for people, not sent again. */

@@ -251,7 +251,7 @@ export class MessageChannel {
   /** Hands the store's messages to the queue, no further ahead than the queue can use. */
   async #feed(store: MessageStore): Promise<void> {
     try {
-      for await (const batch of store.follow(this.#ended.signal)) {
+      for await (const batch of store.follow(this.#ended.signal, () => this.#readAhead())) {
         for (const item of batch) this.#queue.offer(item);
         this.#schedule();
         if (this.#queue.waiting >= this.#readAhead())

@@ -25,6 +25,7 @@ export class OutboxFeed implements AsyncIterableIterator<readonly StoredMessage[
   readonly #readPage: ReadPage;
   readonly #signal: AbortSignal;
   readonly #onEnd: () => void;
+  readonly #wanted: () => number;
   /** Everything up to here has been handed out, or is in `#held`. */
   #cursor = 0;
   /** True: all that is stored beyond the cursor will come through `committed`. */
@@ -38,7 +39,14 @@ export class OutboxFeed implements AsyncIterableIterator<readonly StoredMessage[
   #nextPage = firstPage;
   #wake: (() => void) | undefined;
 
-  constructor(readPage: ReadPage, signal: AbortSignal, onEnd: () => void) {
+  /** @param wanted So many messages the reader can use at once. */
+  constructor(
+    readPage: ReadPage,
+    signal: AbortSignal,
+    onEnd: () => void,
+    wanted: () => number = () => longestPage,
+  ) {
+    this.#wanted = wanted;
     this.#readPage = readPage;
     this.#signal = signal;
     this.#onEnd = onEnd;
@@ -95,7 +103,8 @@ export class OutboxFeed implements AsyncIterableIterator<readonly StoredMessage[
     this.#meanwhile = [];
     this.#missed = false;
     try {
-      const { messages, complete } = await this.#readPage(this.#cursor, this.#nextPage);
+      const limit = Math.max(1, Math.min(this.#nextPage, this.#wanted()));
+      const { messages, complete } = await this.#readPage(this.#cursor, limit);
       this.#nextPage = Math.min(2 * this.#nextPage, longestPage);
       this.#held.push(...messages);
       for (const message of messages) this.#heldBytes += message.size;

@@ -11,6 +11,8 @@ import { configMap } from "../updates.ts";
 const nodes = 1_000;
 /** Size of a message on the wire, the hub's and the echoed one's. */
 const wireBytes = 320;
+/** Handshakes, first reads of the queues and their garbage are over. */
+const warmUpMs = 1_000;
 
 /** Messages per second from and to the load generator, over so long; and the server's CPU per message, µs. */
 async function rateOf(load: Process, server: Process, ms: number): Promise<{ rate: number; cpu: number }> {
@@ -47,7 +49,7 @@ async function echoRate(
     key: read("server.key"),
   });
   const load = await connectFleet({ mode: "echo", port, identities, window, bytes: wireBytes });
-  await pause(500);
+  await pause(warmUpMs);
   const measured = await rateOf(load, server, ms);
   await load.end();
   await server.end();
@@ -79,8 +81,8 @@ export const fleet: Scenario = {
   async run({ directory, rounds, roundMs }, say) {
     const figures: Figure[] = [];
     for (const { window, goal, perNode } of [
-      { window: 1, goal: 0.7, perNode: 60 },
-      { window: 8, goal: 0.6, perNode: 200 },
+      { window: 1, goal: 0.7, perNode: 150 },
+      { window: 8, goal: 0.6, perNode: 300 },
     ]) {
       const hub = new HubProgram(join(directory, `w${window}`, "hub"));
       await hub.start();
@@ -104,7 +106,7 @@ export const fleet: Scenario = {
           window,
           bytes: wireBytes,
         });
-        await pause(300);
+        await pause(warmUpMs);
         // Half of the queue at the echo's rate: it is never empty while it is measured.
         const ms = Math.min(roundMs, ((nodes * perNode) / (echo.at(-1) as number)) * 500);
         const measured = await rateOf(load, hub.process, ms);

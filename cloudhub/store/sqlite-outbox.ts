@@ -110,11 +110,12 @@ export class SqliteOutbox implements NodeOutbox {
     });
   }
 
-  follow(signal: AbortSignal): OutboxFeed {
+  follow(signal: AbortSignal, wanted?: () => number): OutboxFeed {
     const feed: OutboxFeed = new OutboxFeed(
       (after, limit) => this.#page(after, limit),
       signal,
       () => this.#feeds.delete(feed),
+      wanted,
     );
     this.#feeds.add(feed);
     return feed;

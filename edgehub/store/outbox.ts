@@ -103,11 +103,12 @@ export class Outbox implements MessageStore {
     for (const feed of this.#feeds) feed.committed(stored);
   }
 
-  follow(signal: AbortSignal): OutboxFeed {
+  follow(signal: AbortSignal, wanted?: () => number): OutboxFeed {
     const feed: OutboxFeed = new OutboxFeed(
       (after, limit) => this.#page(after, limit),
       signal,
       () => this.#feeds.delete(feed),
+      wanted,
     );
     this.#feeds.add(feed);
     return feed;
