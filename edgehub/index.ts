@@ -5,11 +5,13 @@ import { createLogger } from "../platform/logger.ts";
 import { EdgeHub, type EdgeParts } from "./edge-hub.ts";
 import { type EdgeOptions, edgeSchema } from "./options.ts";
 
+export type { Agent, UpstreamDraft } from "./agent.ts";
 export type { EdgeModule, ModuleName } from "./dispatcher.ts";
-export { EdgeHub, type EdgeParts, type EdgeStatus, type UpstreamDraft } from "./edge-hub.ts";
+export { EdgeHub, type EdgeParts, type EdgeStatus } from "./edge-hub.ts";
 export { type EdgeOptions, edgeSchema } from "./options.ts";
 export type { EdgeStore, MetaChange } from "./store/edge-store.ts";
 export type { Applied, MetaRecord } from "./store/meta-table.ts";
+export type { ModuleFactory } from "./supervisor.ts";
 
 /** Options as a program writes them: what is left out has its default. */
 export type EdgeOptionsInput = {
