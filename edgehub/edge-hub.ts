@@ -29,7 +29,7 @@ export interface EdgeParts {
   readonly log: Logger;
   /** Uniform in [0, 1). */
   readonly random: () => number;
-  /** Modules beside MetaManager, in the order in which they start. */
+  /** Modules beside MetaManager, in the order in which they start; `startEdge` puts the configured ones first. */
   readonly modules: readonly ModuleFactory[];
   /** Addresses this machine has; default: those of its interfaces. */
   readonly addresses?: () => readonly string[];
