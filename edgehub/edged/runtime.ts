@@ -2,8 +2,9 @@
  * What Edged needs of whatever runs containers, in CRI's words. Two stand behind it: `cri-runtime.ts`, containers, and
  * `process-runtime.ts`, plain processes without isolation. All times are wall clock, ms since 1970.
  *
- * Every call rejects with a HubError: a retryable `E_NO_MODULE` if the runtime cannot be reached, `E_REFUSED`
- * with the runtime's words for what it can never do.
+ * Every call rejects with a HubError: a retryable `E_NO_MODULE` if the runtime cannot be reached, `E_TIMEOUT`,
+ * `E_NOT_FOUND` for a sandbox, container or image that is not there, else `E_REFUSED` with the runtime's words;
+ * retryable, unless it can never be done.
  */
 export interface Runtime {
   readonly name: "cri" | "process";
@@ -48,6 +49,8 @@ export interface SandboxSpec extends PodIdentity {
   readonly hostname: string;
   readonly hostNetwork: boolean;
   readonly hostPid: boolean;
+  /** Some container of it will be privileged: the runtime must know beforehand. */
+  readonly privileged: boolean;
   /** Absolute directory of the pod's logs. */
   readonly logDirectory: string;
   readonly dns: { readonly servers: readonly string[]; readonly searches: readonly string[] } | undefined;
@@ -83,6 +86,8 @@ export interface ContainerSpec {
   readonly tty: boolean;
   readonly security: {
     readonly privileged: boolean;
+    /** `allowPrivilegeEscalation: false` of the pod. */
+    readonly noNewPrivileges: boolean;
     readonly runAsUser: number | undefined;
     readonly runAsGroup: number | undefined;
     readonly readOnlyRootFilesystem: boolean;
@@ -139,5 +144,7 @@ export interface ExecResult {
 export interface RuntimeImage {
   readonly id: string;
   readonly tags: readonly string[];
+  /** The runtime itself needs it, as the image of its sandboxes: never to be removed. */
+  readonly pinned: boolean;
   readonly sizeBytes: number;
 }
