@@ -135,6 +135,7 @@ export async function startAgentProgram(options: {
     "hub.join": options.join,
     "hub.token": options.token,
     "hub.reconnectMinMs": 50,
+    "eventBus.enable": false,
   };
   const agent = new Process(
     "dist/edgehub/main.js",

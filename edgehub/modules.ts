@@ -1,8 +1,19 @@
+import { LocalBus } from "./local-bus.ts";
 import type { EdgeOptions } from "./options.ts";
 import type { ModuleFactory } from "./supervisor.ts";
 
-/** The modules that the configuration asks for, in the order in which they start. Code of others is not loaded. */
-export async function modulesOf(_options: EdgeOptions): Promise<ModuleFactory[]> {
+/**
+ * The modules that the configuration asks for, in the order in which they start: DeviceTwin stands before EventBus,
+ * which brings it what devices say. Code of the others is not loaded.
+ *
+ * Rejects with `E_BAD_OPTION` for what a module can tell from its options alone.
+ */
+export async function modulesOf(options: EdgeOptions): Promise<ModuleFactory[]> {
   const modules: ModuleFactory[] = [];
+  const bus = new LocalBus();
+  if (options.eventBus.enable) {
+    const { eventBusModule } = await import("./eventbus/module.ts");
+    modules.push(await eventBusModule({ ...options.eventBus, twin: options.deviceTwin.enable }, bus));
+  }
   return modules;
 }

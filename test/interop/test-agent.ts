@@ -40,6 +40,7 @@ export async function agentForTest({
       node: "edge-a",
       dataDir: directory,
       store: { synchronous: "normal" },
+      eventBus: { enable: false },
       ...others,
       hub: {
         server: `wss://127.0.0.1:${cloud.ports.nodes}`,

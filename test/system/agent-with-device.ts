@@ -25,6 +25,7 @@ const edge = await startEdge(
     dataDir,
     logLevel: "info",
     hub: { server, join, token, reconnectMinMs: 50, reconnectMaxMs: 500 },
+    eventBus: { enable: false },
   },
   { modules: [() => recorder] },
 );
