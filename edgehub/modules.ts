@@ -15,5 +15,9 @@ export async function modulesOf(options: EdgeOptions): Promise<ModuleFactory[]> 
     const { eventBusModule } = await import("./eventbus/module.ts");
     modules.push(await eventBusModule({ ...options.eventBus, twin: options.deviceTwin.enable }, bus));
   }
+  if (options.serviceBus.enable) {
+    const { serviceBusModule } = await import("./servicebus/service-bus.ts");
+    modules.push(serviceBusModule(options.serviceBus));
+  }
   return modules;
 }

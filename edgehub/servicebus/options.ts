@@ -11,7 +11,13 @@ export const serviceBusSection = section("ServiceBus: HTTP between the cloud and
     description: "How long a local service may take to answer, ms",
   }),
   maxBodyBytes: whole(5_000_000, 1_024, 256 << 20, { description: "Largest body, either way, bytes" }),
+  callsPerService: whole(32, 1, 10_000, {
+    description: "Calls to one local service at once; the next ones wait for their turn",
+  }),
   answersKeptMs: whole(3_600_000, 1_000, 7 * 86_400_000, {
     description: "A repeated request is answered from the store for so long, not executed again; ms",
+  }),
+  answersKeptBytes: whole(64 << 20, 0, 2 ** 40, {
+    description: "Bytes of answers kept for that; the oldest go first",
   }),
 });
