@@ -19,6 +19,11 @@ export interface Agent {
   readonly random: () => number;
   /** Is the link to the cloud up? */
   readonly connected: boolean;
+  /**
+   * Does the cloud confirm twins by messages of its own, as KubeEdge's does, for want of acks? `undefined`: no link, so
+   * nobody knows which cloud is next.
+   */
+  readonly peerConfirmsTwins: boolean | undefined;
   /** A message of this node, not sent yet: for `EdgeStore.write`, beside rows of the module's own. */
   draft(draft: UpstreamDraft): Message;
   /** Sends a message to the cloud. Resolves once it is on this node's disk; a volatile one, once it is sent. */

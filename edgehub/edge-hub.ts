@@ -131,6 +131,11 @@ export class EdgeHub implements Agent {
     return this.#link.dialect !== undefined;
   }
 
+  get peerConfirmsTwins(): boolean | undefined {
+    const { dialect } = this.#link;
+    return dialect && dialect === "kubeedge";
+  }
+
   draft(draft: UpstreamDraft): Message {
     return createMessage(
       { source: "edged", ...draft, node: this.node },

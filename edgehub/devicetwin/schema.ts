@@ -1,5 +1,5 @@
 export const deviceTwinTables = `
-  -- Devices with their attributes and twins, as JSON: a device is read and written as a whole.
+  -- Devices with their attributes and twins, as JSON objects by name: a device is read and written as a whole.
   CREATE TABLE device (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,
@@ -9,10 +9,13 @@ export const deviceTwinTables = `
     attributes TEXT NOT NULL,
     twins TEXT NOT NULL
   ) WITHOUT ROWID;
-  -- What a KubeEdge cloud has not confirmed yet, by message id.
+  -- What a KubeEdge cloud may not have taken, by what it is about: only the newest value of it is repeated.
   CREATE TABLE twin_unconfirmed (
-    id TEXT PRIMARY KEY,
-    sent_at INTEGER NOT NULL,
-    packed BLOB NOT NULL
+    device TEXT NOT NULL,
+    property TEXT NOT NULL,               -- empty: the device's state
+    id TEXT NOT NULL,                     -- of the message that told it
+    waited INTEGER NOT NULL DEFAULT 0,    -- 0: since the last look at what to repeat; else repeats, and one
+    PRIMARY KEY (device, property)
   ) WITHOUT ROWID;
+  CREATE INDEX twin_unconfirmed_id ON twin_unconfirmed (id);
 `;
