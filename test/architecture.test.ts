@@ -33,6 +33,7 @@ const rules: Record<string, { folders: readonly string[]; packages: Readonly<Rec
     folders: ["protocol", "platform", "transport"],
     packages: {
       yaml: /inspect[\w-]*\.ts$/,
+      "protobufjs/minimal.js": /edged\/cri\/protobuf\.ts$/,
       aedes: /eventbus\/embedded-broker\.ts$/,
       mqtt: /eventbus\/external-session\.ts$/,
       ws: /eventbus\/mqtt-listener\.ts$/,

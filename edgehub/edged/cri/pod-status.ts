@@ -1,0 +1,63 @@
+import type { RuntimeContainer, RuntimeImage, RuntimePod } from "../runtime.ts";
+import type { container, containerStatus, image, podSandbox } from "./messages.ts";
+import { labels } from "./pod-config.ts";
+import type { Decoded } from "./protobuf.ts";
+
+export type ListedSandbox = Decoded<typeof podSandbox>;
+export type ListedContainer = Decoded<typeof container>;
+export type ContainerStatus = Decoded<typeof containerStatus>;
+
+const nanosecondsPerMs = 1e6;
+
+/** Wall clock, ms; the runtime's 0 and what lies before 1970 mean "not yet". */
+function time(nanoseconds: number): number | undefined {
+  return nanoseconds > 0 ? Math.trunc(nanoseconds / nanosecondsPerMs) : undefined;
+}
+
+/** A sandbox and its containers as Edged sees them, containers in the order in which they were made. */
+export function podOf(
+  sandbox: ListedSandbox,
+  ip: string | undefined,
+  containers: readonly RuntimeContainer[],
+): RuntimePod {
+  return {
+    uid: sandbox.labels[labels.podUid] ?? "",
+    namespace: sandbox.labels[labels.podNamespace] ?? "",
+    name: sandbox.labels[labels.podName] ?? "",
+    sandboxId: sandbox.id,
+    attempt: sandbox.metadata?.attempt ?? 0,
+    ready: sandbox.state === "ready",
+    ip,
+    createdAt: time(sandbox.createdAt) ?? 0,
+    containers: containers.toSorted((a, b) => a.createdAt - b.createdAt),
+  };
+}
+
+/** A container from its line in the list, which knows the image's id, and its status, which knows the rest. */
+export function containerOf(listed: ListedContainer, status: ContainerStatus): RuntimeContainer {
+  const ended = status.state === "exited";
+  return {
+    id: listed.id,
+    name: listed.metadata?.name ?? "",
+    attempt: listed.metadata?.attempt ?? 0,
+    state: status.state,
+    image: status.image?.image || listed.image?.image || "",
+    imageId: listed.imageId || listed.imageRef,
+    createdAt: time(listed.createdAt) ?? 0,
+    startedAt: time(status.startedAt),
+    finishedAt: ended ? time(status.finishedAt) : undefined,
+    exitCode: ended ? status.exitCode : undefined,
+    reason: status.reason,
+    message: status.message,
+    logPath: status.logPath,
+  };
+}
+
+export function imageOf(listed: Decoded<typeof image>): RuntimeImage {
+  return {
+    id: listed.id,
+    tags: listed.repoTags.length > 0 ? listed.repoTags : listed.repoDigests,
+    pinned: listed.pinned,
+    sizeBytes: listed.size,
+  };
+}
