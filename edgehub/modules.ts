@@ -11,6 +11,10 @@ import type { ModuleFactory } from "./supervisor.ts";
 export async function modulesOf(options: EdgeOptions): Promise<ModuleFactory[]> {
   const modules: ModuleFactory[] = [];
   const bus = new LocalBus();
+  if (options.deviceTwin.enable) {
+    const { DeviceTwin } = await import("./devicetwin/device-twin.ts");
+    modules.push((agent) => new DeviceTwin(agent, bus, options.deviceTwin));
+  }
   if (options.eventBus.enable) {
     const { eventBusModule } = await import("./eventbus/module.ts");
     modules.push(await eventBusModule({ ...options.eventBus, twin: options.deviceTwin.enable }, bus));
