@@ -4,7 +4,14 @@ import { criCalls } from "./cri/calls.ts";
 import { CriClient } from "./cri/client.ts";
 import { ContainerStatuses } from "./cri/container-statuses.ts";
 import { configOf, labels, sandboxConfig, sandboxSpec } from "./cri/pod-config.ts";
-import { containerOf, imageOf, type ListedContainer, type ListedSandbox, podOf } from "./cri/pod-status.ts";
+import {
+  containerOf,
+  imageOf,
+  type ListedContainer,
+  type ListedSandbox,
+  podOf,
+  sandboxImageOf,
+} from "./cri/pod-status.ts";
 import type {
   ContainerSpec,
   ExecResult,
@@ -148,8 +155,12 @@ export class CriRuntime implements Runtime {
   }
 
   async images(): Promise<readonly RuntimeImage[]> {
-    const { images } = await this.#client.call(criCalls.listImages, {});
-    return images.map(imageOf);
+    const [{ images }, { info }] = await Promise.all([
+      this.#client.call(criCalls.listImages, {}),
+      this.#client.call(criCalls.status, { verbose: true }),
+    ]);
+    const sandboxImage = sandboxImageOf(info);
+    return images.map((one) => imageOf(one, sandboxImage));
   }
 
   async imageId(reference: string): Promise<string | undefined> {

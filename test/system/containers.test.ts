@@ -282,6 +282,8 @@ describe.skipIf(obstacle !== undefined)(`containers of containerd ${obstacle ?? 
     await until("the image is known", async () => (await cri.imageId("localhost/old:1")) !== undefined);
     const old = (await cri.images()).find((one) => one.tags.includes("localhost/old:1"));
     expect(old?.id).toBe(await cri.imageId("localhost/old:1"));
+    expect(old?.pinned).toBe(false);
+    expect((await cri.images()).find((one) => one.tags.includes(pauseImage))?.pinned).toBe(true);
     expect(old?.sizeBytes).toBeGreaterThan(100_000);
     await cri.removeImage(old?.id ?? "");
     await cri.removeImage(old?.id ?? "");

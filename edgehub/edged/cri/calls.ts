@@ -26,6 +26,7 @@ function call<In, Out>(
 /** The calls Edged makes. */
 export const criCalls = {
   version: call("RuntimeService/Version", cri.versionRequest, cri.versionResponse, look),
+  status: call("RuntimeService/Status", cri.statusRequest, cri.statusResponse, look),
   runPodSandbox: call("RuntimeService/RunPodSandbox", cri.runPodSandboxRequest, cri.podSandboxId, 2 * change),
   stopPodSandbox: call("RuntimeService/StopPodSandbox", cri.podSandboxId, cri.nothing, change),
   removePodSandbox: call("RuntimeService/RemovePodSandbox", cri.podSandboxId, cri.nothing, change),

@@ -205,3 +205,7 @@ export const imageFsInfoResponse = message({
 
 export const versionRequest = message({ version: string(1) });
 export const versionResponse = message({ runtimeName: string(2), runtimeVersion: string(3) });
+
+export const statusRequest = message({ verbose: bool(1) });
+/** The rest says by name what only one kind of runtime knows, as JSON. */
+export const statusResponse = message({ info: texts(2) });

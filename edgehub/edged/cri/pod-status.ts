@@ -53,11 +53,22 @@ export function containerOf(listed: ListedContainer, status: ContainerStatus): R
   };
 }
 
-export function imageOf(listed: Decoded<typeof image>): RuntimeImage {
+/** @param sandboxImage The image that the runtime needs itself; see {@link sandboxImageOf}. */
+export function imageOf(listed: Decoded<typeof image>, sandboxImage: string | undefined): RuntimeImage {
   return {
     id: listed.id,
     tags: listed.repoTags.length > 0 ? listed.repoTags : listed.repoDigests,
-    pinned: listed.pinned,
+    pinned: listed.pinned || listed.repoTags.some((tag) => tag === sandboxImage),
     sizeBytes: listed.size,
   };
+}
+
+/** containerd before 1.7 pins no image, but says which one its sandboxes are made of; others pin it. */
+export function sandboxImageOf(info: Readonly<Record<string, string>>): string | undefined {
+  try {
+    const { sandboxImage } = JSON.parse(info.config ?? "{}") as { sandboxImage?: unknown };
+    return typeof sandboxImage === "string" ? sandboxImage : undefined;
+  } catch {
+    return undefined;
+  }
 }

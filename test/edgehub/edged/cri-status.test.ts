@@ -9,6 +9,7 @@ import {
   imageOf,
   type ListedContainer,
   podOf,
+  sandboxImageOf,
 } from "../../../edgehub/edged/cri/pod-status.ts";
 import type { Draft } from "../../../edgehub/edged/cri/protobuf.ts";
 
@@ -111,9 +112,20 @@ describe("a container", () => {
 
 it("shows an image by its tags, or else by its digests", () => {
   const digests = { id: "sha256:1", repoDigests: ["app@sha256:2"], size: 7, pinned: true };
-  const read = (draft: Draft<typeof image>) => imageOf(image.decode(image.encode(draft)));
+  const read = (draft: Draft<typeof image>) => imageOf(image.decode(image.encode(draft)), undefined);
   expect(read(digests)).toEqual({ id: "sha256:1", tags: ["app@sha256:2"], sizeBytes: 7, pinned: true });
   expect(read({ ...digests, repoTags: ["app:1"] }).tags).toEqual(["app:1"]);
+});
+
+it("takes the image of sandboxes for one that must stay, where the runtime does not say so itself", () => {
+  const pinned = (tag: string, info: Record<string, string>): boolean =>
+    imageOf(image.decode(image.encode({ repoTags: [tag] })), sandboxImageOf(info)).pinned;
+  const config = JSON.stringify({ sandboxImage: "pause:3.9" });
+  expect(pinned("pause:3.9", { config })).toBe(true);
+  expect(pinned("app:1", { config })).toBe(false);
+  for (const other of ["", "{", "[]", '{"sandboxImage":7}'])
+    expect(pinned("app:1", { config: other })).toBe(false);
+  expect(pinned("app:1", {})).toBe(false);
 });
 
 describe("what is known of containers", () => {
