@@ -9,9 +9,6 @@ export const edgedSection = section("Edged: the pods of this node", {
   }),
   remoteRuntimeEndpoint: text("unix:///run/containerd/containerd.sock", { description: "The CRI socket" }),
   rootDirectory: text("", { description: "Volumes and logs of pods; empty: `edged` in dataDir" }),
-  sandboxImage: text("registry.k8s.io/pause:3.9", {
-    description: "Image of pod sandboxes, if the runtime has none",
-  }),
   syncMs: whole(1_000, 50, 60_000, { description: "How often pods are compared with what runs, ms" }),
   nodeStatusUpdateMs: whole(10_000, 1_000, 600_000, {
     description: "How often the node's status goes up, ms",
