@@ -6,6 +6,7 @@ import { type Fields, OncePer } from "../../platform/logger.ts";
 import { asHubError, HubError, shown } from "../../protocol/index.ts";
 import type { Broker, BrokerParts } from "./broker.ts";
 import { type BrokerUrl, isLoopback } from "./broker-url.ts";
+import { hangUp } from "./hang-up.ts";
 import { listenMqtt, type MqttListening } from "./mqtt-listener.ts";
 import { PacketGauge } from "./packet-gauge.ts";
 import { RetainedLimit } from "./retained-limit.ts";
@@ -118,13 +119,15 @@ export class EmbeddedBroker implements Broker {
   #accept(stream: Duplex, maxPacketBytes: number): void {
     const gauge = new PacketGauge(maxPacketBytes);
     const read = stream.read.bind(stream);
+    let isTooLarge = false;
     stream.read = (size?: number): unknown => {
-      const chunk = read(size) as Uint8Array | null;
+      const chunk = isTooLarge ? null : (read(size) as Uint8Array | null);
       if (chunk === null || gauge.push(chunk)) return chunk;
-      this.#warn("a client sent a packet that is too large, and was disconnected", client, {
-        maxPacketBytes,
-      });
-      stream.destroy();
+      isTooLarge = true;
+      this.#warn("a client sent a packet that is too large", client, { maxPacketBytes });
+      const before = this.#confirming.get(client) ?? Promise.resolve();
+      const end = (): void => hangUp(stream, this.#parts.agent.clock, () => stream.destroy());
+      before.then(end, end);
       return null;
     };
     const client = this.#aedes.handle(stream);
@@ -137,36 +140,30 @@ export class EmbeddedBroker implements Broker {
     return isSame(password ?? "", credentials.password) && isUser;
   }
 
-  /** Before a publish is confirmed: wills and retained messages come here too. */
+  /**
+   * Before a publish is confirmed; wills come here too. Confirmations leave in the order of the messages; behind a
+   * refused one there are no more: the client is disconnected, and sends the rest again.
+   */
   #published(client: Client | null, packet: PublishPacket, done: (error?: Error | null) => void): void {
     const { topic, qos } = packet;
     const payload = typeof packet.payload === "string" ? Buffer.from(packet.payload) : packet.payload;
     const error = this.#errorOf(topic, payload);
-    if (error) {
-      done(this.#refused(client, topic, error));
-      return;
-    }
-    if (packet.retain && !this.#retained.admit(topic, payload.length)) {
+    if (packet.retain && error === undefined && !this.#retained.admit(topic, payload.length)) {
       this.#warn("too much is retained: a message is passed on, but not kept", client, { topic });
       packet.retain = false;
     }
-    let taken = this.#parts.take(topic, payload);
+    let taken = error === undefined ? this.#parts.take(topic, payload) : Promise.reject(error);
     // Nobody was promised anything, and those who listen here shall not suffer.
-    if (qos === 0)
-      taken = taken?.catch((cause: unknown) => void this.#refused(client, topic, asHubError(cause)));
+    if (qos === 0 && error === undefined)
+      taken = taken?.catch((cause: unknown) => this.#logRefusal(client, topic, asHubError(cause)));
     const before = client ? this.#confirming.get(client) : undefined;
     if (taken === undefined && before === undefined) {
       done();
       return;
     }
-    this.#confirm(client, Promise.all([before, taken]), (cause) =>
-      done(cause === undefined ? undefined : this.#refused(client, topic, asHubError(cause))),
-    );
-  }
-
-  /** Confirmations leave in the order of the messages; behind a refused one there are no more. */
-  #confirm(client: Client | null, work: Promise<unknown>, done: (cause?: unknown) => void): void {
-    const confirmed = work.then(() => undefined);
+    // Heard of below, when its turn has come.
+    taken?.catch(() => undefined);
+    const confirmed = (before ?? Promise.resolve()).then(() => taken);
     if (client) this.#confirming.set(client, confirmed);
     confirmed
       .then(
@@ -174,7 +171,11 @@ export class EmbeddedBroker implements Broker {
           if (client && this.#confirming.get(client) === confirmed) this.#confirming.delete(client);
           done();
         },
-        (cause: unknown) => done(cause),
+        (cause: unknown) => {
+          this.#logRefusal(client, topic, asHubError(cause));
+          if (client) hangUp(client.conn, this.#parts.agent.clock, () => done(asHubError(cause)));
+          else done(asHubError(cause));
+        },
       )
       .catch(this.#parts.failed);
   }
@@ -188,9 +189,8 @@ export class EmbeddedBroker implements Broker {
     return new HubError("E_TOO_LARGE", text);
   }
 
-  #refused(client: Client | null, topic: string, error: HubError): HubError {
+  #logRefusal(client: Client | null, topic: string, error: HubError): void {
     this.#warn("a client's message was not taken", client, { topic, error });
-    return error;
   }
 
   #limitSessions(): void {

@@ -118,6 +118,7 @@ export class ExternalBroker implements Broker {
   async #connect(cameUp: () => void): Promise<unknown> {
     try {
       this.#session = new ExternalSession(this.#clientOptions(), {
+        clock: this.#parts.agent.clock,
         take: (topic, payload) => this.#take(topic, payload),
         connected: (resumed) => {
           cameUp();

@@ -1,7 +1,10 @@
 import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from "mqtt";
+import type { Clock } from "../../platform/clock.ts";
 import { HubError } from "../../protocol/index.ts";
+import { hangUp } from "./hang-up.ts";
 
 export interface SessionParts {
+  readonly clock: Clock;
   /**
    * @returns `undefined`: confirm it at once. Else resolves when it may be confirmed; rejects if it must not be, which
    *   ends the connection, so that the broker sends it again with the next one.
@@ -81,7 +84,8 @@ export class ExternalSession {
   /** Ends it; what is unconfirmed stays so. */
   end(reason?: unknown): void {
     this.#reason ??= reason;
-    this.#client.end(true);
+    if (this.#up) hangUp(this.#client.stream, this.#parts.clock, () => this.#client.end(true));
+    else this.#client.end(true);
   }
 
   #finish(): unknown {
@@ -106,8 +110,9 @@ export class ExternalSession {
         taken?.catch(() => undefined);
         return next();
       }
-      const before = this.#lastTaken;
-      const confirmable = Promise.all([before, taken]).then(() => undefined);
+      // Heard of below, when its turn has come.
+      taken?.catch(() => undefined);
+      const confirmable = this.#lastTaken.then(() => taken);
       confirmable.catch((error: unknown) => this.end(error));
       this.#lastTaken = confirmable;
       this.#unconfirmed.set(messageId, confirmable);
