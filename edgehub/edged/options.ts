@@ -1,4 +1,4 @@
-import { choice, flag, section, text, whole } from "../../platform/config.ts";
+import { choice, flag, type OptionsOf, section, text, whole } from "../../platform/config.ts";
 
 export const edgedSection = section("Edged: the pods of this node", {
   enable: flag(false, { description: "Run it", minimal: true }),
@@ -25,3 +25,5 @@ export const edgedSection = section("Edged: the pods of this node", {
     description: "Namespace of the node object in messages: default as KubeEdge 1.15, null as later ones",
   }),
 });
+
+export type EdgedOptions = OptionsOf<typeof edgedSection>;

@@ -1,0 +1,285 @@
+import { spawn } from "node:child_process";
+import {
+  accessSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import { type Clock, pause } from "../../platform/clock.ts";
+import { HubError } from "../../protocol/index.ts";
+import { OutputLog } from "./output-log.ts";
+import type { ContainerSpec, RuntimeContainer } from "./runtime.ts";
+
+/** What is on the disk of a container, as `container.json`. */
+export interface ContainerRecord {
+  readonly id: string;
+  readonly spec: ContainerSpec;
+  readonly createdAt: number;
+  /** Wall clock, ms; `undefined`: never started. */
+  readonly startedAt: number | undefined;
+}
+
+/** A process, told apart from a later one with the same number by when it began. */
+interface Pid {
+  readonly pid: number;
+  /** Field 22 of /proc/<pid>/stat. */
+  readonly ticks: string;
+}
+
+/**
+ * Stands between the agent and the command, and outlives the agent: notes its own pid, runs the command, notes the
+ * exit code, and ends what the command left behind in their process group. Arguments: directory, command …
+ */
+const watcher = `
+trap : TERM INT HUP
+ticks() { set -- \${1##*) }; echo "\${20}"; }
+read -r stat < "/proc/$$/stat"
+echo "$$ $(ticks "$stat")" > "$0/pid" || exit 125
+exec 3>&2 2>/dev/null
+"$@" 2>&3 3>&-
+code=$?
+until echo "$code" > "$0/exit"; do /bin/sleep 1; done
+kill -KILL 0
+`;
+
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const pollMs = 50;
+/** After SIGKILL a process ends at once, unless its disk hangs. */
+const killPatienceMs = 10_000;
+/** So long after its start a watcher has noted its pid, or was never there. */
+const startPatienceMs = 5_000;
+
+/** One container of the process runtime: a directory, and a process group while it runs. */
+export class ProcessContainer {
+  readonly directory: string;
+  readonly output: OutputLog;
+  readonly #clock: Clock;
+  #record: ContainerRecord;
+
+  /** @param directory Has its `container.json`. @param logFile Absolute. */
+  constructor(
+    clock: Clock,
+    directory: string,
+    { record, logFile }: { record: ContainerRecord; logFile: string },
+  ) {
+    this.#clock = clock;
+    this.directory = directory;
+    this.#record = record;
+    this.output = new OutputLog(directory, logFile);
+  }
+
+  get id(): string {
+    return this.#record.id;
+  }
+
+  get spec(): ContainerSpec {
+    return this.#record.spec;
+  }
+
+  /** True while it runs, or its output is not all in the log. */
+  get hasNews(): boolean {
+    return this.#record.startedAt !== undefined && (!this.output.drained || this.#exitCode() === undefined);
+  }
+
+  state(): RuntimeContainer {
+    const { id, spec, createdAt, startedAt } = this.#record;
+    const exitCode = startedAt === undefined ? undefined : this.#exitCode();
+    const ended = exitCode !== undefined;
+    return {
+      id,
+      name: spec.name,
+      attempt: spec.attempt,
+      state: startedAt === undefined ? "created" : ended ? "exited" : "running",
+      image: spec.image,
+      imageId: "process",
+      createdAt,
+      startedAt,
+      finishedAt: ended ? statSync(this.#file("exit")).mtimeMs : undefined,
+      exitCode,
+      reason: ended ? (exitCode === 0 ? "Completed" : "Error") : "",
+      message: "",
+      logPath: this.output.logFile,
+    };
+  }
+
+  /** Rejects with `E_REFUSED` for a command that cannot be run, `E_STORAGE`. */
+  async start(): Promise<void> {
+    const { spec } = this.#record;
+    const command = this.#commandOf(spec);
+    this.#save({ ...this.#record, startedAt: this.#clock.wallTime() });
+    const [stdout, stderr] = ["stdout", "stderr"].map((name) => openSync(this.#file(name), "a", 0o600));
+    try {
+      const child = spawn("/bin/sh", ["-c", watcher, this.directory, ...command], {
+        cwd: this.#cwd(),
+        env: this.#env(),
+        detached: true,
+        stdio: ["ignore", stdout, stderr],
+      });
+      child.unref();
+      await new Promise<void>((resolve, reject) => {
+        child.once("spawn", resolve);
+        child.once("error", reject);
+      });
+    } catch (cause) {
+      writeFileSync(this.#file("exit"), "128\n");
+      throw new HubError(
+        "E_REFUSED",
+        `${spec.name} could not be started: ${String((cause as Error).message)}`,
+        { cause },
+      );
+    } finally {
+      for (const descriptor of [stdout, stderr]) if (descriptor !== undefined) closeSync(descriptor);
+    }
+  }
+
+  /** SIGTERM to its process group, and after so long SIGKILL. */
+  async stop(graceSeconds: number): Promise<void> {
+    if (this.#record.startedAt === undefined || this.#exitCode() !== undefined) return;
+    if (graceSeconds > 0 && this.#signal("SIGTERM") && (await this.#ends(graceSeconds * 1_000))) return;
+    this.#signal("SIGKILL");
+    if (!(await this.#ends(killPatienceMs)))
+      throw new HubError("E_TIMEOUT", `${this.spec.name} does not end, even by SIGKILL`);
+  }
+
+  /** How a command that is run beside it is started. */
+  surroundings(): { cwd: string; env: Readonly<Record<string, string>> } {
+    return { cwd: this.#cwd(), env: this.#env() };
+  }
+
+  /** Makes its mounts visible below a directory of its own, as links. Throws `E_STORAGE`. */
+  linkMounts(): void {
+    for (const { hostPath, containerPath } of this.spec.mounts) {
+      const link = join(this.#file("root"), containerPath);
+      mkdirSync(dirname(link), { recursive: true });
+      symlinkSync(hostPath, link);
+    }
+  }
+
+  async #ends(withinMs: number): Promise<boolean> {
+    const deadline = this.#clock.now() + withinMs;
+    while (this.#exitCode() === undefined) {
+      const left = deadline - this.#clock.now();
+      if (left <= 0) return false;
+      await pause(this.#clock, Math.min(pollMs, left));
+    }
+    return true;
+  }
+
+  /** @returns False if there is nothing to signal. */
+  #signal(signal: "SIGTERM" | "SIGKILL"): boolean {
+    const found = this.#pid();
+    if (found === undefined || !isAlive(found)) return false;
+    try {
+      return process.kill(-found.pid, signal);
+    } catch {
+      return false;
+    }
+  }
+
+  /** `undefined`: it runs. One whose watcher was killed with it is noted as killed. */
+  #exitCode(): number | undefined {
+    const noted = this.#noted("exit");
+    if (noted !== undefined) return Number(noted);
+    const found = this.#pid();
+    if (found !== undefined && isAlive(found)) return undefined;
+    const age = this.#clock.wallTime() - (this.#record.startedAt ?? 0);
+    if (found === undefined && age < startPatienceMs) return undefined;
+    // It may have ended between the two looks.
+    const late = this.#noted("exit");
+    if (late !== undefined) return Number(late);
+    const code = found === undefined ? 128 : 137;
+    writeFileSync(this.#file("exit"), `${code}\n`);
+    return code;
+  }
+
+  #pid(): Pid | undefined {
+    const [pid, ticks] = this.#noted("pid")?.split(" ") ?? [];
+    return pid === undefined || ticks === undefined ? undefined : { pid: Number(pid), ticks };
+  }
+
+  /** A line that the watcher wrote; `undefined` unless it is whole. */
+  #noted(name: string): string | undefined {
+    try {
+      const text = readFileSync(this.#file(name), "utf8");
+      return text.endsWith("\n") ? text.trimEnd() : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #save(record: ContainerRecord): void {
+    writeFileSync(this.#file("container.json"), JSON.stringify(record), { mode: 0o600 });
+    this.#record = record;
+  }
+
+  #file(name: string): string {
+    return join(this.directory, name);
+  }
+
+  #cwd(): string {
+    const { workingDir } = this.spec;
+    if (workingDir === "") return this.#file("root");
+    return isThere(workingDir) ? workingDir : join(this.#file("root"), workingDir);
+  }
+
+  #env(): Readonly<Record<string, string>> {
+    return {
+      PATH: defaultPath,
+      HOME: this.#file("root"),
+      EDGEHUB_ROOT: this.#file("root"),
+      ...this.spec.env,
+    };
+  }
+
+  /** The command with its program's path, which may lie in a mount. Throws `E_REFUSED`. */
+  #commandOf(spec: ContainerSpec): string[] {
+    const [program, ...rest] = [...spec.command, ...spec.args];
+    if (program === undefined) {
+      throw new HubError(
+        "E_REFUSED",
+        `${spec.name} has no command: the process runtime takes nothing from images, so the pod must say what to run`,
+      );
+    }
+    const folders = (this.#env().PATH ?? defaultPath).split(delimiter);
+    const places = program.includes("/")
+      ? [program.startsWith("/") ? program : join(this.#cwd(), program), join(this.#file("root"), program)]
+      : folders.map((folder) => join(folder, program));
+    const found = places.find(isExecutable);
+    if (found === undefined)
+      throw new HubError(
+        "E_REFUSED",
+        `exec: ${JSON.stringify(program)}: executable file not found on this machine`,
+      );
+    return [found, ...rest];
+  }
+}
+
+function isThere(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/** A process that has ended but was not waited for is not alive. */
+function isAlive({ pid, ticks }: Pid): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields[0] !== "Z" && fields[19] === ticks;
+  } catch {
+    return false;
+  }
+}
