@@ -115,11 +115,12 @@ describe.skipIf(unavailable !== undefined)("Debian's mosquitto as the external b
       mqttPassword: user.password,
     };
     const world = await connected(broker, { eventBus });
-    const [ca, cert, key] = [tls.ca, tls.client.cert, tls.client.key].map((file) => readFileSync(file));
     const client = await device(`mqtts://127.0.0.1:${broker.port}`, {
       username: user.name,
       password: user.password,
-      ...{ ca, cert, key },
+      ca: readFileSync(tls.ca),
+      cert: readFileSync(tls.client.cert),
+      key: readFileSync(tls.client.key),
     });
     await client.publishAsync("a/user/b", "x", { qos: 1 });
     await waitFor("it has come", () => world.outbox().length === 1);
