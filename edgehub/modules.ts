@@ -23,5 +23,9 @@ export async function modulesOf(options: EdgeOptions): Promise<ModuleFactory[]> 
     const { serviceBusModule } = await import("./servicebus/service-bus.ts");
     modules.push(serviceBusModule(options.serviceBus));
   }
+  if (options.edged.enable) {
+    const { edgedModule } = await import("./edged/module.ts");
+    modules.push(await edgedModule(options.edged, options.dataDir));
+  }
   return modules;
 }
