@@ -171,26 +171,20 @@ export class DeviceTwin implements EdgeModule, DeviceReports {
   /** Rejects with `E_BAD_MESSAGE`, `E_TOO_LARGE`, `E_BAD_RESOURCE`, `E_NOT_FOUND`, `E_REFUSED`, or a store's error. */
   async handle(message: Message): Promise<void> {
     const { parentId, resource, operation } = message;
+    const wish = parseResource(resource.path, operation, this.#options.ids);
     if (parentId !== undefined) {
       await this.#confirmations.confirmed(parentId);
-      return;
+      // Only the list of devices has been asked for.
+      if (wish?.action !== "membership/detail/result") return;
     }
-    const wish = parseResource(resource.path, operation, this.#options.ids);
     if (wish === undefined)
       throw new HubError("E_BAD_RESOURCE", `DeviceTwin knows no ${operation} of ${resource.path}`);
     let found = true;
-    const work = this.#readFromCloud(wish, this.#contentOf(message), (known) => {
+    const work = this.#readFromCloud(wish, contentOf(message), (known) => {
       found = known;
     });
     await this.#change(work);
     if (!found) throw new HubError("E_NOT_FOUND", `this node has no device for ${resource.path}`);
-  }
-
-  /** An object, or the text of one. */
-  #contentOf({ content }: Message): unknown {
-    const { maxPayloadBytes } = this.#options;
-    const json = readJson(content, maxPayloadBytes);
-    return typeof json === "string" ? readJson(utf8.encode(json), maxPayloadBytes) : json;
   }
 
   /** Throws `E_BAD_MESSAGE`. @param found Told whether there is such a device. */
@@ -269,4 +263,12 @@ function answerTopic(wish: Wish, node: string): string | undefined {
     default:
       return undefined;
   }
+}
+
+/** An object, or the text of one. The link has limited its size. */
+function contentOf({ content }: Message): unknown {
+  const json = readJson(content, content.length);
+  if (typeof json !== "string") return json;
+  const text = utf8.encode(json);
+  return readJson(text, text.length);
 }

@@ -10,7 +10,7 @@ export const deviceTwinSection = section("DeviceTwin: the devices of this node",
     description: "What a KubeEdge cloud has not confirmed after so long is sent again, ms",
   }),
   maxPayloadBytes: whole(1 << 20, 1_024, 64 << 20, {
-    description: "Largest payload of a device, or content of a message about devices",
+    description: "Largest payload of a device, or of a program that asks for one, bytes",
   }),
   maxDevices: whole(10_000, 1, 1_000_000, { description: "Most devices this node can have" }),
   maxProperties: whole(1_000, 1, 100_000, {

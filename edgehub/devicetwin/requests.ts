@@ -76,9 +76,11 @@ export function readMembership(json: unknown): { added: DeviceDescription[]; rem
   return { added: devicesOf(fields, "added_devices"), removed: devicesOf(fields, "removed_devices") };
 }
 
-/** All devices there are. */
+/** All devices there are; null: none. That the list is missing does not mean that. */
 export function readDetail(json: unknown): DeviceDescription[] {
-  return devicesOf(fieldsOf(json, "membership"), "devices");
+  const fields = fieldsOf(json, "membership");
+  if (fields.devices === undefined) throw bad("devices", "a list", undefined);
+  return devicesOf(fields, "devices");
 }
 
 function devicesOf(fields: Fields, key: string): DeviceDescription[] {

@@ -1,9 +1,8 @@
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { temporaryDirectory } from "../../support/processes.ts";
-import { TwinWorld } from "./twin-world.ts";
+import { D, TwinWorld } from "./twin-world.ts";
 
-const D = "$hw/events/device";
 const period = 60_000;
 
 let world: TwinWorld;

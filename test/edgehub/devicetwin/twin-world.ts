@@ -151,3 +151,17 @@ export class TwinWorld {
     this.store.close();
   }
 }
+
+/** Where topics of devices begin. */
+export const D = "$hw/events/device";
+export const membershipUpdated = "$hw/events/node/edge-a/membership/updated";
+
+/** A device reports the value of one property. */
+export const update = (actual: string, eventId = "e", name = "t") => ({
+  event_id: eventId,
+  timestamp: 1,
+  twin: { [name]: { actual: { value: actual }, metadata: { type: "int" } } },
+});
+
+/** A device as the cloud describes it. */
+export const device = (id: string, more: object = {}) => ({ id, name: id, ...more });

@@ -13,8 +13,8 @@ import { silentLogger } from "../../../platform/logger.ts";
 import { connectHub, contentOf, event, type Message, type Rights } from "../../../sdk/index.ts";
 import { until } from "../../support/processes.ts";
 import { startWorld, type World } from "../../support/world.ts";
+import { D } from "./twin-world.ts";
 
-const D = "$hw/events/device";
 const connected = (edge: EdgeHub) => until("it is connected", () => edge.status().dialect === "native");
 const utf8 = (json: unknown) => Buffer.from(JSON.stringify(json));
 const update = (value: number) => ({
