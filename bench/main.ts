@@ -6,13 +6,14 @@ import { parseArgs } from "node:util";
 import { plotOf } from "./plot.ts";
 import { type Results, tableOf } from "./report.ts";
 import type { Scenario } from "./scenario.ts";
+import { eventBus } from "./scenarios/event-bus.ts";
 import { fleet } from "./scenarios/fleet.ts";
 import { latency } from "./scenarios/latency.ts";
 import { resume } from "./scenarios/resume.ts";
 import { singleNode } from "./scenarios/single-node.ts";
 import { stockEdge } from "./scenarios/stock-edge.ts";
 
-const scenarios: readonly Scenario[] = [latency, singleNode, stockEdge, fleet, resume];
+const scenarios: readonly Scenario[] = [latency, singleNode, stockEdge, fleet, resume, eventBus];
 
 const help = `Measures the hub and its agent on this machine.
 
