@@ -23,6 +23,10 @@ export async function modulesOf(options: EdgeOptions): Promise<ModuleFactory[]> 
     const { serviceBusModule } = await import("./servicebus/service-bus.ts");
     modules.push(serviceBusModule(options.serviceBus));
   }
+  if (options.metaServer.enable) {
+    const { metaServerModule } = await import("./metaserver/meta-server.ts");
+    modules.push(metaServerModule(options.metaServer));
+  }
   if (options.edged.enable) {
     const { edgedModule } = await import("./edged/module.ts");
     modules.push(await edgedModule(options.edged, options.dataDir));

@@ -9,4 +9,10 @@ export const metaServerSection = section("MetaServer: a Kubernetes API for progr
   }),
   maxBodyBytes: whole(3 << 20, 1_024, 64 << 20, { description: "Largest request body, bytes" }),
   maxWatches: whole(1_000, 1, 100_000, { description: "Watches open at once" }),
+  watchStallMs: whole(60_000, 100, 3_600_000, {
+    description: "A watch whose client takes nothing for so long is ended, ms",
+  }),
+  watchBytes: whole(4 << 20, 1_024, 1 << 30, {
+    description: "Last states of deleted objects that wait for the client of one watch, bytes",
+  }),
 });

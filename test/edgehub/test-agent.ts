@@ -75,7 +75,7 @@ export class TestAgent implements Agent {
 
 /** Lets sockets and turns of the event loop go on until a condition holds. */
 export async function until(what: string, holds: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 20_000; turn++) {
+  for (let turn = 0; turn < 5_000; turn++) {
     if (holds()) return;
     await new Promise((resolve) => setImmediate(resolve));
     if (turn > 1_000) await new Promise((resolve) => setTimeout(resolve, 1));
