@@ -11,6 +11,7 @@ import {
   type ListedSandbox,
   podOf,
   sandboxImageOf,
+  untoldStatus,
 } from "./cri/pod-status.ts";
 import type {
   ContainerSpec,
@@ -58,14 +59,14 @@ export class CriRuntime implements Runtime {
     for (const id of this.#addresses.keys()) {
       if (!items.some((one) => one.id === id)) this.#addresses.delete(id);
     }
-    return await Promise.all(items.map((sandbox) => this.#pod(sandbox, containers)));
+    const bySandbox = Map.groupBy(containers, (one) => one.podSandboxId);
+    return await Promise.all(items.map((sandbox) => this.#pod(sandbox, bySandbox.get(sandbox.id) ?? [])));
   }
 
   async #pod(sandbox: ListedSandbox, listed: readonly ListedContainer[]): Promise<RuntimePod> {
-    const own = listed.filter((one) => one.podSandboxId === sandbox.id);
     const [ip, containers] = await Promise.all([
       this.#address(sandbox),
-      Promise.all(own.map((one) => this.#container(one))),
+      Promise.all(listed.map((one) => this.#container(one))),
     ]);
     return podOf(
       sandbox,
@@ -77,10 +78,16 @@ export class CriRuntime implements Runtime {
   async #container(listed: ListedContainer): Promise<RuntimeContainer | undefined> {
     const known = this.#statuses.find(listed);
     if (known !== undefined) return containerOf(listed, known);
-    const answer = await unlessGone(this.#client.call(criCalls.containerStatus, { containerId: listed.id }));
-    if (answer?.status === undefined) return undefined;
-    this.#statuses.keep(answer.status);
-    return containerOf(listed, answer.status);
+    try {
+      const { status } = await this.#client.call(criCalls.containerStatus, { containerId: listed.id });
+      if (status === undefined) return undefined;
+      this.#statuses.keep(status);
+      return containerOf(listed, status);
+    } catch (error) {
+      if (isGone(error)) return undefined;
+      if (isRefusal(error)) return containerOf(listed, untoldStatus(listed, error.message));
+      throw error;
+    }
   }
 
   /** `undefined` in the network of the node, and for a sandbox that has ended. */
@@ -88,13 +95,16 @@ export class CriRuntime implements Runtime {
     if (sandbox.state !== "ready") return undefined;
     const known = this.#addresses.get(sandbox.id);
     if (known !== undefined) return known || undefined;
-    const answer = await unlessGone(
-      this.#client.call(criCalls.podSandboxStatus, { podSandboxId: sandbox.id }),
-    );
-    if (answer?.status?.state !== "ready") return undefined;
-    const ip = answer.status.network?.ip ?? "";
-    this.#addresses.set(sandbox.id, ip);
-    return ip || undefined;
+    try {
+      const { status } = await this.#client.call(criCalls.podSandboxStatus, { podSandboxId: sandbox.id });
+      if (status?.state !== "ready") return undefined;
+      const ip = status.network?.ip ?? "";
+      this.#addresses.set(sandbox.id, ip);
+      return ip || undefined;
+    } catch (error) {
+      if (isGone(error) || isRefusal(error)) return undefined;
+      throw error;
+    }
   }
 
   async runSandbox(spec: SandboxSpec): Promise<string> {
@@ -194,7 +204,16 @@ async function unlessGone<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer;
   } catch (error) {
-    if (error instanceof HubError && error.code === "E_NOT_FOUND") return undefined;
+    if (isGone(error)) return undefined;
     throw error;
   }
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof HubError && error.code === "E_NOT_FOUND";
+}
+
+/** What is wrong with one container or sandbox must not hide the others. */
+function isRefusal(error: unknown): error is HubError {
+  return error instanceof HubError && error.code === "E_REFUSED";
 }

@@ -43,7 +43,7 @@ export class Containerd {
   }
 
   /** Installs Debian's packages if they are missing. @returns Why containers cannot run here; `undefined`: they can. */
-  static install(): string | undefined {
+  static async install(): Promise<string | undefined> {
     if (process.platform !== "linux" || process.getuid?.() !== 0) return "containers need Linux and root";
     const namespaces = spawnSync("unshare", ["--mount", "--net", "true"]);
     if (namespaces.status !== 0 || !isWritable("/sys/fs/cgroup")) return "no right to make containers";
@@ -53,8 +53,11 @@ export class Containerd {
     const packages = ["containerd", "runc", "busybox-static", "containernetworking-plugins"];
     for (const step of [["update"], ["install", "-y", "--no-install-recommends", ...wait, ...packages]]) {
       const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-      const { status, stderr, error } = spawnSync("apt-get", ["-q", ...step], { env, encoding: "utf8" });
-      if (status !== 0) return `apt-get ${step[0]}: ${error?.message ?? stderr.trim()}`;
+      const failure = await execute("apt-get", ["-q", ...step], { env }).then(
+        () => undefined,
+        (error: Error) => error.message,
+      );
+      if (failure !== undefined) return `apt-get ${step[0]}: ${failure}`;
     }
     return undefined;
   }

@@ -8,16 +8,17 @@ import { Containerd, pauseImage } from "../support/containerd.ts";
 import { containerSpec, sandbox } from "../support/pod-specs.ts";
 import { until } from "../support/processes.ts";
 
-const obstacle = Containerd.install();
+const obstacle = await Containerd.install();
 const app = "localhost/app:test";
 const shell = (script: string): Partial<ContainerSpec> => ({ command: ["sh", "-c", script] });
 const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 
 describe.skipIf(obstacle !== undefined)(`containers of containerd ${obstacle ?? ""}`, () => {
-  const containerd = new Containerd();
+  let containerd: Containerd;
   let pods = 0;
 
   beforeAll(async () => {
+    containerd = new Containerd();
     await containerd.start();
     await containerd.importImage(pauseImage, ["sleep", "2147483647"]);
     await containerd.importImage(app);

@@ -11,16 +11,18 @@ import { Containerd, pauseImage } from "../support/containerd.ts";
 import { until } from "../support/processes.ts";
 import { startWorld, type World } from "../support/world.ts";
 
-const obstacle = Containerd.install();
+const obstacle = await Containerd.install();
 const app = "localhost/app:test";
 const node = "edge-1";
 
 describe.skipIf(obstacle !== undefined)(`pods in containers of containerd ${obstacle ?? ""}`, () => {
-  const containerd = new Containerd();
-  const cri = new CriRuntime(systemClock, { endpoint: containerd.endpoint, node });
+  let containerd: Containerd;
+  let cri: CriRuntime;
 
   beforeAll(async () => {
+    containerd = new Containerd();
     await containerd.start();
+    cri = new CriRuntime(systemClock, { endpoint: containerd.endpoint, node });
     await containerd.importImage(pauseImage, ["sleep", "2147483647"]);
     await containerd.importImage(app);
   });

@@ -12,7 +12,7 @@ export class CriClient {
 
   /** @param endpoint `unix:///run/containerd/containerd.sock`; throws `E_BAD_OPTION` for another kind of address. */
   constructor(endpoint: string, clock: Clock) {
-    const [, path] = /^unix:(?:\/\/)?(\/.*)$/.exec(endpoint) ?? [];
+    const [, path] = /^unix:(?:\/\/)?(\/[^/].*)$/.exec(endpoint) ?? [];
     if (path === undefined) {
       throw new HubError("E_BAD_OPTION", `edged.remoteRuntimeEndpoint must be unix:///…, got ${endpoint}`);
     }

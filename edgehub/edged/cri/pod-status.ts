@@ -1,5 +1,5 @@
 import type { RuntimeContainer, RuntimeImage, RuntimePod } from "../runtime.ts";
-import type { container, containerStatus, image, podSandbox } from "./messages.ts";
+import { type container, containerStatus, type image, type podSandbox } from "./messages.ts";
 import { labels } from "./pod-config.ts";
 import type { Decoded } from "./protobuf.ts";
 
@@ -51,6 +51,12 @@ export function containerOf(listed: ListedContainer, status: ContainerStatus): R
     message: status.message,
     logPath: status.logPath,
   };
+}
+
+/** Stands for the status that a runtime could not tell; whether the container runs is known from the list. */
+export function untoldStatus(listed: ListedContainer, why: string): ContainerStatus {
+  const nothingKnown = containerStatus.decode(new Uint8Array(0));
+  return { ...nothingKnown, state: listed.state === "exited" ? "unknown" : listed.state, message: why };
 }
 
 /** @param sandboxImage The image that the runtime needs itself; see {@link sandboxImageOf}. */

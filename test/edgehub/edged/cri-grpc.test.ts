@@ -1,60 +1,11 @@
-import { createServer, type Http2Server, type Http2Session, type ServerHttp2Stream } from "node:http2";
-import { join } from "node:path";
+import { createServer } from "node:http2";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { GrpcClient } from "../../../edgehub/edged/cri/grpc-client.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
-import { temporaryDirectory } from "../../support/processes.ts";
-
-type Answer = (stream: ServerHttp2Stream, path: string) => void;
-
-const frame = (text: string): Buffer => {
-  const bytes = Buffer.alloc(5 + Buffer.byteLength(text));
-  bytes.writeUInt32BE(Buffer.byteLength(text), 1);
-  bytes.write(text, 5);
-  return bytes;
-};
-
-/** Answers with these bytes in this many pieces, then with this status. */
-const respond =
-  (body: Buffer, pieces: number, trailers: Record<string, string>): Answer =>
-  (stream) => {
-    stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
-    stream.on("wantTrailers", () => stream.sendTrailers(trailers));
-    const size = Math.max(1, Math.ceil(body.length / pieces));
-    for (let at = 0; at < body.length; at += size) stream.write(body.subarray(at, at + size));
-    stream.end();
-  };
+import { type Answer, frame, listen, respond, socketPath } from "./grpc-server.ts";
 
 const fine = respond(frame("fine"), 1, { "grpc-status": "0" });
-
-function socketPath(): string {
-  const { path, remove } = temporaryDirectory();
-  onTestFinished(remove);
-  return join(path, "socket");
-}
-
-/** A server at a Unix socket. @returns Ends it with all its connections. */
-async function listen(path: string, answer: Answer): Promise<() => Promise<void>> {
-  const server: Http2Server = createServer();
-  const sessions = new Set<Http2Session>();
-  server.on("session", (session) => {
-    sessions.add(session);
-    session.on("error", () => {});
-  });
-  server.on("stream", (stream, headers) => {
-    stream.on("error", () => {});
-    stream.resume();
-    stream.once("end", () => answer(stream, String(headers[":path"])));
-  });
-  await new Promise<void>((done) => server.listen(path, done));
-  const close = async (): Promise<void> => {
-    for (const session of sessions) session.destroy();
-    await new Promise((done) => server.close(done));
-  };
-  onTestFinished(close);
-  return close;
-}
 
 function client(path: string, clock = systemClock): GrpcClient {
   const made = new GrpcClient(path, clock);
@@ -74,7 +25,7 @@ describe("a call", () => {
       const chunks: Buffer[] = [];
       for await (const chunk of stream) chunks.push(chunk as Buffer);
       seen.push(headers[":path"], headers["grpc-timeout"], headers.te, Buffer.concat(chunks));
-      fine(stream, "");
+      fine(stream, "", Buffer.alloc(0));
     });
     await new Promise<void>((done) => server.listen(path, done));
     onTestFinished(() => void server.close());
@@ -165,8 +116,8 @@ describe("the connection", () => {
   it("is left when the server says goodbye", async () => {
     const path = socketPath();
     const said = Promise.withResolvers<void>();
-    await listen(path, (stream, method) => {
-      fine(stream, method);
+    await listen(path, (stream, method, request) => {
+      fine(stream, method, request);
       if (method === "/last") stream.session?.goaway();
       said.resolve();
     });
