@@ -21,7 +21,7 @@ export const edgedSection = section("Edged: the pods of this node", {
   imageGCHighPercent: whole(85, 1, 100, { description: "Disk use at which unused images are removed" }),
   imageGCLowPercent: whole(80, 1, 100, { description: "Disk use down to which they are" }),
   maxPods: whole(110, 1, 10_000, { description: "Pods on this node" }),
-  namespace: text("default", {
+  namespace: choice("default", ["default", "null"] as const, {
     description: "Namespace of the node object in messages: default as KubeEdge 1.15, null as later ones",
   }),
 });

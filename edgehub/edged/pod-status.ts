@@ -162,7 +162,7 @@ function containerStatus(
     lastState: previous?.state === "exited" ? terminated(previous, parts) : {},
     ready,
     restartCount: Math.max(last?.attempt ?? 0, remembered),
-    image: last?.image || container.image,
+    image: namedImage(last?.image) ?? container.image,
     imageID: last?.imageId ?? "",
     ...(last ? { containerID: `${parts.idScheme}://${last.id}` } : {}),
     started: isRunning && (isInit || (verdict?.started ?? false)),
@@ -266,4 +266,9 @@ function podReadyOf(pod: Pod, containersReady: Verdict): Verdict {
   });
   if (wrong.length === 0) return { status: "True" };
   return { status: "False", reason: "ReadinessGatesNotReady", message: wrong.join(", ") };
+}
+
+/** An image by its name; some runtimes give its id instead. */
+function namedImage(image: string | undefined): string | undefined {
+  return image && !image.startsWith("sha256:") ? image : undefined;
 }

@@ -2,6 +2,7 @@ import { setTimeout as realPause, setImmediate as turn } from "node:timers/promi
 import { onTestFinished } from "vitest";
 import type { Agent, UpstreamDraft } from "../../../edgehub/agent.ts";
 import { Edged } from "../../../edgehub/edged/edged.ts";
+import { machineFacts } from "../../../edgehub/edged/machine.ts";
 import { edgedSection } from "../../../edgehub/edged/options.ts";
 import type { Runtime } from "../../../edgehub/edged/runtime.ts";
 import type { EdgeStore } from "../../../edgehub/store/edge-store.ts";
@@ -32,6 +33,8 @@ export class TestNode {
   readonly directory: string;
   readonly logged: LoggedLine[] = [];
   readonly asked: string[] = [];
+  /** Of status patches of the node that went up. */
+  readonly contents: unknown[] = [];
   /** What the cloud answers, by resource; no entry: nothing. */
   readonly answers = new Map<string, unknown>();
   readonly agent: Agent;
@@ -72,6 +75,7 @@ export class TestNode {
 
   newEdged(runtime: Runtime = this.runtime): Edged {
     const facts = {
+      ...machineFacts(),
       hostIp: () => "192.0.2.1",
       allocatable: () => ({ cpuMillis: 2_000, memoryBytes: 2 ** 30 }),
     };
@@ -140,6 +144,7 @@ export class TestNode {
   #request(draft: UpstreamDraft): Promise<Message> {
     if (!this.connected) return Promise.reject(new HubError("E_LINK_LOST", "not connected"));
     this.asked.push(`${draft.operation} ${draft.resource}`);
+    if (draft.operation === "patch") this.contents.push(draft.content);
     const answer = this.answers.get(draft.resource);
     if (answer === undefined) return new Promise(() => undefined);
     const message = createMessage(
