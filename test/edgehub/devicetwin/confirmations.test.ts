@@ -89,6 +89,29 @@ describe("to a KubeEdge cloud", () => {
     expect(world.send()).toEqual([]);
   });
 
+  it("forgets a device that is removed for good, though one of that name comes later", async () => {
+    await world.link("kubeedge");
+    await report("1");
+    world.send();
+    await world.handle({ resource: "membership", content: { removed_devices: devices } });
+    await world.addDevices(...devices);
+    await world.clock.advance(3 * period);
+    expect(world.send()).toEqual([]);
+    expect(world.store.database.prepare("SELECT count(*) FROM twin_unconfirmed").pluck().get()).toBe(0);
+  });
+
+  it("gives a newer value a whole period too", async () => {
+    await world.link("kubeedge");
+    await report("1");
+    await world.clock.advance(2 * period - 10);
+    await report("2");
+    world.send();
+    await world.clock.advance(period);
+    expect(world.send()).toEqual([]);
+    await world.clock.advance(period);
+    expect(world.send().map(valuesOf)).toEqual([{ t: "2" }]);
+  });
+
   it("repeats nothing while the link is down, and waits a whole period after it is up again", async () => {
     await world.link("kubeedge");
     await report("1");

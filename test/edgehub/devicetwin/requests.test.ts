@@ -93,7 +93,7 @@ describe("a device's state", () => {
   });
 });
 
-describe("without a broker", () => {
+describe("without a broker, or with a slow one", () => {
   it("takes reports all the same, and says once that nobody could be told", async () => {
     const world = await TwinWorld.start();
     await world.addDevices(device("d"));
@@ -114,5 +114,43 @@ describe("without a broker", () => {
     for (const id of ["slow", "fast", "slow"]) await world.report(`${D}/${id}/twin/update`, update("1"));
     expect(topics).toContain(`${D}/fast/twin/update/result`);
     expect(world.waiting()).toHaveLength(3);
+  });
+
+  it("tells a device's documents one after the other", async () => {
+    const world = await TwinWorld.start();
+    await world.addDevices(device("d"));
+    const events: string[] = [];
+    world.bus.offerMqtt({
+      publish: async (topic) => {
+        events.push(`begin ${topic}`);
+        for (let turn = 0; turn < 3; turn++) await Promise.resolve();
+        events.push(`end ${topic}`);
+      },
+    });
+    await world.report(`${D}/d/twin/update`, update("1"));
+    await world.report(`${D}/d/twin/get`, {});
+    await world.twin.stop(new AbortController().signal);
+    expect(events).toEqual(
+      ["update/result", "update/document", "get/result"].flatMap((what) =>
+        ["begin", "end"].map((word) => `${word} ${D}/d/twin/${what}`),
+      ),
+    );
+  });
+});
+
+describe("what can never be taken", () => {
+  it("is confirmed to its sender, who could not do better the next time", async () => {
+    const world = await TwinWorld.start({ twin: { maxDevices: 1 }, store: { outbox: { maxBytes: 1_000 } } });
+    await world.addDevices(device("d"));
+    const added_devices = [device("more")];
+    await world.report("$hw/events/node/n/membership/updated", { added_devices });
+    await world.report("$hw/events/node/n/membership/get", {});
+    expect(world.told()).toMatchObject([{ document: { devices: [{ id: "d" }] } }]);
+    const wanted = Object.fromEntries(
+      Array.from({ length: 50 }, (_, i) => [`p${i}`, { actual: { value: "1" } }]),
+    );
+    await world.report(`${D}/d/twin/update`, { event_id: "u", twin: wanted });
+    expect(world.told()).toMatchObject([{ document: { event_id: "u", code: 500 } }]);
+    expect(world.waiting()).toEqual([]);
   });
 });
