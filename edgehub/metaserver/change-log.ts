@@ -108,10 +108,7 @@ export class ChangeLog {
   }
 }
 
-/** Does a client that has everything up to a version know this one? */
-export function isKnown(
-  version: ResourceVersion | undefined,
-  knownUpTo: ResourceVersion | undefined,
-): boolean {
-  return version !== undefined && knownUpTo !== undefined && compareVersions(version, knownUpTo) <= 0;
+/** Is a version the other one, or older? False if one is missing. */
+export function isUpTo(version: ResourceVersion | undefined, other: ResourceVersion | undefined): boolean {
+  return version !== undefined && other !== undefined && compareVersions(version, other) <= 0;
 }

@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Clock } from "../../platform/clock.ts";
-import type { Change, ChangeLog } from "./change-log.ts";
+import { parseVersion, type ResourceVersion } from "../../protocol/index.ts";
+import { type Change, type ChangeLog, isUpTo } from "./change-log.ts";
 import type { LocalObjects } from "./local-objects.ts";
 import { type KubeObject, objectOf } from "./objects.ts";
 import type { Selector } from "./selectors.ts";
@@ -22,6 +23,8 @@ export interface WatchWishes {
   /** How the client sees an object. */
   readonly show: (object: KubeObject) => object;
   readonly bookmarks: boolean;
+  /** The client has all objects up to this version. */
+  readonly knownUpTo: ResourceVersion | undefined;
   /** Ends after so long; `undefined`: never. */
   readonly timeoutMs: number | undefined;
 }
@@ -146,7 +149,9 @@ export class Watch {
     const isKnown = this.#known.has(key);
     if (object && this.#wishes.matches(object)) {
       const version = object.metadata.resourceVersion;
-      const repeats = isKnown && version !== undefined && this.#known.get(key) === version;
+      const repeats =
+        version !== undefined &&
+        (this.#known.get(key) === version || isUpTo(parseVersion(version), this.#wishes.knownUpTo));
       this.#known.set(key, version);
       if (!repeats) this.#send(isKnown ? "MODIFIED" : "ADDED", this.#wishes.show(object));
       return;

@@ -3,7 +3,7 @@ import type { Clock } from "../../platform/clock.ts";
 import type { EdgeStore, MetaChange } from "../store/edge-store.ts";
 import { isTrue, type ObjectPath } from "./api-path.ts";
 import type { Change, ChangeLog, Resumption } from "./change-log.ts";
-import { isKnown } from "./change-log.ts";
+import { isUpTo } from "./change-log.ts";
 import type { CloudApi } from "./cloud-api.ts";
 import { apiVersionOf, singularsOf } from "./kinds.ts";
 import type { LocalObjects } from "./local-objects.ts";
@@ -74,7 +74,8 @@ export class Watches {
     const { clock, log, objects, cloud } = this.#parts;
     const types = singularsOf(path.plural);
     const start = startOf(query, log, types);
-    const wishes = { types, ...this.#wishes(request, matches) };
+    const knownUpTo = start === "all" ? undefined : start.knownUpTo;
+    const wishes = { types, knownUpTo, ...this.#wishes(request, matches) };
     const watch = new Watch({ response, clock, log, objects }, wishes, this.#limits);
     this.#open.add(watch);
     if (start === "all") watch.begin(this.#keysOf(path), isTrue(query.get("sendInitialEvents")));
@@ -119,16 +120,12 @@ export class Watches {
       last.delete(change.key);
       last.set(change.key, change);
     }
-    for (const { key, object } of objects.list(path)) {
-      if (!matches(object)) continue;
-      const changed = last.get(key);
-      if (changed === undefined || isKnown(changed.version, knownUpTo)) watch.know(key, object);
-    }
+    for (const { key, object } of objects.list(path))
+      if (!last.has(key) && matches(object)) watch.know(key, object);
     for (const [key, change] of last) {
-      const isNew = first.get(key)?.isNew === true;
-      const toldAlready = change.deleted === undefined && isKnown(change.version, knownUpTo);
-      if (!isNew && !toldAlready) watch.knowOlder(key);
-      if (!toldAlready) watch.changed(change);
+      const { isNew, version } = first.get(key) ?? change;
+      if (!isNew || isUpTo(version, knownUpTo)) watch.knowOlder(key);
+      watch.changed(change);
     }
   }
 

@@ -88,9 +88,17 @@ export class Client {
     body = "",
     headers: Record<string, string> = {},
   ): Promise<Received> {
+    const length = body === "" ? {} : { "content-length": Buffer.byteLength(body) };
     return await new Promise((resolve, reject) => {
       const sent = request(
-        { host: "127.0.0.1", port: this.port, method, path, headers, agent: false },
+        {
+          host: "127.0.0.1",
+          port: this.port,
+          method,
+          path,
+          headers: { ...length, ...headers },
+          agent: false,
+        },
         (response) => {
           let text = "";
           response.setEncoding("utf8").on("data", (chunk: string) => {
