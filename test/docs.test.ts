@@ -38,6 +38,7 @@ it("links only to files that exist", () => {
     "docs/architecture.md",
     "docs/performance.md",
     "docs/errors.md",
+    "docs/event-bus.md",
   ];
   const broken = pages.flatMap((page) =>
     [...read(page).matchAll(/\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)/g)]

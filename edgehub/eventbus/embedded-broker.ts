@@ -50,6 +50,7 @@ export class EmbeddedBroker implements Broker {
   /** The confirmation of a client's last message that waits: later ones of it come behind. */
   readonly #confirming = new WeakMap<Client, Promise<void>>();
   #listening: MqttListening | undefined;
+  #isStopping = false;
 
   constructor(parts: BrokerParts, options: EmbeddedBrokerOptions) {
     this.#parts = parts;
@@ -57,9 +58,9 @@ export class EmbeddedBroker implements Broker {
     this.#once = new OncePer(parts.agent.clock, logEveryMs, 1_000);
     this.#aedes = new Aedes({
       drainTimeout: drainTimeoutMs,
-      authenticate: (client, username, password, done) => {
+      authenticate: (_client, username, password, done) => {
         if (this.#isWelcome(username, password)) return done(null, true);
-        this.#warn("a client of the internal broker has no valid user name and password", client);
+        this.#warn("a client of the internal broker has no valid user name and password", undefined);
         done(Object.assign(new Error("bad user name or password"), { returnCode: badCredentials }), false);
       },
       authorizePublish: (client, packet, done) => this.#published(client, packet, done),
@@ -94,9 +95,11 @@ export class EmbeddedBroker implements Broker {
       });
   }
 
+  /** Clients are cut off; their wills are not published, as it is not they who went away. */
   async stop(): Promise<void> {
-    await new Promise<void>((resolve) => this.#aedes.close(resolve));
+    this.#isStopping = true;
     await this.#listening?.close();
+    await new Promise<void>((resolve) => this.#aedes.close(resolve));
   }
 
   /** It is asked about each message. */
@@ -145,6 +148,10 @@ export class EmbeddedBroker implements Broker {
    * refused one there are no more: the client is disconnected, and sends the rest again.
    */
   #published(client: Client | null, packet: PublishPacket, done: (error?: Error | null) => void): void {
+    if (this.#isStopping) {
+      done(new HubError("E_CLOSED", "the internal broker is shutting down"));
+      return;
+    }
     const { topic, qos } = packet;
     const payload = typeof packet.payload === "string" ? Buffer.from(packet.payload) : packet.payload;
     const error = this.#errorOf(topic, payload);
@@ -209,7 +216,7 @@ export class EmbeddedBroker implements Broker {
     });
   }
 
-  #warn(what: string, client: Client | null, fields: Fields = {}): void {
+  #warn(what: string, client: Client | null | undefined, fields: Fields = {}): void {
     const clientId = client?.id ?? undefined;
     const held = this.#once.pass(`${what} ${clientId}`);
     if (held !== undefined) this.#parts.agent.log.warn(what, { clientId, ...fields, held });

@@ -76,6 +76,23 @@ describe("an external broker", () => {
     expect(again.outbox().map(({ content }) => content)).toEqual(["0", "1", "2"]);
   });
 
+  it("gets no confirmation before a message is durable, and does not have to wait for one with the next", async () => {
+    const { port } = await startBroker();
+    const reports: string[] = [];
+    const report = (_topic: string, payload: string): Promise<void> => {
+      reports.push(payload);
+      return new Promise(() => {});
+    };
+    const world = await connected(port, { report });
+    const client = await device(`mqtt://127.0.0.1:${port}`);
+    const numbers = ["0", "1", "2", "3", "4"];
+    for (const i of numbers) await client.publishAsync("$hw/events/device/d/twin/update", i, { qos: 1 });
+    await waitFor("all have come", () => reports.length === numbers.length);
+    await world.restart();
+    await waitFor("all have come again", () => reports.length === 2 * numbers.length);
+    expect(reports).toEqual([...numbers, ...numbers]);
+  });
+
   it("keeps what does not fit into the outbox, and gives it when there is room", async () => {
     const { port } = await startBroker();
     const world = await connected(port, { outbox: { maxMessages: 3 } });

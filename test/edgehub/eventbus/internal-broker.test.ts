@@ -75,6 +75,13 @@ describe("a message that goes up", () => {
     expect(seen.sort()).toEqual(["a/user/kept kept", "a/user/will gone"]);
   });
 
+  it("is no will when it is the agent that goes away", async () => {
+    const world = await startBus();
+    await device(urlOf(world), { will: { topic: "a/user/will", payload: Buffer.from("gone"), qos: 1 } });
+    await (await world.restart()).module.stop(new AbortController().signal);
+    expect(world.outbox()).toEqual([]);
+  });
+
   it("carries bytes that are not UTF-8 without loss", async () => {
     const world = await startBus();
     const client = await device(urlOf(world));
