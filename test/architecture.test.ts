@@ -51,6 +51,7 @@ const free = new Set(["test", "bench", "examples"]);
 const pure = [
   /^protocol\//,
   /^cloudhub\/(requests|link-table)\.ts$/,
+  /^edgehub\/devicetwin\/(attributes|device|documents|read-json|requests|states|topics|twin|upstream|values)\.ts$/,
   /^edgehub\/eventbus\/(topics|payload|broker-url|packet-gauge|retained-limit)\.ts$/,
 ];
 

@@ -75,11 +75,12 @@ export class DeviceTwin implements EdgeModule, DeviceReports {
   async stop(deadline: AbortSignal): Promise<void> {
     this.#bus.offerTwin(undefined);
     this.#confirmations.stop();
-    const patience = new Promise<void>((resolve) => {
-      if (deadline.aborted) resolve();
-      deadline.addEventListener("abort", () => resolve(), { once: true });
-    });
-    await Promise.race([this.#announcer.idle(), patience]);
+    if (deadline.aborted) return;
+    const over = Promise.withResolvers<void>();
+    const end = (): void => over.resolve();
+    deadline.addEventListener("abort", end, { once: true });
+    await Promise.race([this.#announcer.idle(), over.promise]);
+    deadline.removeEventListener("abort", end);
   }
 
   connection(connected: boolean): void {
