@@ -3,6 +3,7 @@ import { HubError } from "../../protocol/index.ts";
 import { criCalls } from "./cri/calls.ts";
 import { CriClient } from "./cri/client.ts";
 import { ContainerStatuses } from "./cri/container-statuses.ts";
+import { type ImageUser, imageUserOf, needsImageUser } from "./cri/image-user.ts";
 import { configOf, labels, sandboxConfig, sandboxSpec } from "./cri/pod-config.ts";
 import {
   containerOf,
@@ -125,20 +126,18 @@ export class CriRuntime implements Runtime {
     const { status } = await this.#client.call(criCalls.podSandboxStatus, { podSandboxId: sandboxId });
     if (status === undefined) throw new HubError("E_NOT_FOUND", `sandbox ${sandboxId} has no status`);
     const sandbox = sandboxSpec(status);
+    const imageUser = needsImageUser(spec) ? await this.#imageUser(spec) : undefined;
     const { containerId } = await this.#client.call(criCalls.createContainer, {
       podSandboxId: sandboxId,
-      config: configOf(await this.#withUser(spec), sandbox, this.#node),
+      config: configOf(spec, { sandbox, owner: this.#node, imageUser }),
       sandboxConfig: sandboxConfig(sandbox, this.#node),
     });
     return containerId;
   }
 
-  /** A runtime refuses a group without a user: the image's own is named then. */
-  async #withUser(spec: ContainerSpec): Promise<ContainerSpec> {
-    const { runAsUser, runAsGroup } = spec.security;
-    if (runAsGroup === undefined || runAsUser !== undefined) return spec;
+  async #imageUser(spec: ContainerSpec): Promise<ImageUser> {
     const { image } = await this.#client.call(criCalls.imageStatus, { image: { image: spec.image } });
-    return { ...spec, security: { ...spec.security, runAsUser: image?.uid?.value ?? 0 } };
+    return imageUserOf(image, spec);
   }
 
   async startContainer(id: string): Promise<void> {

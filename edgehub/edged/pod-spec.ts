@@ -1,5 +1,5 @@
 import { environmentOf, expand, type PodContext, type Problems } from "./environment.ts";
-import { flagOf, type Json, objectOf, optionalWhole, textsOf } from "./fields.ts";
+import { flagOf, type Json, objectOf, optionalWhole, textOf, textsOf } from "./fields.ts";
 import type { Container, Pod } from "./pod.ts";
 import { bytesOf, cpuMillisOf } from "./quantity.ts";
 import type { ContainerSpec, Mount, SandboxSpec } from "./runtime.ts";
@@ -116,11 +116,15 @@ function securityOf(pod: Pod, container: Container, problems: Problems): Contain
   const own = container.security;
   const capabilities = objectOf(own.capabilities);
   const runAsUser = optionalWhole(own.runAsUser) ?? optionalWhole(pod.security.runAsUser);
-  if ((own.runAsNonRoot ?? pod.security.runAsNonRoot) === true && runAsUser === 0)
-    problems.push("container's runAsUser breaks non-root policy");
+  const nonRoot = (own.runAsNonRoot ?? pod.security.runAsNonRoot) === true;
+  if (nonRoot && runAsUser === 0) problems.push("container's runAsUser breaks non-root policy");
+  const seccomp = textOf(objectOf(own.seccompProfile ?? pod.security.seccompProfile).type);
+  if (seccomp === "Localhost") problems.push("seccomp profiles of the node are not supported");
   return {
     privileged: flagOf(own.privileged),
     noNewPrivileges: own.allowPrivilegeEscalation === false,
+    nonRoot,
+    seccompDefault: seccomp === "RuntimeDefault",
     runAsUser,
     runAsGroup: optionalWhole(own.runAsGroup) ?? optionalWhole(pod.security.runAsGroup),
     readOnlyRootFilesystem: flagOf(own.readOnlyRootFilesystem),

@@ -245,6 +245,11 @@ export class ProcessRuntime implements Runtime {
 
   #refuseOtherUsers({ name, security }: ContainerSpec): void {
     const own = process.getuid?.() ?? 0;
+    if (security.nonRoot && own === 0)
+      throw new HubError(
+        "E_REFUSED",
+        `${name} must not run as root: plain processes run as the agent's user`,
+      );
     if (security.runAsUser === undefined || security.runAsUser === own) return;
     throw new HubError(
       "E_REFUSED",

@@ -88,6 +88,10 @@ export interface ContainerSpec {
     readonly privileged: boolean;
     /** `allowPrivilegeEscalation: false` of the pod. */
     readonly noNewPrivileges: boolean;
+    /** Not as root: refused if its user, or its image's, is 0, or a name of which nobody can tell. */
+    readonly nonRoot: boolean;
+    /** The runtime's usual filter for system calls; else it may make any. */
+    readonly seccompDefault: boolean;
     readonly runAsUser: number | undefined;
     readonly runAsGroup: number | undefined;
     readonly readOnlyRootFilesystem: boolean;

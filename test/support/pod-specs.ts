@@ -38,6 +38,8 @@ export function containerSpec(spec: Partial<ContainerSpec> = {}): ContainerSpec 
     security: {
       privileged: false,
       noNewPrivileges: false,
+      nonRoot: false,
+      seccompDefault: false,
       runAsUser: undefined,
       runAsGroup: undefined,
       readOnlyRootFilesystem: false,

@@ -160,6 +160,8 @@ describe.skipIf(obstacle !== undefined)(`containers of containerd ${obstacle ?? 
       runAsUser: 1_000,
       runAsGroup: 2_000,
       noNewPrivileges: true,
+      nonRoot: true,
+      seccompDefault: true,
       readOnlyRootFilesystem: true,
       dropCapabilities: ["ALL"],
     };
@@ -167,17 +169,24 @@ describe.skipIf(obstacle !== undefined)(`containers of containerd ${obstacle ?? 
     const script = "id -u; id -g; cat /proc/self/status; echo > /tmp/x";
     const { stdout, stderr } = await cri.exec(id, ["sh", "-c", script], 10_000);
     expect(textOf(stdout)).toMatch(/^1000\n2000\n/);
+    expect(textOf(stdout)).toMatch(/Seccomp:\s+2/);
     expect(textOf(stdout)).toMatch(/NoNewPrivs:\s+1/);
     expect(textOf(stdout)).toMatch(/CapBnd:\s+0{16}/);
     expect(textOf(stderr)).toContain("Read-only file system");
   });
 
-  it("takes the image's user where only a group is told", async () => {
+  it("takes the image's user where only a group is told, and refuses it where it must not be root", async () => {
     const cri = runtime();
     const security = { ...containerSpec().security, runAsGroup: 2_000 };
-    const { id } = await pod(cri, { ...shell("sleep 1000"), security });
-    const { stdout } = await cri.exec(id, ["sh", "-c", "id -u; id -g"], 10_000);
-    expect(textOf(stdout)).toBe("0\n2000\n");
+    const { id, sandboxId } = await pod(cri, { ...shell("sleep 1000"), security });
+    const { stdout } = await cri.exec(id, ["sh", "-c", "id -u; id -g; cat /proc/self/status"], 10_000);
+    expect(textOf(stdout)).toMatch(/^0\n2000\n/);
+    expect(textOf(stdout)).toMatch(/Seccomp:\s+0/);
+    const root = containerSpec({ name: "root", image: app, security: { ...security, nonRoot: true } });
+    await expect(cri.createContainer(sandboxId, root)).rejects.toMatchObject({
+      code: "E_REFUSED",
+      message: expect.stringContaining("runAsNonRoot"),
+    });
   });
 
   it("runs a privileged container in a sandbox that expects one", async () => {

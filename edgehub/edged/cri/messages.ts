@@ -122,6 +122,7 @@ export const containerConfig = message({
           readonlyRootfs: bool(7),
           noNewPrivs: bool(11),
           runAsGroup: one(12, someInt),
+          seccomp: one(15, message({ profileType: choice(1, ["runtimeDefault", "unconfined"]) })),
         }),
       ),
     }),

@@ -1,5 +1,6 @@
 import { HubError } from "../../../protocol/index.ts";
 import type { ContainerSpec, PodIdentity, SandboxSpec } from "../runtime.ts";
+import type { ImageUser } from "./image-user.ts";
 import type { containerConfig, podSandboxConfig } from "./messages.ts";
 import type { Draft } from "./protobuf.ts";
 
@@ -58,11 +59,19 @@ export function sandboxSpec(status: {
   }
 }
 
-/** What a runtime is told about a container. @param owner The node's name. */
+/** What a container is told beside its specification. */
+export interface ContainerPlace {
+  readonly sandbox: SandboxSpec;
+  /** The node's name. */
+  readonly owner: string;
+  /** `undefined`: of no interest. */
+  readonly imageUser: ImageUser | undefined;
+}
+
+/** What a runtime is told about a container. */
 export function configOf(
   spec: ContainerSpec,
-  sandbox: SandboxSpec,
-  owner: string,
+  { sandbox, owner, imageUser }: ContainerPlace,
 ): Draft<typeof containerConfig> {
   return {
     metadata: { name: spec.name, attempt: spec.attempt },
@@ -81,7 +90,10 @@ export function configOf(
     logPath: spec.logPath,
     stdin: spec.stdin,
     tty: spec.tty,
-    linux: { resources: resourcesOf(spec.resources), securityContext: securityOf(spec.security, sandbox) },
+    linux: {
+      resources: resourcesOf(spec.resources),
+      securityContext: securityOf(spec.security, sandbox, imageUser),
+    },
   };
 }
 
@@ -114,6 +126,7 @@ function resourcesOf(resources: ContainerSpec["resources"]): NonNullable<Linux["
 function securityOf(
   security: ContainerSpec["security"],
   sandbox: SandboxSpec,
+  imageUser: ImageUser | undefined,
 ): NonNullable<Linux["securityContext"]> {
   const someInt = (value: number | undefined): { value: number } | undefined =>
     value === undefined ? undefined : { value };
@@ -124,10 +137,12 @@ function securityOf(
     },
     privileged: security.privileged,
     namespaceOptions: namespaces(sandbox),
-    runAsUser: someInt(security.runAsUser),
+    runAsUser: someInt(security.runAsUser ?? imageUser?.uid),
+    runAsUsername: imageUser?.name,
     runAsGroup: someInt(security.runAsGroup),
     readonlyRootfs: security.readOnlyRootFilesystem,
     noNewPrivs: security.noNewPrivileges,
+    seccomp: { profileType: security.seccompDefault ? "runtimeDefault" : "unconfined" },
   };
 }
 

@@ -1,19 +1,31 @@
 import { describe, expect, it } from "vitest";
-import { createContainerRequest, runPodSandboxRequest } from "../../../edgehub/edged/cri/messages.ts";
-import { configOf, sandboxConfig, sandboxSpec } from "../../../edgehub/edged/cri/pod-config.ts";
+import { type ImageUser, imageUserOf, needsImageUser } from "../../../edgehub/edged/cri/image-user.ts";
+import { createContainerRequest, image, runPodSandboxRequest } from "../../../edgehub/edged/cri/messages.ts";
+import {
+  type ContainerPlace,
+  configOf,
+  sandboxConfig,
+  sandboxSpec,
+} from "../../../edgehub/edged/cri/pod-config.ts";
 import type { ContainerSpec, SandboxSpec } from "../../../edgehub/edged/runtime.ts";
 import { containerSpec, sandbox } from "../../support/pod-specs.ts";
+
+const place = (pod: Partial<SandboxSpec> = {}, imageUser?: ImageUser): ContainerPlace => ({
+  sandbox: sandbox(pod),
+  owner: "edge-1",
+  imageUser,
+});
 
 type Resources = ContainerSpec["resources"];
 type Security = ContainerSpec["security"];
 
 const resourcesOf = (resources: Partial<Resources>): object | undefined =>
-  configOf(containerSpec({ resources: { ...containerSpec().resources, ...resources } }), sandbox(), "edge-1")
-    .linux?.resources;
+  configOf(containerSpec({ resources: { ...containerSpec().resources, ...resources } }), place()).linux
+    ?.resources;
 
 const securityOf = (security: Partial<Security>, pod: Partial<SandboxSpec> = {}): object | undefined =>
-  configOf(containerSpec({ security: { ...containerSpec().security, ...security } }), sandbox(pod), "edge-1")
-    .linux?.securityContext;
+  configOf(containerSpec({ security: { ...containerSpec().security, ...security } }), place(pod)).linux
+    ?.securityContext;
 
 describe("a sandbox", () => {
   it("carries the labels by which tools and a restarted agent know it", () => {
@@ -86,7 +98,7 @@ describe("a container", () => {
       mounts: [{ hostPath: "/data", containerPath: "/var/data", readOnly: true }],
       logPath: "main/3.log",
     });
-    const config = configOf(spec, sandbox(), "edge-1");
+    const config = configOf(spec, place());
     const bytes = createContainerRequest.encode({ podSandboxId: "s1", config });
     expect(createContainerRequest.decode(bytes).config).toMatchObject({
       metadata: { name: "main", attempt: 3 },
@@ -131,6 +143,10 @@ describe("a container", () => {
     expect(resourcesOf(resources)).toEqual(told);
   });
 
+  it("may make any system call unless its pod says otherwise", () => {
+    expect(securityOf({})).toMatchObject({ seccomp: { profileType: "unconfined" } });
+  });
+
   it("runs as root only where the pod or the image says so", () => {
     expect(securityOf({})).toMatchObject({ runAsUser: undefined, runAsGroup: undefined });
     expect(securityOf({ runAsUser: 0, runAsGroup: 7 })).toMatchObject({
@@ -143,15 +159,52 @@ describe("a container", () => {
     const restricted = {
       readOnlyRootFilesystem: true,
       noNewPrivileges: true,
+      seccompDefault: true,
       addCapabilities: ["NET_ADMIN"],
       dropCapabilities: ["ALL"],
     };
     expect(securityOf(restricted, { hostNetwork: true })).toMatchObject({
       readonlyRootfs: true,
       noNewPrivs: true,
+      seccomp: { profileType: "runtimeDefault" },
       privileged: false,
       capabilities: { addCapabilities: ["NET_ADMIN"], dropCapabilities: ["ALL"] },
       namespaceOptions: { network: "node", pid: "container" },
     });
+  });
+});
+
+describe("the user of a container", () => {
+  const withSecurity = (security: Partial<Security>): ContainerSpec =>
+    containerSpec({ security: { ...containerSpec().security, ...security } });
+  const root = image.decode(image.encode({ id: "sha256:1" }));
+  const numbered = { ...root, uid: { value: 65_532 } };
+  const named = { ...root, username: "nobody" };
+
+  it.each<[Partial<Security>, boolean]>([
+    [{}, false],
+    [{ runAsUser: 0, runAsGroup: 0 }, false],
+    [{ runAsUser: 7, nonRoot: true }, false],
+    [{ runAsGroup: 0 }, true],
+    [{ nonRoot: true }, true],
+  ])("of %j is looked up in the image: %s", (security, expected) => {
+    expect(needsImageUser(withSecurity(security))).toBe(expected);
+  });
+
+  it("is the image's beside a group", () => {
+    const spec = withSecurity({ runAsGroup: 5 });
+    const told = (found: typeof root | undefined) =>
+      configOf(spec, place({}, imageUserOf(found, spec))).linux?.securityContext;
+    expect(told(root)).toMatchObject({ runAsUser: { value: 0 }, runAsGroup: { value: 5 } });
+    expect(told(numbered)).toMatchObject({ runAsUser: { value: 65_532 }, runAsUsername: "" });
+    expect(told(named)).toMatchObject({ runAsUser: undefined, runAsUsername: "nobody" });
+  });
+
+  it("is refused if it must not be root and is, or may be", () => {
+    const spec = withSecurity({ nonRoot: true });
+    expect(imageUserOf(numbered, spec)).toEqual({ uid: 65_532, name: "" });
+    for (const found of [root, undefined, { ...root, uid: { value: 0 } }])
+      expect(() => imageUserOf(found, spec)).toThrow("image will run as root");
+    expect(() => imageUserOf(named, spec)).toThrow("non-numeric user (nobody)");
   });
 });

@@ -59,6 +59,8 @@ function specOf(command: readonly string[], more: Partial<ContainerSpec> = {}): 
     security: {
       privileged: false,
       noNewPrivileges: false,
+      nonRoot: false,
+      seccompDefault: false,
       runAsUser: undefined,
       runAsGroup: undefined,
       readOnlyRootFilesystem: false,
