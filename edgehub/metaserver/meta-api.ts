@@ -9,6 +9,7 @@ import { discoveryDocument, versionDocument } from "./discovery.ts";
 import type { LocalObjects } from "./local-objects.ts";
 import type { ObjectReads, ReadRequest } from "./object-reads.ts";
 import { write } from "./object-writes.ts";
+import { openApiDocument } from "./openapi.ts";
 import { formOf } from "./representation.ts";
 import { refuse, type Status, StatusError, statusOf } from "./status.ts";
 import type { Watches } from "./watches.ts";
@@ -67,9 +68,10 @@ export class MetaApi {
 
   #document(pathname: string, request: IncomingMessage): object | undefined {
     if (pathname === "/version") return versionDocument();
+    const { objects } = this.#parts;
+    if (pathname.startsWith("/openapi/")) return openApiDocument(pathname, objects.catalogue());
     if (!pathname.startsWith("/api")) return undefined;
-    const host = request.headers.host ?? "";
-    return discoveryDocument(pathname, this.#parts.objects.catalogue(), host);
+    return discoveryDocument(pathname, objects.catalogue(), request.headers.host ?? "");
   }
 
   async #read(verb: "get" | "list" | "watch", request: ReadRequest, response: ServerResponse): Promise<void> {

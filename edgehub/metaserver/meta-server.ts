@@ -6,6 +6,7 @@ import { type LocalServer, listenLocally } from "../local-http.ts";
 import type { ModuleFactory } from "../supervisor.ts";
 import { ChangeLog } from "./change-log.ts";
 import { CloudApi } from "./cloud-api.ts";
+import { FetchedObjects } from "./fetched-objects.ts";
 import { LocalObjects } from "./local-objects.ts";
 import { MetaApi } from "./meta-api.ts";
 import { ObjectReads } from "./object-reads.ts";
@@ -49,7 +50,7 @@ export class MetaServer implements EdgeModule {
       { ...shared, store, log: changes },
       { maxWatches: options.maxWatches, pendingBytes: options.watchBytes, stalledMs: options.watchStallMs },
     );
-    const reads = new ObjectReads({ ...shared, log: changes });
+    const reads = new ObjectReads({ ...shared, fetched: new FetchedObjects(store), log: changes });
     const once = new OncePer(clock, 60_000);
     this.#api = new MetaApi({ ...shared, log, once, reads, watches: this.#watches }, options.maxBodyBytes);
   }

@@ -1,7 +1,8 @@
 import type { Clock } from "../../platform/clock.ts";
-import { isTrue, type ObjectPath } from "./api-path.ts";
+import { isTrue, keyOf, type ObjectPath } from "./api-path.ts";
 import type { ChangeLog } from "./change-log.ts";
 import type { CloudApi } from "./cloud-api.ts";
+import type { FetchedObjects } from "./fetched-objects.ts";
 import { apiVersionOf } from "./kinds.ts";
 import type { LocalObject, LocalObjects } from "./local-objects.ts";
 import { isRecord, type KubeObject } from "./objects.ts";
@@ -14,6 +15,7 @@ export interface ReadParts {
   readonly clock: Clock;
   readonly cloud: CloudApi;
   readonly objects: LocalObjects;
+  readonly fetched: FetchedObjects;
   readonly log: ChangeLog;
 }
 
@@ -44,12 +46,31 @@ export class ObjectReads {
 
   /** Rejects with a StatusError if there is no such object. */
   async get({ path, query, form, gone }: ReadRequest): Promise<object> {
-    const { cloud, objects, clock } = this.#parts;
+    const { cloud, clock } = this.#parts;
     const outcome = await cloud.tryToAsk({ path, verb: "get", option: "{}", body: "" }, gone);
     const answered = outcome?.approved ? objectFrom(outcome.body) : undefined;
-    const object = answered ?? (views.has(path.subresource) ? objects.get(path) : undefined);
+    if (answered) await this.#keep(path, answered);
+    else if (outcome?.approved === false && outcome.status.code === 404) await this.#forget(path);
+    const object = answered ?? this.#have(path);
     if (object) return shownObject(object, form, wishOf(path, query, clock));
     throw new StatusError(outcome && !outcome.approved ? outcome.status : notFound(path));
+  }
+
+  /** The object as this node has it, or as it was when the cloud last gave it. */
+  #have(path: ObjectPath): KubeObject | undefined {
+    const { objects, fetched } = this.#parts;
+    return views.has(path.subresource) ? (objects.get(path) ?? fetched.get(keyOf(path))) : undefined;
+  }
+
+  /** Keeps what the cloud does not send by itself. That it cannot be kept does not spoil the answer. */
+  async #keep(path: ObjectPath, object: KubeObject): Promise<void> {
+    const { objects, fetched, clock } = this.#parts;
+    if (path.subresource !== "" || objects.get(path) !== undefined) return;
+    await fetched.keep(keyOf(path), object, clock.wallTime()).catch(() => undefined);
+  }
+
+  async #forget(path: ObjectPath): Promise<void> {
+    await this.#parts.fetched.forget(keyOf(path)).catch(() => undefined);
   }
 
   async list(request: ReadRequest): Promise<object> {

@@ -65,11 +65,6 @@ export function fieldSelector(text: string, plural: string): Selector {
   return (object) => terms.every((matches) => matches(object));
 }
 
-/** The name a field selector asks for; `undefined`: it asks for none. */
-export function nameIn(text: string): string | undefined {
-  return /(?:^|,)metadata\.name==?([^,!=]+)(?:,|$)/.exec(text)?.[1];
-}
-
 function checked(text: string): string {
   if (text.length <= maxLength) return text;
   throw new HubError("E_BAD_MESSAGE", `a selector has at most ${maxLength} characters`);

@@ -28,10 +28,11 @@ export function writeOption(kind: "CreateOptions" | "UpdateOptions", query: URLS
 export function deleteOption(query: URLSearchParams, body: unknown): string {
   const given = isRecord(body) ? body : {};
   const seconds = query.get("gracePeriodSeconds");
+  const kind = { kind: "DeleteOptions", apiVersion: metaVersion };
   return JSON.stringify({
+    ...kind,
     ...given,
-    kind: "DeleteOptions",
-    apiVersion: metaVersion,
+    ...kind,
     ...dryRun(query),
     ...(seconds !== null && /^\d{1,9}$/.test(seconds) ? { gracePeriodSeconds: Number(seconds) } : {}),
     ...textsOf(query, ["propagationPolicy"]),

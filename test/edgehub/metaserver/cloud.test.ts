@@ -55,6 +55,20 @@ describe("with a cloud that answers", () => {
     expect(asked(agent.asked[0])).toMatchObject({ Key: "/core/v1/configmaps/default/a", Verb: "get" });
   });
 
+  it("an object that the cloud gave is there when it is gone, until the cloud says that it is not", async () => {
+    const { agent, client } = await connected(async (question) => approved(question, configMap("a", 9)));
+    await client.get(`${maps}/a`);
+    agent.connected = false;
+    expect((await client.get(`${maps}/a`)).body).toEqual(configMap("a", 9));
+    expect((await client.get(maps)).body.items).toEqual([]);
+    agent.connected = true;
+    const ErrStatus = { status: "Failure", reason: "NotFound", code: 404, message: "no" };
+    agent.cloud = async (question) => answerTo(question, { Status: "Rejected", Error: { ErrStatus } });
+    expect((await client.get(`${maps}/a`)).status).toBe(404);
+    agent.connected = false;
+    expect((await client.get(`${maps}/a`)).status).toBe(404);
+  });
+
   it("a watch goes on from the cloud's list", async () => {
     const list = {
       kind: "ConfigMapList",

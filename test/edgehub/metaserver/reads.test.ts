@@ -125,6 +125,24 @@ describe("objects of this node", () => {
   });
 });
 
+describe("OpenAPI", () => {
+  it("says that the server checks fields, so that kubectl writes", async () => {
+    const { client } = await startServer();
+    const { paths } = (await client.get("/openapi/v3")).body;
+    const { body } = await client.get(paths["apis/apps/v1"].serverRelativeURL);
+    const { patch } = body.paths["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"];
+    expect(patch["x-kubernetes-group-version-kind"]).toEqual({
+      group: "apps",
+      version: "v1",
+      kind: "Deployment",
+    });
+    expect(patch.parameters).toContainEqual(
+      expect.objectContaining({ name: "fieldValidation", in: "query" }),
+    );
+    expect((await client.get("/openapi/v3/apis/nobody.io/v1")).status).toBe(404);
+  });
+});
+
 describe("a request that cannot be answered", () => {
   test.each([
     ["GET", `${maps}/nope`, 404, "NotFound"],
