@@ -4,7 +4,7 @@ import { cpus, release, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { plotOf } from "./plot.ts";
-import { type Results, tableOf } from "./report.ts";
+import { pages, type Results, tableOf, withResults } from "./report.ts";
 import type { Scenario } from "./scenario.ts";
 import { eventBus } from "./scenarios/event-bus.ts";
 import { fleet } from "./scenarios/fleet.ts";
@@ -14,6 +14,9 @@ import { singleNode } from "./scenarios/single-node.ts";
 import { stockEdge } from "./scenarios/stock-edge.ts";
 
 const scenarios: readonly Scenario[] = [latency, singleNode, stockEdge, fleet, resume, eventBus];
+
+/** The tables in README.md and docs/performance.md follow these. */
+const ownResults = join(import.meta.dirname, "results");
 
 const help = `Measures the hub and its agent on this machine.
 
@@ -35,7 +38,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: "string", default: "5" },
     seconds: { type: "string", default: "2" },
     seed: { type: "string", default: "1" },
-    out: { type: "string", default: join(import.meta.dirname, "results") },
+    out: { type: "string", default: ownResults },
     help: { type: "boolean", short: "h", default: false },
   },
 });
@@ -85,6 +88,12 @@ writeFileSync(
   `${results.machine}; commit ${results.commit}\n\n${tableOf(results)}\n`,
 );
 writeFileSync(join(values.out, "throughput.svg"), plotOf(results));
+if (values.out === ownResults) {
+  for (const { file, isShown } of pages) {
+    const path = join(import.meta.dirname, "..", file);
+    writeFileSync(path, withResults(readFileSync(path, "utf8"), results, isShown));
+  }
+}
 process.stdout.write(
   `${results.machine}\n\n${tableOf(results)}\n\nwritten to ${values.out}: results.json, results.md, throughput.svg\n`,
 );

@@ -10,6 +10,8 @@ const root = resolve(import.meta.dirname, "..");
 export class Process {
   readonly #child: ChildProcess;
   readonly #lines: string[] = [];
+  /** Rejects when the program ends. */
+  readonly #ended: Promise<never>;
 
   constructor(script: string, args: readonly string[] = [], flags: readonly string[] = []) {
     this.#child = fork(join(root, script), [...args], {
@@ -19,6 +21,14 @@ export class Process {
     createInterface({ input: this.#child.stderr as NodeJS.ReadableStream }).on("line", (line) =>
       this.#lines.push(line),
     );
+    this.#ended = this.#watch();
+    this.#ended.catch(() => undefined);
+  }
+
+  /** @returns Rejects with the program's last words when it ends. */
+  async #watch(): Promise<never> {
+    await once(this.#child, "exit");
+    throw new Error(`a program ended:\n${this.#lines.slice(-10).join("\n")}`);
   }
 
   get pid(): number {
@@ -27,7 +37,7 @@ export class Process {
 
   /** The next message it sends. */
   async message<T>(): Promise<T> {
-    const [message] = (await Promise.race([once(this.#child, "message"), this.#death()])) as [T];
+    const [message] = (await Promise.race([once(this.#child, "message"), this.#ended])) as [T];
     return message;
   }
 
@@ -47,7 +57,7 @@ export class Process {
     for (;;) {
       const line = this.#lines.find((one) => one.includes(`"event":"${event}"`));
       if (line) return JSON.parse(line) as Record<string, unknown>;
-      await Promise.race([new Promise((done) => setTimeout(done, 5)), this.#death()]);
+      await Promise.race([new Promise((done) => setTimeout(done, 5)), this.#ended]);
     }
   }
 
@@ -67,11 +77,6 @@ export class Process {
     const ended = once(this.#child, "exit");
     this.#child.kill(signal);
     await ended;
-  }
-
-  async #death(): Promise<never> {
-    await once(this.#child, "exit");
-    throw new Error(`a program ended:\n${this.#lines.slice(-10).join("\n")}`);
   }
 }
 

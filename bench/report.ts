@@ -13,10 +13,10 @@ export interface Results {
   }[];
 }
 
-/** The results as a Markdown table: median, spread, what KubeEdge does, what we want. */
-export function tableOf(results: Results): string {
+/** The results as a Markdown table: median, spread, what KubeEdge does, what we want. @param isShown Default: all. */
+export function tableOf(results: Results, isShown: (figure: Figure) => boolean = () => true): string {
   const rows = results.scenarios.flatMap(({ figures }) =>
-    figures.map((figure) => {
+    figures.filter(isShown).map((figure) => {
       const value = median(figure.rounds);
       const spread = `${shown(Math.min(...figure.rounds), figure.unit)} – ${shown(Math.max(...figure.rounds), figure.unit)}`;
       const goal =
@@ -31,6 +31,24 @@ export function tableOf(results: Results): string {
     "|---|---|---|---|---|",
     ...rows,
   ].join("\n");
+}
+
+/** Pages that show results between two marks, and which of them. */
+export const pages: readonly { readonly file: string; readonly isShown: (figure: Figure) => boolean }[] = [
+  { file: "README.md", isShown: ({ goal, kubeedge }) => goal !== undefined || kubeedge !== undefined },
+  { file: "docs/performance.md", isShown: () => true },
+];
+
+const marks = /(<!-- results -->\n)[\s\S]*?(<!-- \/results -->)/;
+
+/** The page with these results between its marks. */
+export function withResults(page: string, results: Results, isShown?: (figure: Figure) => boolean): string {
+  const { command, machine, commit, measuredAt } = results;
+  const said = `\`${command}\` on ${machine}, ${measuredAt.slice(0, 10)}, commit ${commit}:`;
+  return page.replace(
+    marks,
+    (_, from: string, to: string) => `${from}\n${said}\n\n${tableOf(results, isShown)}\n\n${to}`,
+  );
 }
 
 function reached(figure: Figure, value: number): boolean {

@@ -67,6 +67,8 @@ export class Hub implements HubApi, NodeLinkHub {
   readonly #options: HubOptions;
   readonly #upstream: Upstream;
   readonly #presence = new Set<Subscriber>();
+  /** Links that came in place of another one. */
+  readonly #tookOver = new WeakSet<NodeLink>();
   #closed = false;
 
   constructor(parts: HubParts, options: HubOptions) {
@@ -242,7 +244,7 @@ export class Hub implements HubApi, NodeLinkHub {
       link.close({ code: error.code, text: error.message });
       return;
     }
-    joining.replaced?.close({ code: "E_REPLACED", text: "a newer connection of this node took over" });
+    if (joining.replaced) this.#takeOver(link, joining.replaced);
     this.#parts.log.info("node connected", {
       node,
       dialect,
@@ -251,6 +253,15 @@ export class Hub implements HubApi, NodeLinkHub {
     });
     link.start(this.ledger.observed(node));
     if (joining.replaced === undefined) this.#announce(node, true);
+  }
+
+  /** Once is a node that came back before its old link was found dead; again and again may be two nodes. */
+  #takeOver(link: NodeLink, replaced: NodeLink): void {
+    replaced.close({ code: "E_REPLACED", text: "a newer connection of this node took over" });
+    this.#tookOver.add(link);
+    if (!this.#tookOver.has(replaced)) return;
+    const text = "its connections replace each other again and again; do two agents use this node's name?";
+    this.fault(link.node, new HubError("E_REPLACED", text), "a node's link was taken over");
   }
 
   full(): HubError {

@@ -137,10 +137,17 @@ export class EdgeHub implements Agent {
   }
 
   draft(draft: UpstreamDraft): Message {
-    return createMessage(
+    const message = createMessage(
       { source: "edged", ...draft, node: this.node },
       { id: randomUUID(), timestamp: this.#parts.clock.wallTime(), delivery: () => event() },
     );
+    const { messageBytes } = this.#options.delivery;
+    const { length } = message.content;
+    if (length > messageBytes) {
+      const text = `content may have at most ${messageBytes} bytes, this one has ${length}`;
+      throw new HubError("E_TOO_LARGE", text);
+    }
+    return message;
   }
 
   async publish(draft: UpstreamDraft): Promise<Message> {

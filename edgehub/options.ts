@@ -50,7 +50,7 @@ export const edgeSchema = section("The edge agent's configuration", {
     windowBytes: whole(1 << 20, 1_024, 1 << 30, {
       description: "Bytes the hub may send before they are acknowledged",
     }),
-    messageBytes: whole(16 << 20, 1_024, 256 << 20, { description: "Largest message taken, bytes" }),
+    messageBytes: whole(16 << 20, 1_024, 256 << 20, { description: "Largest message taken or sent, bytes" }),
     upstreamWindowMessages: whole(256, 1, 65_536, {
       description: "Messages sent up before the hub has acknowledged them",
     }),

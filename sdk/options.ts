@@ -1,12 +1,15 @@
 import type { Logger } from "../platform/logger.ts";
 
-/** How to reach a hub and who one is there. */
+/**
+ * How to reach a hub and who one is there. The file that `hubctl controller create --out` or `hubctl controller
+ * certificate --out` wrote has url, token or certificate, and ca as they are needed here.
+ */
 export interface ConnectOptions {
   /** `https://host:10005`, the hub's API address. */
   readonly url: string;
   /** The controller's token, as `hubctl controller create` printed it. */
   readonly token?: string;
-  /** Instead of a token: a client certificate of the hub's CA, PEM. */
+  /** Instead of a token: a client certificate that the hub issued to the controller, and its key, PEM. */
   readonly certificate?: { readonly cert: string; readonly key: string };
   /** The hub's CA, PEM. Default: the certificate authorities that Node.js trusts. */
   readonly ca?: string;

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { pages, type Results, withResults } from "../bench/report.ts";
 import { version } from "../platform/version.ts";
 import { errorTable } from "../protocol/errors.ts";
 
@@ -25,6 +26,14 @@ it("names only tests that exist for what it promises", () => {
 
 it("has one version", () => {
   expect(JSON.parse(read("package.json")).version).toBe(version);
+});
+
+it("shows the numbers that were measured, and no others", () => {
+  const results = JSON.parse(read("bench/results/results.json")) as Results;
+  for (const { file, isShown } of pages) {
+    expect(read(file)).toContain("<!-- results -->");
+    expect(withResults(read(file), results, isShown)).toBe(read(file));
+  }
 });
 
 it("links only to files that exist", () => {

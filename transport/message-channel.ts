@@ -163,7 +163,9 @@ export class MessageChannel {
     } finally {
       if (settled.length > 0) this.#settlement?.settle(settled);
     }
-    this.#schedule();
+    // What acks made room for goes at once: other links of this process need not have been read before.
+    if (settled.length > 0) this.#flush();
+    else this.#schedule();
   }
 
   #heard(): void {

@@ -12,9 +12,10 @@ import { text, whole } from "../values.ts";
 export const certificateCommand = command({
   name: "certificate",
   summary: "give a program a certificate instead of a token",
-  detail: `The key is made on this machine and stays here; the hub certifies its public half. With the certificate the
-program has the rights that "controller create" gave it, also after they change. Revoking the controller ends its
-certificates too.`,
+  detail:
+    "The key is made on this machine and stays here; the hub certifies its public half. With the certificate the " +
+    "program has the rights that `controller create` gave it, also after they change. Revoking the controller ends " +
+    "its certificates too.",
   arguments: { name: required("name of the controller, as it was created") },
   options: {
     out: single({

@@ -50,6 +50,8 @@ const messageSql = {
         waiting = CASE waiting WHEN $position THEN NULL ELSE waiting END
       WHERE node = $node AND resource = $resource AND (version IS NULL OR length(version) < length($version)
         OR (length(version) = length($version) AND version <= $version))`,
+  ackedPuts: `SELECT c.resource, m.version, m.ended_at AS at, m.position FROM checkpoint c JOIN message m ON m.position = c.waiting
+      WHERE c.node = ? AND c.waiting IS NOT NULL AND m.state = 1`,
   refuse: `UPDATE message SET state = 4, ${sent}, reason = ?, ended_at = ?
       WHERE position = ? AND state = 0 RETURNING node, resource, kind, size, version`,
   // The same version may be published again, so it counts as never accepted.

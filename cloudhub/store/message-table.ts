@@ -12,6 +12,7 @@ import {
   unpackMessage,
   zeroVersion,
 } from "../../protocol/index.ts";
+import { AckedPuts } from "./acked-puts.ts";
 import { type MessageStatements, prepareMessages } from "./message-statements.ts";
 import { kindNumbers, type LedgerRow, type MessageRow, messageStates } from "./schema.ts";
 import {
@@ -64,15 +65,18 @@ export class MessageTable {
   /** The last version numbered here; loaded on first use. */
   #version: ResourceVersion | undefined;
   readonly #sql: MessageStatements;
+  readonly #ackedPuts: AckedPuts;
 
   constructor(database: Database, limits: TableLimits, wallTime: () => number) {
     this.#limits = limits;
     this.#wallTime = wallTime;
     this.#sql = prepareMessages(database);
+    this.#ackedPuts = new AckedPuts(this.#sql);
     this.#last = this.#lastPosition();
   }
 
   rolledBack(): void {
+    this.#ackedPuts.rolledBack();
     this.#queues.clear();
     this.#last = this.#lastPosition();
     this.#version = undefined;
@@ -103,7 +107,9 @@ export class MessageTable {
       if (done.state === messageStates.persisted) this.#left(node, done.size);
       if (done.kind !== kindNumbers.state || version === null) continue;
       const deleted = done.operation === "delete" ? 1 : 0;
-      this.#sql.checkpoint.run({ node, resource, version, deleted, at: now, position });
+      if (done.state === messageStates.persisted && deleted === 0)
+        this.#ackedPuts.add(node, resource, { version, at: now, position: position as number });
+      else this.#sql.checkpoint.run({ node, resource, version, deleted, at: now, position });
     }
   }
 
@@ -126,6 +132,7 @@ export class MessageTable {
     if (row === undefined) return;
     const { node, resource, version } = row;
     this.#left(node, row.size);
+    this.#ackedPuts.write(node, resource);
     if (row.kind === kindNumbers.state)
       this.#sql.refused.run({ position: op.position, version, node, resource });
   }
@@ -137,6 +144,7 @@ export class MessageTable {
 
   /** Positions first, rows then: what is sorted is small. */
   page(op: Op<"page">): PageRow {
+    this.#ackedPuts.writeNode(op.node);
     const positions = this.#sql.positions.all(op.node, op.after, op.node, op.after, op.messages + 1) as {
       position: number;
     }[];
@@ -160,10 +168,12 @@ export class MessageTable {
   }
 
   checkpoint(op: Op<"checkpoint">): CheckpointRow | undefined {
+    this.#ackedPuts.write(op.node, op.resource);
     return this.#sql.readCheckpoint.get(op.node, op.resource) as CheckpointRow | undefined;
   }
 
   resources(op: Op<"resources">): ResourceStateRow[] {
+    this.#ackedPuts.writeNode(op.node);
     return this.#sql.resources.all(op.node, op.pattern, op.limit) as ResourceStateRow[];
   }
 
@@ -222,6 +232,7 @@ export class MessageTable {
   }
 
   removeNode(node: number): void {
+    this.#ackedPuts.writeNode(node);
     this.#sql.removeMessages.run(node);
     this.#sql.removeCheckpoints.run(node);
     this.#queues.delete(node);
@@ -234,6 +245,7 @@ export class MessageTable {
     if (node === undefined) return false;
     this.#uncut.delete(node);
     this.#queue(node).grown = 0;
+    this.#ackedPuts.writeNode(node);
     this.#sql.cut.run({ node, keep: this.#limits.ledgerMessages, before: this.#ledgerBefore });
     return this.#uncut.size > 0;
   }
@@ -252,6 +264,7 @@ export class MessageTable {
   }
 
   #putState(op: PutOp, packed: Uint8Array): PutRow {
+    this.#ackedPuts.write(op.node, op.resource);
     const row = this.#sql.resource.get(op.node, op.resource) as ResourceRow | undefined;
     const known = newerVersion(row?.version ?? undefined, row?.accepted_version ?? undefined);
     const knownDeleted =

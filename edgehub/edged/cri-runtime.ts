@@ -10,8 +10,8 @@ import {
   imageOf,
   type ListedContainer,
   type ListedSandbox,
+  neededByOthers,
   podOf,
-  sandboxImageOf,
   untoldStatus,
 } from "./cri/pod-status.ts";
 import type {
@@ -164,12 +164,13 @@ export class CriRuntime implements Runtime {
   }
 
   async images(): Promise<readonly RuntimeImage[]> {
-    const [{ images }, { info }] = await Promise.all([
+    const [{ images }, { containers }, { info }] = await Promise.all([
       this.#client.call(criCalls.listImages, {}),
+      this.#client.call(criCalls.listContainers, {}),
       this.#client.call(criCalls.status, { verbose: true }),
     ]);
-    const sandboxImage = sandboxImageOf(info);
-    return images.map((one) => imageOf(one, sandboxImage));
+    const needed = neededByOthers(containers, this.#node, info);
+    return images.map((one) => imageOf(one, needed));
   }
 
   async imageId(reference: string): Promise<string | undefined> {

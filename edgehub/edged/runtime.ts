@@ -148,7 +148,7 @@ export interface ExecResult {
 export interface RuntimeImage {
   readonly id: string;
   readonly tags: readonly string[];
-  /** The runtime itself needs it, as the image of its sandboxes: never to be removed. */
+  /** The runtime itself or another agent needs it: never to be removed. */
   readonly pinned: boolean;
   readonly sizeBytes: number;
 }

@@ -35,6 +35,39 @@ describe("a full disk at the edge", () => {
   });
 });
 
+describe("a full disk at the edge, upward", () => {
+  it("refuses what applications send, keeps what it took, and goes on when the cloud has taken that", async () => {
+    const world = await startWorld();
+    const edge = await world.agent("edge-1", { store: { maxBytes: 400_000 } });
+    const content = "x".repeat(5_000);
+    const up = (id: string) =>
+      edge.publish({ id, group: "user", operation: "upload", resource: "t", content });
+    const accepted: string[] = [];
+    let refusal: unknown;
+    while (refusal === undefined && accepted.length < 200) {
+      const id = `event-${accepted.length + 1}`;
+      await up(id).then(
+        () => accepted.push(id),
+        (error: unknown) => {
+          refusal = error;
+        },
+      );
+    }
+    expect(refusal).toMatchObject({ code: "E_STORAGE_FULL", retryable: true });
+    expect(edge.status().outbox.messages).toBe(accepted.length);
+    const taken: string[] = [];
+    for await (const { message, ack } of world.hub.subscribe({ groups: ["user"] })) {
+      taken.push(message.id);
+      ack();
+      if (taken.length === accepted.length) break;
+    }
+    expect(taken).toEqual(accepted);
+    await until("the outbox is empty", () => edge.status().outbox.messages === 0);
+    await up("one-more");
+    expect(edge.status().outbox.messages).toBe(1);
+  });
+});
+
 describe("damage at the edge", () => {
   async function used(): Promise<{ world: World; dataDir: string; again(): Promise<unknown> }> {
     const world = await startWorld();

@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { criCalls } from "../../edgehub/edged/cri/calls.ts";
 import { CriClient } from "../../edgehub/edged/cri/client.ts";
+import { bool, message, string, texts } from "../../edgehub/edged/cri/protobuf.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { image } from "./image.ts";
 import { temporaryDirectory, until } from "./processes.ts";
@@ -86,6 +87,16 @@ export class Containerd {
   async ctr(...args: string[]): Promise<string> {
     const { stdout } = await execute("/usr/bin/ctr", ["-a", this.#socket, "-n", "k8s.io", ...args]);
     return stdout;
+  }
+
+  /** What it was told about a sandbox, in its own words. */
+  async sandboxConfig(id: string): Promise<unknown> {
+    const { path, timeoutMs } = criCalls.podSandboxStatus;
+    const request = message({ podSandboxId: string(1), verbose: bool(2) });
+    const response = message({ info: texts(2) });
+    const call = { path, timeoutMs, request, response };
+    const { info } = await this.#calls((client) => client.call(call, { podSandboxId: id, verbose: true }));
+    return JSON.parse(info.info ?? "{}").config;
   }
 
   /** Ends it; its containers go on. */

@@ -114,11 +114,14 @@ export function temporaryDirectory(): { path: string; remove(): void } {
 export class HubProcess {
   readonly dataDir: string;
   ports: { nodes: number; join: number; api: number } = { nodes: 0, join: 0, api: 0 };
+  readonly #flags: Readonly<Record<string, string | number>>;
   #program: Program | undefined;
   kills = 0;
 
-  constructor(dataDir: string) {
+  /** @param flags Options beside directory and ports, as on the command line. */
+  constructor(dataDir: string, flags: Readonly<Record<string, string | number>> = {}) {
     this.dataDir = dataDir;
+    this.#flags = flags;
   }
 
   async start(): Promise<void> {
@@ -130,6 +133,7 @@ export class HubProcess {
       "join.host": "127.0.0.1",
       "join.port": joinPort,
       "api.port": api,
+      ...this.#flags,
     };
     this.#program = new Program(
       "cloudhub/main.ts",

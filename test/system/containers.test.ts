@@ -205,6 +205,19 @@ describe.skipIf(obstacle !== undefined)(`containers of containerd ${obstacle ?? 
     expect((await cri.pods()).find((one) => one.uid === uid)?.ip).toBeUndefined();
   });
 
+  it("tells the runtime of ports and resolvers", async () => {
+    const cri = runtime();
+    const dns = { servers: ["192.0.2.53"], searches: ["edge.example"] };
+    const ports = [{ protocol: "UDP", containerPort: 53, hostPort: 5_353, hostIp: "127.0.0.1" }] as const;
+    const { id, sandboxId } = await pod(cri, shell("sleep 1000"), { dns, ports });
+    const { stdout } = await cri.exec(id, ["cat", "/etc/resolv.conf"], 10_000);
+    expect(textOf(stdout)).toContain("nameserver 192.0.2.53");
+    expect(textOf(stdout)).toContain("search edge.example");
+    expect(await containerd.sandboxConfig(sandboxId)).toMatchObject({
+      port_mappings: [{ protocol: 1, container_port: 53, host_port: 5_353, host_ip: "127.0.0.1" }],
+    });
+  });
+
   it("writes logs line by line where it is told, and to a new file after a rotation", async () => {
     const cri = runtime();
     const script =
@@ -304,7 +317,11 @@ describe.skipIf(obstacle !== undefined)(`containers of containerd ${obstacle ?? 
   it("touches no pod of another agent or of a kubelet", async () => {
     const { uid } = await pod(runtime("edge-1"), shell("sleep 1000"));
     expect((await runtime("edge-1").pods()).map((one) => one.uid)).toContain(uid);
-    expect(await runtime("edge-2").pods()).toEqual([]);
+    const other = runtime("edge-2");
+    expect(await other.pods()).toEqual([]);
+    const isPinned = async (cri: CriRuntime): Promise<boolean | undefined> =>
+      (await cri.images()).find((one) => one.tags.includes(app))?.pinned;
+    expect([await isPinned(runtime("edge-1")), await isPinned(other)]).toEqual([false, true]);
   });
 
   it("ends what is gone already without complaint", async () => {

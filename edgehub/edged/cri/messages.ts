@@ -149,6 +149,7 @@ export const container = message({
   imageRef: string(5),
   state: containerState(6),
   createdAt: nanoseconds(7),
+  labels: texts(8),
   imageId: string(10),
 });
 

@@ -42,7 +42,7 @@ export function containerOf(listed: ListedContainer, status: ContainerStatus): R
     attempt: listed.metadata?.attempt ?? 0,
     state: status.state,
     image: status.image?.image || listed.image?.image || "",
-    imageId: listed.imageId || listed.imageRef,
+    imageId: imageIdOf(listed),
     createdAt: time(listed.createdAt) ?? 0,
     startedAt: time(status.startedAt),
     finishedAt: ended ? time(status.finishedAt) : undefined,
@@ -59,22 +59,36 @@ export function untoldStatus(listed: ListedContainer, why: string): ContainerSta
   return { ...nothingKnown, state: listed.state === "exited" ? "unknown" : listed.state, message: why };
 }
 
-/** @param sandboxImage The image that the runtime needs itself; see {@link sandboxImageOf}. */
-export function imageOf(listed: Decoded<typeof image>, sandboxImage: string | undefined): RuntimeImage {
+/** @param needed Ids and names of images that others than this agent need. */
+export function imageOf(listed: Decoded<typeof image>, needed: ReadonlySet<string>): RuntimeImage {
   return {
     id: listed.id,
     tags: listed.repoTags.length > 0 ? listed.repoTags : listed.repoDigests,
-    pinned: listed.pinned || listed.repoTags.some((tag) => tag === sandboxImage),
+    pinned: listed.pinned || [listed.id, ...listed.repoTags].some((name) => needed.has(name)),
     sizeBytes: listed.size,
   };
 }
 
+/** Images that the runtime and the containers of others need. @param info The runtime's, of its status. */
+export function neededByOthers(
+  containers: readonly ListedContainer[],
+  node: string,
+  info: Readonly<Record<string, string>>,
+): Set<string> {
+  const foreign = containers.filter((one) => one.labels[labels.owner] !== node).map(imageIdOf);
+  return new Set([...foreign, ...sandboxImageOf(info)]);
+}
+
+function imageIdOf(listed: ListedContainer): string {
+  return listed.imageId || listed.imageRef;
+}
+
 /** containerd before 1.7 pins no image, but says which one its sandboxes are made of; others pin it. */
-export function sandboxImageOf(info: Readonly<Record<string, string>>): string | undefined {
+function sandboxImageOf(info: Readonly<Record<string, string>>): string[] {
   try {
     const { sandboxImage } = JSON.parse(info.config ?? "{}") as { sandboxImage?: unknown };
-    return typeof sandboxImage === "string" ? sandboxImage : undefined;
+    return typeof sandboxImage === "string" ? [sandboxImage] : [];
   } catch {
-    return undefined;
+    return [];
   }
 }

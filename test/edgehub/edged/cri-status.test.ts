@@ -8,8 +8,8 @@ import {
   containerOf,
   imageOf,
   type ListedContainer,
+  neededByOthers,
   podOf,
-  sandboxImageOf,
 } from "../../../edgehub/edged/cri/pod-status.ts";
 import type { Draft } from "../../../edgehub/edged/cri/protobuf.ts";
 
@@ -112,20 +112,32 @@ describe("a container", () => {
 
 it("shows an image by its tags, or else by its digests", () => {
   const digests = { id: "sha256:1", repoDigests: ["app@sha256:2"], size: 7, pinned: true };
-  const read = (draft: Draft<typeof image>) => imageOf(image.decode(image.encode(draft)), undefined);
+  const read = (draft: Draft<typeof image>) => imageOf(image.decode(image.encode(draft)), new Set());
   expect(read(digests)).toEqual({ id: "sha256:1", tags: ["app@sha256:2"], sizeBytes: 7, pinned: true });
   expect(read({ ...digests, repoTags: ["app:1"] }).tags).toEqual(["app:1"]);
 });
 
 it("takes the image of sandboxes for one that must stay, where the runtime does not say so itself", () => {
   const pinned = (tag: string, info: Record<string, string>): boolean =>
-    imageOf(image.decode(image.encode({ repoTags: [tag] })), sandboxImageOf(info)).pinned;
+    imageOf(image.decode(image.encode({ repoTags: [tag] })), neededByOthers([], "edge-1", info)).pinned;
   const config = JSON.stringify({ sandboxImage: "pause:3.9" });
   expect(pinned("pause:3.9", { config })).toBe(true);
   expect(pinned("app:1", { config })).toBe(false);
-  for (const other of ["", "{", "[]", '{"sandboxImage":7}'])
+  for (const other of ["", "{", "[]", "null", '{"sandboxImage":7}'])
     expect(pinned("app:1", { config: other })).toBe(false);
   expect(pinned("app:1", {})).toBe(false);
+});
+
+it("takes images of containers that others made for ones that must stay", () => {
+  const containers = [
+    listed({ imageRef: "sha256:ours", labels: { "cloud-edge-hub/node": "edge-1" } }),
+    listed({ imageRef: "sha256:another-agent", labels: { "cloud-edge-hub/node": "edge-2" } }),
+    listed({ imageRef: "docker.io/library/x", imageId: "sha256:kubelet" }),
+  ];
+  const needed = neededByOthers(containers, "edge-1", {});
+  expect([...needed].sort()).toEqual(["sha256:another-agent", "sha256:kubelet"]);
+  const pinned = (id: string): boolean => imageOf(image.decode(image.encode({ id })), needed).pinned;
+  expect(["sha256:ours", "sha256:kubelet"].map(pinned)).toEqual([false, true]);
 });
 
 describe("what is known of containers", () => {
