@@ -24,7 +24,10 @@ export interface Agent {
    * nobody knows which cloud is next.
    */
   readonly peerConfirmsTwins: boolean | undefined;
-  /** A message of this node, not sent yet: for `EdgeStore.write`, beside rows of the module's own. */
+  /**
+   * A message of this node, not sent yet: for `EdgeStore.write`, beside rows of the module's own. Throws
+   * `E_TOO_LARGE`, and `E_BAD_MESSAGE` for what is none.
+   */
   draft(draft: UpstreamDraft): Message;
   /** Sends a message to the cloud. Resolves once it is on this node's disk; a volatile one, once it is sent. */
   publish(draft: UpstreamDraft): Promise<Message>;
