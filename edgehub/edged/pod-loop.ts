@@ -123,14 +123,14 @@ export class PodLoop {
     const waiting = new Set<string>();
     const names = new Map<string, number>();
     for (const lane of this.#lanes.values()) {
-      const { namespace, name } = lane.worker.memory;
+      const { namespace, name } = lane.worker.record.memory;
       names.set(`${namespace}/${name}`, (names.get(`${namespace}/${name}`) ?? 0) + 1);
     }
     const active = pods.filter((pod) => this.#isActive(pod));
-    const taken = active.filter((pod) => this.#lanes.get(pod.uid)?.worker.memory.admitted);
+    const taken = active.filter((pod) => this.#lanes.get(pod.uid)?.worker.record.memory.admitted);
     for (const pod of active.sort((a, b) => a.createdAt - b.createdAt || (a.uid < b.uid ? -1 : 1))) {
       const lane = this.#laneOf(pod.uid, pod, undefined);
-      if (lane === undefined || lane.worker.memory.admitted || pod.deletion) continue;
+      if (lane === undefined || lane.worker.record.memory.admitted || pod.deletion) continue;
       // The one before of the same name ends first.
       const refusal =
         (names.get(`${pod.namespace}/${pod.name}`) ?? 0) > 1
@@ -138,10 +138,10 @@ export class PodLoop {
           : refusalOf(pod, taken, this.#options.maxPods);
       if (refusal === "wait") waiting.add(pod.uid);
       else if (refusal) {
-        lane.worker.fail(refusal);
+        lane.worker.record.fail(refusal);
         this.#parts.agent.log.warn("a pod was refused", { pod: pod.name, ...refusal });
       } else {
-        lane.worker.admit();
+        lane.worker.record.note({ admitted: true });
         taken.push(pod);
       }
     }
@@ -150,7 +150,7 @@ export class PodLoop {
 
   #isActive({ uid }: Pod): boolean {
     const worker = this.#lanes.get(uid)?.worker;
-    if (worker?.memory.failed || worker?.memory.endTold) return false;
+    if (worker?.record.memory.failed || worker?.record.memory.endTold) return false;
     return worker?.status?.phase !== "Succeeded" && worker?.status?.phase !== "Failed";
   }
 
@@ -164,7 +164,7 @@ export class PodLoop {
 
   #add(worker: PodWorker): Lane {
     const lane = { worker, busy: false, freshFrom: 0 };
-    this.#lanes.set(worker.memory.uid, lane);
+    this.#lanes.set(worker.record.memory.uid, lane);
     return lane;
   }
 
@@ -173,7 +173,7 @@ export class PodLoop {
     input: { pod: Pod | BadPod | undefined; running: readonly RuntimePod[]; mustWait: boolean },
   ) {
     const { worker } = lane;
-    const { uid, name, namespace } = worker.memory;
+    const { uid, name, namespace } = worker.record.memory;
     const { pod, running, mustWait } = input;
     lane.busy = true;
     try {

@@ -1,5 +1,4 @@
 import { rm } from "node:fs/promises";
-import { asHubError, type Delivery, event, type Message, state } from "../../protocol/index.ts";
 import type { Agent } from "../agent.ts";
 import type { ContainerStarter } from "./container-starter.ts";
 import { crashMaxMs, crashMinMs, nextCrashBackoff } from "./crash-backoff.ts";
@@ -15,10 +14,11 @@ import {
 } from "./plan.ts";
 import type { BadPod, Pod } from "./pod.ts";
 import { newMemory, type PodMemories, type PodMemory } from "./pod-memory.ts";
-import { type PodStatus, podStatusOf, refusedStatus, statusPatch } from "./pod-status.ts";
+import { PodRecord } from "./pod-record.ts";
+import { type PodStatus, podStatusOf, refusedStatus } from "./pod-status.ts";
 import type { ProbeVerdict } from "./probe.ts";
 import type { Prober } from "./prober.ts";
-import type { PodIdentity, Runtime, RuntimeContainer, RuntimePod } from "./runtime.ts";
+import type { PodIdentity, Runtime, RuntimePod } from "./runtime.ts";
 import type { Volumes } from "./volumes.ts";
 
 export interface WorkerParts {
@@ -41,23 +41,17 @@ export interface PodInput {
   readonly mustWait: boolean;
 }
 
-const keptIps = 8;
-/** The cloud is told again that a pod has ended if it has not deleted the pod by then. */
-const tellAgainMs = 60_000;
-
 /** Drives one pod towards what it should be. One piece of work at a time; other pods do not wait for it. */
 export class PodWorker {
-  memory: PodMemory;
+  readonly record: PodRecord;
   /** The last status, as it was or will be sent. */
   status: PodStatus | undefined;
   readonly #parts: WorkerParts;
   readonly #failures = new Map<string, StartFailure>();
-  #toldAt = Number.NEGATIVE_INFINITY;
-  #unsavedSince: number | undefined;
 
   constructor(parts: WorkerParts, memory: PodMemory) {
     this.#parts = parts;
-    this.memory = memory;
+    this.record = new PodRecord(parts.agent, parts.memories, memory);
   }
 
   static anew(parts: WorkerParts, identity: PodIdentity, graceSeconds: number): PodWorker {
@@ -73,7 +67,7 @@ export class PodWorker {
   async step({ pod, running, mustWait }: PodInput): Promise<"idle" | "busy" | "gone"> {
     const now = this.#parts.agent.clock.wallTime();
     if (pod) this.#judge(pod, now);
-    const { containers, failed, graceSeconds } = this.memory;
+    const { containers, failed, graceSeconds } = this.record.memory;
     const probes = pod ? this.#probe(pod, running) : new Map<string, ProbeVerdict>();
     const view: PodView = {
       pod,
@@ -87,7 +81,7 @@ export class PodWorker {
       now,
     };
     const plan = planPod(view);
-    if (pod) await this.#report(pod, view, plan).catch((error: unknown) => this.#unsaved(error));
+    if (pod) await this.#report(pod, view, plan);
     return await this.#perform(plan.actions, pod, running);
   }
 
@@ -97,49 +91,33 @@ export class PodWorker {
    */
   async refuse({ problem, isEnding }: BadPod, running: readonly RuntimePod[]): Promise<"idle" | "busy"> {
     const refusal = { reason: "InvalidPodSpec", message: `this node cannot run the pod: ${problem}` };
-    const sent = statusPatch(this.memory, refusedStatus(refusal, this.memory.startTime));
-    if (sent !== this.memory.sent) {
-      const memory = { ...this.memory, sent };
-      await this.#parts.memories.save(memory, this.#draft("patch", "podpatch", sent, state));
-      this.memory = memory;
-    }
+    const { startTime, containers, graceSeconds } = this.record.memory;
+    await this.record.tellStatus(refusedStatus(refusal, startTime));
     if (!isEnding) return "idle";
-    if (running.length === 0) return await this.#tellEnd();
-    const { containers, graceSeconds } = this.memory;
+    if (running.length === 0) {
+      await this.record.tellEnd();
+      return "idle";
+    }
     const now = this.#parts.agent.clock.wallTime();
     const rest = { failures: this.#failures, probes: new Map(), failed: refusal, mustWait: false, now };
-    await this.#perform(
-      planPod({ pod: undefined, running, containers, graceSeconds, ...rest }).actions,
-      undefined,
-      running,
-    );
+    const { actions } = planPod({ pod: undefined, running, containers, graceSeconds, ...rest });
+    await this.#perform(actions, undefined, running);
     return "busy";
   }
 
-  /** It has ended for good, unless it has before. */
-  fail(reason: Reason): void {
-    this.memory = { ...this.memory, failed: this.memory.failed ?? reason };
-  }
-
-  /** This node takes it in. */
-  admit(): void {
-    if (!this.memory.admitted) this.memory = { ...this.memory, admitted: true };
-  }
-
   #judge(pod: Pod, now: number): void {
-    const deadline = pod.activeDeadlineSeconds;
-    this.memory = { ...this.memory, graceSeconds: pod.deletion?.graceSeconds ?? pod.graceSeconds };
-    const ended = this.status?.phase === "Succeeded" || this.status?.phase === "Failed";
-    if (deadline === undefined || ended || this.memory.failed) return;
-    if (now - this.memory.startTime >= deadline * 1_000)
-      this.fail({
-        reason: "DeadlineExceeded",
-        message: "Pod was active on the node longer than the specified deadline",
-      });
+    const { record, status } = this;
+    record.note({ graceSeconds: pod.deletion?.graceSeconds ?? pod.graceSeconds });
+    const hasEnded = status?.phase === "Succeeded" || status?.phase === "Failed";
+    const deadline =
+      record.memory.startTime + (pod.activeDeadlineSeconds ?? Number.POSITIVE_INFINITY) * 1_000;
+    const message = "Pod was active on the node longer than the specified deadline";
+    if (now >= deadline && !hasEnded) record.fail({ reason: "DeadlineExceeded", message });
   }
 
   #probe(pod: Pod, running: readonly RuntimePod[]): Map<string, ProbeVerdict> {
-    const address = this.#addressOf(pod, running);
+    // A plain process may listen on this machine's own address only.
+    const address = this.#parts.runtime.name === "process" ? "127.0.0.1" : this.#ipOf(pod, running);
     const verdicts = new Map<string, ProbeVerdict>();
     for (const container of pod.containers) {
       for (const one of running.flatMap((sandbox) => sandbox.containers)) {
@@ -150,52 +128,25 @@ export class PodWorker {
     return verdicts;
   }
 
-  #addressOf(pod: Pod, running: readonly RuntimePod[]): string {
-    const own = pod.hostNetwork ? undefined : currentSandbox(running)?.ip;
-    return own ?? (this.#parts.runtime.name === "process" ? "127.0.0.1" : this.#parts.hostIp());
+  /** Where others reach it. */
+  #ipOf(pod: Pod, running: readonly RuntimePod[]): string {
+    return (pod.hostNetwork ? undefined : currentSandbox(running)?.ip) ?? this.#parts.hostIp();
   }
 
   async #report(pod: Pod, view: PodView, plan: Plan): Promise<void> {
-    const { memories, runtime, hostIp, idScheme } = this.#parts;
-    const status = podStatusOf(pod, {
+    const { runtime, hostIp, idScheme, volumes } = this.#parts;
+    const { startTime, conditions } = this.record.memory;
+    this.status = podStatusOf(pod, {
       view,
       waiting: plan.waiting,
       hostIp: hostIp(),
-      startTime: this.memory.startTime,
-      before: this.memory.conditions,
+      startTime,
+      before: conditions,
       idScheme: idScheme(),
       usesHostAddress: runtime.name === "process",
-      lastWords: (container) => this.#lastWords(pod, container),
+      lastWords: ({ name, attempt }) => volumes.terminationMessage(pod.uid, name, attempt),
     });
-    const ips = [
-      ...this.memory.ips.filter((ip) => ip !== status.podIP),
-      ...(status.podIP ? [status.podIP] : []),
-    ];
-    const former = ips.filter((ip) => ip !== status.podIP);
-    const sent = statusPatch(pod, status, former);
-    this.status = status;
-    if (sent === this.memory.sent) return;
-    const memory = { ...this.memory, conditions: status.conditions, ips: ips.slice(-keptIps), sent };
-    await memories.save(memory, this.#draft("patch", "podpatch", sent, state));
-    this.memory = memory;
-    this.#unsavedSince = undefined;
-  }
-
-  #draft(operation: string, type: string, content: unknown, delivery: Delivery): Message {
-    const { namespace, name } = this.memory;
-    const resource = `${namespace}/${type}/${name}`;
-    return this.#parts.agent.draft({
-      source: "edged",
-      group: "meta",
-      operation,
-      resource,
-      content,
-      delivery,
-    });
-  }
-
-  #lastWords(pod: Pod, { name, attempt }: RuntimeContainer): string {
-    return this.#parts.volumes.terminationMessage(pod.uid, name, attempt);
+    await this.record.tellStatus(this.status);
   }
 
   async #perform(
@@ -236,7 +187,8 @@ export class PodWorker {
       case "startContainer":
         return pod === undefined ? "idle" : await this.#start(pod, action, running);
       case "reportEnd":
-        return await this.#tellEnd();
+        await this.record.tellEnd();
+        return "idle";
       case "forget":
         await this.#forget();
         return "gone";
@@ -248,9 +200,14 @@ export class PodWorker {
   async #stop(action: Extract<Action, { do: "stopContainer" }>): Promise<void> {
     const { agent, runtime } = this.#parts;
     const { id, name, graceSeconds, why, replaced } = action;
-    agent.log.info("a container is stopped", { pod: this.memory.name, container: name, why, graceSeconds });
-    const known = this.memory.containers[name];
-    if (replaced && known) await this.#remember({ [name]: { ...known, replaced } });
+    agent.log.info("a container is stopped", {
+      pod: this.record.memory.name,
+      container: name,
+      why,
+      graceSeconds,
+    });
+    const known = this.record.memory.containers[name];
+    if (replaced && known) await this.record.remember({ [name]: { ...known, replaced } });
     await runtime.stopContainer(id, graceSeconds);
   }
 
@@ -261,15 +218,15 @@ export class PodWorker {
   ): Promise<"idle" | "busy"> {
     const { container, sandbox, attempt, endedAt } = action;
     const { agent, starter } = this.#parts;
-    const podIp = this.#addressOf(pod, running);
-    const before = this.memory.containers[container.name];
+    const podIp = this.#ipOf(pod, running);
+    const before = this.record.memory.containers[container.name];
     const problem = await starter.start(pod, container, { sandbox, attempt, podIp }, async () => {
       const backoff =
         endedAt === undefined || before?.replaced
           ? undefined
           : nextCrashBackoff(before?.backoff, endedAt, agent.clock.wallTime());
       const memory = { attempt, hash: container.hash, ...(backoff ? { backoff } : {}) };
-      await this.#remember({ [container.name]: memory });
+      await this.record.remember({ [container.name]: memory });
     });
     if (!problem)
       agent.log.info("a container was started", { pod: pod.name, container: container.name, attempt });
@@ -289,45 +246,17 @@ export class PodWorker {
     this.#failures.set(name, { ...problem, at: now, delayMs, retryAt: now + delayMs });
     if (before?.message === problem.message) return "idle";
     this.#parts.agent.log.warn("a container cannot be started", {
-      pod: this.memory.name,
+      pod: this.record.memory.name,
       container: name,
       ...problem,
     });
     return "busy";
   }
 
-  async #tellEnd(): Promise<"idle"> {
-    const { agent, memories } = this.#parts;
-    const isTold =
-      this.memory.endTold && (!agent.connected || agent.clock.now() - this.#toldAt < tellAgainMs);
-    if (isTold) return "idle";
-    const memory = { ...this.memory, endTold: true as const };
-    const content = { gracePeriodSeconds: 0, preconditions: { uid: memory.uid } };
-    await memories.save(memory, this.#draft("delete", "pod", content, event()));
-    this.memory = memory;
-    this.#toldAt = agent.clock.now();
-    return "idle";
-  }
-
   async #forget(): Promise<void> {
     const { volumes, starter, memories } = this.#parts;
-    await volumes.remove(this.memory.uid);
-    await rm(starter.logDirectory(this.memory), { recursive: true, force: true });
-    await memories.remove(this.memory.uid);
-  }
-
-  async #remember(containers: PodMemory["containers"]): Promise<void> {
-    this.memory = { ...this.memory, containers: { ...this.memory.containers, ...containers } };
-    await this.#parts.memories.save(this.memory).catch((error: unknown) => this.#unsaved(error));
-  }
-
-  /** A full disk or outbox keeps no pod from running; what could not be kept or told now will be later. */
-  #unsaved(error: unknown): void {
-    if (this.#unsavedSince === undefined) {
-      const { name, namespace } = this.memory;
-      const fields = { pod: `${namespace}/${name}`, error: asHubError(error) };
-      this.#parts.agent.log.warn("what became of a pod could not be written down", fields);
-    }
-    this.#unsavedSince ??= this.#parts.agent.clock.now();
+    await volumes.remove(this.record.memory.uid);
+    await rm(starter.logDirectory(this.record.memory), { recursive: true, force: true });
+    await memories.remove(this.record.memory.uid);
   }
 }

@@ -66,7 +66,7 @@ export interface Container {
   readonly tty: boolean;
   readonly terminationMessagePath: string;
   readonly terminationMessageFromLog: boolean;
-  /** Of everything in the container's object: another hash is another container. */
+  /** Of all of the above: another hash is another container. */
   readonly hash: string;
 }
 
@@ -205,6 +205,23 @@ function podOf(object: Json, spec: Json, identity: PodIdentity): Pod {
 }
 
 function containerOf(object: Json): Container {
+  const read = readContainer(object);
+  const text = JSON.stringify(inOneOrder(read));
+  return { ...read, hash: createHash("sha256").update(text).digest("hex").slice(0, 16) };
+}
+
+/** The same whichever order members came in, and whether what is empty was left out. */
+function inOneOrder(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(inOneOrder);
+  if (typeof value !== "object" || value === null) return value;
+  const members = Object.entries(value).filter(([, member]) => member !== null && member !== undefined);
+  const sorted = members
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, member]) => [key, inOneOrder(member)]);
+  return Object.fromEntries(sorted);
+}
+
+function readContainer(object: Json): Omit<Container, "hash"> {
   const image = textOf(object.image);
   const resources = objectOf(object.resources);
   return {
@@ -234,7 +251,6 @@ function containerOf(object: Json): Container {
     tty: flagOf(object.tty),
     terminationMessagePath: textOf(object.terminationMessagePath) || "/dev/termination-log",
     terminationMessageFromLog: object.terminationMessagePolicy === "FallbackToLogsOnError",
-    hash: createHash("sha256").update(JSON.stringify(object)).digest("hex").slice(0, 16),
   };
 }
 

@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
@@ -8,6 +7,7 @@ import { type Logger, OncePer } from "../../platform/logger.ts";
 import { version } from "../../platform/version.ts";
 import { asHubError, HubError } from "../../protocol/index.ts";
 import { type ContainerRecord, ProcessContainer } from "./process-container.ts";
+import { runToEnd } from "./process-exec.ts";
 import type { ContainerSpec, ExecResult, Runtime, RuntimeImage, RuntimePod, SandboxSpec } from "./runtime.ts";
 import { diskError } from "./volumes.ts";
 
@@ -27,7 +27,6 @@ interface Sandbox {
 }
 
 const pumpMs = 250;
-const maxExecBytes = 1 << 20;
 
 /**
  * Runs the commands of containers as plain processes of this machine, WITHOUT ANY ISOLATION: for development and for
@@ -139,7 +138,7 @@ export class ProcessRuntime implements Runtime {
       throw new HubError("E_REFUSED", `${container.spec.name} does not run`);
     const [program, ...args] = command;
     if (program === undefined) throw new HubError("E_BAD_MESSAGE", "no command given");
-    return await this.#run(program, args, { ...container.surroundings(), timeoutMs });
+    return await runToEnd(this.#clock, [program, ...args], { ...container.surroundings(), timeoutMs });
   }
 
   /** The log is opened for each write. */
@@ -257,37 +256,6 @@ export class ProcessRuntime implements Runtime {
     );
   }
 
-  #run(
-    program: string,
-    args: readonly string[],
-    options: { cwd: string; env: Readonly<Record<string, string>>; timeoutMs: number },
-  ): Promise<ExecResult> {
-    const { cwd, env, timeoutMs } = options;
-    return new Promise((resolve, reject) => {
-      const child = spawn(program, [...args], {
-        cwd,
-        env,
-        detached: true,
-        stdio: ["ignore", "pipe", "pipe"],
-      });
-      const output = { stdout: new Limited(), stderr: new Limited() };
-      child.stdout.on("data", (chunk: Buffer) => output.stdout.add(chunk));
-      child.stderr.on("data", (chunk: Buffer) => output.stderr.add(chunk));
-      const cancel = this.#clock.after(timeoutMs, () => {
-        killGroup(child.pid);
-        reject(new HubError("E_TIMEOUT", `${program} did not end within ${timeoutMs} ms`));
-      });
-      child.once("error", (cause) => {
-        cancel();
-        reject(new HubError("E_REFUSED", `${program} cannot be run: ${cause.message}`, { cause }));
-      });
-      child.once("close", (code) => {
-        cancel();
-        resolve({ exitCode: code ?? 137, stdout: output.stdout.bytes, stderr: output.stderr.bytes });
-      });
-    });
-  }
-
   #pumpLater(): void {
     if (this.#closed) return;
     this.#cancelPump = this.#clock.after(pumpMs, () => {
@@ -312,32 +280,6 @@ export class ProcessRuntime implements Runtime {
         error: asHubError(error),
       });
     }
-  }
-}
-
-/** Keeps the beginning of an output. */
-class Limited {
-  #chunks: Uint8Array[] = [];
-  #length = 0;
-
-  add(chunk: Uint8Array): void {
-    const room = maxExecBytes - this.#length;
-    if (room <= 0) return;
-    this.#chunks.push(chunk.subarray(0, room));
-    this.#length += Math.min(chunk.length, room);
-  }
-
-  get bytes(): Uint8Array {
-    return Buffer.concat(this.#chunks);
-  }
-}
-
-function killGroup(pid: number | undefined): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, "SIGKILL");
-  } catch {
-    // It has ended by itself.
   }
 }
 
