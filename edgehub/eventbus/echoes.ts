@@ -29,16 +29,14 @@ export class Echoes {
   take(topic: string, payload: Uint8Array, now: number): boolean {
     if (this.#count === 0) return false;
     const key = keyOf(topic, payload);
-    const times = this.#waiting.get(key);
-    if (times === undefined) return false;
-    const expired = times.findIndex((at) => now - at < waitMs);
-    const gone = expired < 0 ? times.length : expired;
-    this.#count -= gone;
-    times.splice(0, gone);
-    const found = times.shift() !== undefined;
-    if (found) this.#count--;
-    if (times.length === 0) this.#waiting.delete(key);
-    return found;
+    const all = this.#waiting.get(key);
+    if (all === undefined) return false;
+    const fresh = all.filter((at) => now - at < waitMs);
+    const isOwn = fresh.shift() !== undefined;
+    this.#count -= all.length - fresh.length;
+    if (fresh.length > 0) this.#waiting.set(key, fresh);
+    else this.#waiting.delete(key);
+    return isOwn;
   }
 
   #forgetOldest(): void {

@@ -1,5 +1,5 @@
 import { pause } from "../../platform/clock.ts";
-import { OncePer } from "../../platform/logger.ts";
+import { type Fields, OncePer } from "../../platform/logger.ts";
 import { asHubError, Backoff, HubError } from "../../protocol/index.ts";
 import type { Broker, BrokerParts } from "./broker.ts";
 import type { BrokerUrl } from "./broker-url.ts";
@@ -22,7 +22,9 @@ export interface ExternalBrokerOptions {
   readonly maxPayloadBytes: number;
 }
 
-const backoff = { minMs: 1_000, maxMs: 60_000 };
+const backoff = { minMs: 1_000, maxMs: 30_000 };
+/** After a connection that lasted so long the next one is tried soon. */
+const healthyMs = 10_000;
 const connectTimeoutMs = 20_000;
 const keepaliveSeconds = 30;
 /** How long an MQTT 5 broker keeps the session; with 3.1.1 that is the broker's choice. */
@@ -74,7 +76,7 @@ export class ExternalBroker implements Broker {
 
   async publish(topic: string, payload: Uint8Array | string): Promise<void> {
     const session = this.#session;
-    if (session?.up !== true)
+    if (session?.isUp !== true)
       throw new HubError("E_LINK_LOST", `no connection to the external broker ${this.#options.url.host}`);
     if (this.#version === 4 && this.#parts.takes(topic))
       this.#echoes.expect(topic, payload, this.#parts.agent.clock.now());
@@ -88,53 +90,49 @@ export class ExternalBroker implements Broker {
   }
 
   async #run(): Promise<void> {
-    const { clock, random, log } = this.#parts.agent;
+    const { clock, random } = this.#parts.agent;
     const { signal } = this.#stopping;
     const pauses = new Backoff(backoff, () => 0.5 + random() / 2);
     while (!signal.aborted) {
-      let wasUp = false;
-      const reason = await this.#connect(() => {
-        wasUp = true;
-        pauses.reset();
-      });
+      const { reason, upSince } = await this.#connect();
       if (signal.aborted) return;
       // A broker that does not know MQTT 5 says so in one of many ways; a network that is down in one.
-      if (!wasUp && this.#version === 5 && !isNetworkError(reason) && !isRefusal(reason)) {
+      if (upSince === undefined && this.#version === 5 && !isNetworkError(reason) && !isRefusal(reason)) {
         this.#version = 4;
         continue;
       }
-      if (!wasUp) this.#version = 5;
+      if (upSince === undefined) this.#version = 5;
+      else if (clock.now() - upSince >= healthyMs) pauses.reset();
       const retryInMs = Math.round(pauses.next());
-      const held = this.#once.pass(`ended ${wasUp} ${(reason as Error).message}`);
-      if (held !== undefined) {
-        const what = wasUp ? "external broker lost" : "external broker cannot be reached";
-        log.warn(what, { broker: this.#options.url.host, error: reason, retryInMs, held });
-      }
+      const what = upSince === undefined ? "external broker cannot be reached" : "external broker lost";
+      this.#warn(what, reason, { broker: this.#options.url.host, retryInMs });
       await pause(clock, retryInMs, signal);
     }
   }
 
-  /** One connection. @returns What ended it. */
-  async #connect(cameUp: () => void): Promise<unknown> {
+  /** One connection. @returns What ended it, and when it had come up, if it had. */
+  async #connect(): Promise<{ reason: unknown; upSince: number | undefined }> {
     try {
-      this.#session = new ExternalSession(this.#clientOptions(), {
+      const session = new ExternalSession(this.#clientOptions(), {
         clock: this.#parts.agent.clock,
         take: (topic, payload) => this.#take(topic, payload),
-        connected: (resumed) => {
-          cameUp();
-          const { host, port } = this.#options.url;
-          const version = this.#version === 5 ? "5" : "3.1.1";
-          this.#parts.agent.log.info("external broker connected", { host, port, version, resumed });
-          if (!resumed) this.#granted.clear();
-          void this.filtersChanged();
-        },
+        connected: (resumed) => this.#connected(resumed),
       });
-      return await this.#session.ended;
-    } catch (error) {
-      return error;
+      this.#session = session;
+      return { reason: await session.ended, upSince: session.upSince };
+    } catch (reason) {
+      return { reason, upSince: undefined };
     } finally {
       this.#session = undefined;
     }
+  }
+
+  #connected(resumed: boolean): void {
+    const { host, port } = this.#options.url;
+    const version = this.#version === 5 ? "5" : "3.1.1";
+    this.#parts.agent.log.info("external broker connected", { host, port, version, resumed });
+    if (!resumed) this.#granted.clear();
+    void this.filtersChanged();
   }
 
   /** What cannot be taken at any time is confirmed all the same: the broker would send it for ever, and nothing else. */
@@ -143,24 +141,21 @@ export class ExternalBroker implements Broker {
     if (this.#version === 4 && this.#echoes.take(topic, payload, agent.clock.now())) return undefined;
     return take(topic, payload)?.catch((cause: unknown) => {
       const error = asHubError(cause);
-      const held = this.#once.pass(`${error.code} ${topic}`);
-      if (held !== undefined)
-        agent.log.warn("a message of the external broker was not taken", { topic, error, held });
+      this.#warn("a message of the external broker was not taken", error, { topic });
       if (error.retryable) throw error;
     });
   }
 
   async #subscribe(): Promise<void> {
     const session = this.#session;
-    if (session?.up !== true) return;
+    if (session?.isUp !== true) return;
     const wanted = new Set(this.#parts.filters());
     const change = async (filter: string, work: Promise<void>, done: () => void): Promise<void> => {
       try {
         await work;
         done();
       } catch (error) {
-        if (!session.up) return;
-        this.#parts.agent.log.warn("the external broker refuses a subscription", { filter, error });
+        if (session.isUp) this.#warn("the external broker refuses a subscription", error, { filter });
       }
     };
     const gone = [...this.#granted].filter((filter) => !wanted.has(filter));
@@ -169,6 +164,13 @@ export class ExternalBroker implements Broker {
       ...gone.map((one) => change(one, session.unsubscribe(one), () => this.#granted.delete(one))),
       ...fresh.map((one) => change(one, session.subscribe(one), () => this.#granted.add(one))),
     ]);
+  }
+
+  #warn(what: string, error: unknown, fields: Fields): void {
+    const held = this.#once.pass(
+      `${what} ${(error as { code?: unknown }).code} ${fields.topic ?? fields.filter}`,
+    );
+    if (held !== undefined) this.#parts.agent.log.warn(what, { ...fields, error, held });
   }
 
   #clientOptions(): ConstructorParameters<typeof ExternalSession>[0] {

@@ -17,6 +17,9 @@ export interface SessionParts {
 /** Messages whose confirmations may be outstanding; MQTT 5 brokers are told so. */
 export const maxUnconfirmed = 1_000;
 
+/** MQTT 5's reason code. */
+const quotaExceeded = 0x97;
+
 /** What is overridden of the client, which is not part of its interface. */
 interface PacketSender {
   _sendPacket(packet: { cmd: string; messageId?: number }, done?: () => void, ...more: unknown[]): void;
@@ -33,8 +36,8 @@ export class ExternalSession {
   readonly #publishing = new Set<(error: HubError) => void>();
   #lastTaken: Promise<void> = Promise.resolve();
   #reason: unknown;
-  #up = false;
-  #over = false;
+  #upSince: number | undefined;
+  #isOver = false;
 
   constructor(options: IClientOptions, parts: SessionParts) {
     this.#parts = parts;
@@ -42,7 +45,7 @@ export class ExternalSession {
     this.#client = client;
     this.#holdConfirmations();
     client.on("connect", ({ sessionPresent }: IConnackPacket) => {
-      this.#up = true;
+      this.#upSince = parts.clock.now();
       parts.connected(sessionPresent);
     });
     client.on("error", (error) => {
@@ -54,8 +57,13 @@ export class ExternalSession {
     this.ended = new Promise((resolve) => client.once("close", () => resolve(this.#finish())));
   }
 
-  get up(): boolean {
-    return this.#up;
+  /** When the broker let us in, monotonic ms; `undefined`: it has not. */
+  get upSince(): number | undefined {
+    return this.#upSince;
+  }
+
+  get isUp(): boolean {
+    return this.#upSince !== undefined && !this.#isOver;
   }
 
   /** Resolves when the broker has confirmed it. Rejects with `E_LINK_LOST`, or `E_REFUSED` if it may not be. */
@@ -65,8 +73,7 @@ export class ExternalSession {
       const body = typeof payload === "string" ? payload : Buffer.from(payload);
       this.#client.publish(topic, body, { qos: 1 }, (error) => {
         this.#publishing.delete(reject);
-        if (error)
-          reject(new HubError("E_REFUSED", `the external broker: ${error.message}`, { cause: error }));
+        if (error) reject(publishError(error));
         else resolve();
       });
     });
@@ -84,13 +91,12 @@ export class ExternalSession {
   /** Ends it; what is unconfirmed stays so. */
   end(reason?: unknown): void {
     this.#reason ??= reason;
-    if (this.#up) hangUp(this.#client.stream, this.#parts.clock, () => this.#client.end(true));
+    if (this.isUp) hangUp(this.#client.stream, this.#parts.clock, () => this.#client.end(true));
     else this.#client.end(true);
   }
 
   #finish(): unknown {
-    this.#up = false;
-    this.#over = true;
+    this.#isOver = true;
     const lost = new HubError("E_LINK_LOST", "the connection to the external broker was lost");
     for (const reject of this.#publishing) reject(lost);
     this.#publishing.clear();
@@ -132,10 +138,18 @@ export class ExternalSession {
       held.then(
         () => {
           this.#unconfirmed.delete(packet.messageId ?? 0);
-          if (!this.#over) send(packet);
+          if (!this.#isOver) send(packet);
         },
         () => undefined,
       );
     };
   }
+}
+
+/** A number is the broker's reason; without one the connection was going to end. */
+function publishError(cause: Error): HubError {
+  const { code } = cause as { code?: unknown };
+  const text = `the external broker: ${cause.message}`;
+  if (typeof code !== "number") return new HubError("E_LINK_LOST", text, { cause });
+  return new HubError("E_REFUSED", text, { cause, retryable: code === quotaExceeded });
 }
