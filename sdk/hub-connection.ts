@@ -222,8 +222,7 @@ export class HubConnection {
       retryInMs: Math.round(delayMs),
     });
     this.#lastError = error;
-    // The redial must have begun its pause before it can be stopped.
-    if (isHopeless(error)) queueMicrotask(() => void this.close(error));
+    if (isHopeless(error)) void this.close(error);
   }
 
   #giveUpLater(timeoutMs: number): void {

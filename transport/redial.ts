@@ -63,8 +63,9 @@ export class Redial<T> {
       if (signal.aborted || error === undefined) return;
       if (clock.now() - startedAt >= goodLinkMs) backoff.reset();
       const delayMs = slowCodes.has(error.code) ? Math.max(backoff.next(), slowPauseMs) : backoff.next();
-      this.#parts.failed(error, delayMs);
+      // Whoever is told may hurry or stop at once.
       this.#pausing = new AbortController();
+      this.#parts.failed(error, delayMs);
       await pause(clock, delayMs, this.#pausing.signal);
     }
   }
