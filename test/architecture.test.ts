@@ -52,6 +52,7 @@ const pure = [
   /^protocol\//,
   /^cloudhub\/(requests|link-table)\.ts$/,
   /^edgehub\/devicetwin\/(attributes|device|documents|read-json|requests|states|topics|twin|upstream|values)\.ts$/,
+  /^edgehub\/edged\/(plan|crash-backoff|admission|pod|pod-spec|pod-status|environment|volume|volume-files|probe|garbage|node-status|cloud-answer|quantity|fields)\.ts$/,
   /^edgehub\/eventbus\/(topics|payload|broker-url|packet-gauge|retained-limit)\.ts$/,
 ];
 

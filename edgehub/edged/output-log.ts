@@ -94,12 +94,17 @@ export class OutputLog {
     }
   }
 
+  /** Half a write is taken back, so that the next one begins with a whole line. */
   #append(lines: string): void {
-    const before = statSync(this.logFile, { throwIfNoEntry: false })?.size;
+    const before = statSync(this.logFile, { throwIfNoEntry: false })?.size ?? 0;
     try {
       appendFileSync(this.logFile, lines, { mode: 0o640 });
     } catch (error) {
-      if (before !== undefined) truncateSync(this.logFile, before);
+      try {
+        truncateSync(this.logFile, before);
+      } catch {
+        // It is no plain file, or gone.
+      }
       throw diskError(error, this.logFile);
     }
   }
