@@ -10,17 +10,21 @@ import {
   outcomeOf,
 } from "./application.ts";
 
-/** A cloud that has not answered is left alone for so long, unless the link comes up anew. */
-const silentMs = 60_000;
+/** A cloud that has not answered is tried again so often, unless the link comes up anew. */
+const probeMs = 60_000;
 
-/** The Kubernetes API of the cloud. A cloud without one never answers: reads then stop waiting for it. */
+/**
+ * The Kubernetes API of the cloud. A cloud without one never answers: after the first read that waited in vain, none
+ * waits again until it has answered something.
+ */
 export class CloudApi {
   readonly #agent: Agent;
   readonly #timeoutMs: number;
   readonly #once: OncePer;
   /** Watches of local programs that the cloud shall feed, by application. */
   readonly #watches = new Map<string, { readonly application: Application; count: number }>();
-  #silentUntil = Number.NEGATIVE_INFINITY;
+  #isSilent = false;
+  #probeAt = 0;
   #syncing = false;
 
   constructor(agent: Agent, timeoutMs: number) {
@@ -36,8 +40,12 @@ export class CloudApi {
 
   /** As {@link ask} for what this node can answer as well. @returns `undefined`: the cloud does not answer. */
   async tryToAsk(draft: ApplicationDraft, signal?: AbortSignal): Promise<Outcome | undefined> {
-    if (!this.#answers) return undefined;
-    return await this.ask(draft, signal).catch((error: unknown) => this.#without(error));
+    if (this.#answers) return await this.ask(draft, signal).catch((error: unknown) => this.#without(error));
+    const { connected, clock } = this.#agent;
+    if (!connected || clock.now() < this.#probeAt) return undefined;
+    this.#probeAt = clock.now() + probeMs;
+    void this.ask(draft).catch((error: unknown) => this.#without(error));
+    return undefined;
   }
 
   /** Lets the cloud feed a watch with changes. @returns Ends that. */
@@ -57,12 +65,12 @@ export class CloudApi {
 
   /** The link is up: this may be a cloud that knows nothing of our watches. */
   connected(): void {
-    this.#silentUntil = Number.NEGATIVE_INFINITY;
+    this.#isSilent = false;
     if (this.#watches.size > 0) this.#syncSoon();
   }
 
   get #answers(): boolean {
-    return this.#agent.connected && this.#agent.clock.now() >= this.#silentUntil;
+    return this.#agent.connected && !this.#isSilent;
   }
 
   async #register(application: Application): Promise<void> {
@@ -81,12 +89,21 @@ export class CloudApi {
         { ...applicationRoute, resource: "null", content: application },
         limit,
       );
-      this.#silentUntil = Number.NEGATIVE_INFINITY;
+      this.#heard();
       return outcomeOf(contentOf(answer));
     } catch (error) {
-      if (asHubError(error).code === "E_TIMEOUT") this.#silentUntil = clock.now() + silentMs;
+      if (asHubError(error).code === "E_TIMEOUT") {
+        this.#isSilent = true;
+        this.#probeAt = clock.now() + probeMs;
+      }
       throw error;
     }
+  }
+
+  #heard(): void {
+    if (!this.#isSilent) return;
+    this.#isSilent = false;
+    if (this.#watches.size > 0) this.#syncSoon();
   }
 
   #without(error: unknown): undefined {

@@ -48,13 +48,6 @@ const inAll = new Set(
   ),
 );
 
-/** Kinds every cluster has, and KubeEdge's own. */
-export function wellKnownKinds(): Kind[] {
-  return Object.entries(wellKnownText).flatMap(([apiVersion, text]) =>
-    text.split(/\s+/).map((word) => wellKnown(apiVersion, word)),
-  );
-}
-
 function wellKnown(apiVersion: string, word: string): Kind {
   const [names = "", ...shortNames] = word.split(",");
   const [plural = "", kind = ""] = names.split("/");
@@ -101,7 +94,7 @@ export function pluralOf(type: string): string {
 
 /** The lower-case kinds that a plural may be of. */
 export function singularsOf(plural: string): string[] {
-  const known = wellKnownKinds().find((kind) => kind.plural === plural);
+  const known = byPlural.get(plural);
   const guesses = [plural.replace(/ies$/, "y"), plural.replace(/es$/, ""), plural.replace(/s$/, ""), plural];
   return [...new Set([...(known ? [known.kind.toLowerCase()] : []), ...guesses])].filter(Boolean);
 }
@@ -113,7 +106,7 @@ export class Catalogue {
   /** @param found Kinds of stored objects; well-known ones are added. */
   constructor(found: readonly Kind[]) {
     const byPath = new Map<string, Kind>();
-    for (const kind of [...wellKnownKinds(), ...found]) {
+    for (const kind of [...wellKnownKinds, ...found]) {
       const path = `${apiVersionOf(kind)}/${kind.plural}`;
       if (!byPath.has(path)) byPath.set(path, kind);
     }
@@ -138,11 +131,16 @@ export class Catalogue {
   }
 }
 
-/** `apiVersion` and `kind` of what messages call `configmap`, for objects that come without. */
-export function kindOfType(type: string): Kind | undefined {
-  return typesOfWellKnown.get(type);
-}
-
-const typesOfWellKnown: ReadonlyMap<string, Kind> = new Map(
-  wellKnownKinds().map((kind) => [kind.kind.toLowerCase(), kind]),
+/** Kinds every cluster has, and KubeEdge's own. */
+export const wellKnownKinds: readonly Kind[] = Object.entries(wellKnownText).flatMap(([apiVersion, text]) =>
+  text.split(/\s+/).map((word) => wellKnown(apiVersion, word)),
 );
+const byType: ReadonlyMap<string, Kind> = new Map(
+  wellKnownKinds.map((kind) => [kind.kind.toLowerCase(), kind]),
+);
+const byPlural: ReadonlyMap<string, Kind> = new Map(wellKnownKinds.map((kind) => [kind.plural, kind]));
+
+/** The well-known kind that messages call so, `configmap`. */
+export function kindOfType(type: string): Kind | undefined {
+  return byType.get(type);
+}

@@ -59,11 +59,20 @@ export class CallTable {
   }
 
   /** @param answer Content of the answer. */
-  finish(request: MessageId, answer: Uint8Array, wallTime: number): void {
+  finish(request: MessageId, answer: Uint8Array): void {
     this.#sql.finish.run(answer, request);
-    this.#addedBytes += answer.length + rowBytes;
-    if (this.#addedBytes < pruneEveryBytes) return;
+  }
+
+  /** Notes that an answer is on the disk. @returns Whether it is time to {@link prune}. */
+  hasGrown(answerBytes: number): boolean {
+    this.#addedBytes += answerBytes + rowBytes;
+    if (this.#addedBytes < pruneEveryBytes) return false;
     this.#addedBytes = 0;
+    return true;
+  }
+
+  /** Forgets answers that are too old or too many. */
+  prune(wallTime: number): void {
     this.#sql.prune.run({ before: wallTime - this.#kept.keptMs, bytes: this.#kept.keptBytes, rowBytes });
   }
 

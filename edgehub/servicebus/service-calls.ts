@@ -63,10 +63,14 @@ export class ServiceCalls {
 
   /** Resolves when the call is on the disk, and it is its turn. */
   async take(message: Message): Promise<void> {
-    if (this.#running.has(message.id)) return;
     const known = this.#table.find(message.id);
-    if (known === undefined) return await this.#begin(message);
-    if ("answer" in known) await this.#agent.publish(answerDraft(message.id, known.answer));
+    if (known !== undefined && "answer" in known) {
+      await this.#agent.publish(answerDraft(message.id, known.answer));
+      return;
+    }
+    // The answer of a call that runs is on its way.
+    if (this.#running.has(message.id)) return;
+    if (known === undefined) await this.#begin(message);
     else this.#follow(message.id, this.#again(known.unfinished, known.begunAt));
   }
 
@@ -133,9 +137,11 @@ export class ServiceCalls {
     for (;;) {
       try {
         await store.write((publish) => {
-          this.#table.finish(request, content, clock.wallTime());
+          this.#table.finish(request, content);
           publish(message);
         });
+        if (this.#table.hasGrown(content.length))
+          await store.write(() => this.#table.prune(clock.wallTime()));
         return;
       } catch (error) {
         if (!asHubError(error).retryable || clock.now() >= giveUpAt) throw error;

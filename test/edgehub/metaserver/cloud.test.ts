@@ -171,6 +171,19 @@ describe("with a cloud that does not answer", () => {
     expect(agent.asked).toHaveLength(1);
   });
 
+  it("it is tried again after a while, and no client waits for that", async () => {
+    const { agent, client } = await connected(() => Promise.reject(new HubError("E_TIMEOUT", "silence")));
+    await putConfigMap(agent, "a", 1);
+    await client.get(`${maps}/a`);
+    await client.watch(`${maps}?watch=1`);
+    agent.cloud = async (question) => approved(question, configMap("a", 9));
+    await agent.clock.advance(60_000);
+    expect((await client.get(`${maps}/a`)).body).toEqual(configMap("a", 1));
+    expect((await client.get(`${maps}/a`)).body).toEqual(configMap("a", 9));
+    await until("the sync", () => syncs(agent).length === 1);
+    expect(syncs(agent)).toEqual([["/core/v1/configmaps/default/null"]]);
+  });
+
   it("a new link is tried again", async () => {
     const { agent, client, server } = await connected(() =>
       Promise.reject(new HubError("E_TIMEOUT", "silence")),

@@ -165,8 +165,7 @@ describe("a path", () => {
 
 describe("a kind", () => {
   it("is found by its plural, and its plural by it", () => {
-    for (const { kind, plural } of wellKnownKinds())
-      expect(singularsOf(plural)).toContain(kind.toLowerCase());
+    for (const { kind, plural } of wellKnownKinds) expect(singularsOf(plural)).toContain(kind.toLowerCase());
     for (const type of ["widget", "policy", "mesh", "class", "box"])
       expect(singularsOf(pluralOf(type))).toContain(type);
   });
