@@ -161,7 +161,7 @@ export class EventBus implements EdgeModule, LocalMqtt {
     this.#halfPublished.delete(id);
     const failed = results.find((result) => result.status === "rejected");
     if (failed === undefined) return;
-    this.#halfPublished.set(id, done);
+    if (done.size > 0) this.#halfPublished.set(id, done);
     const [oldest] = this.#halfPublished.keys();
     if (this.#halfPublished.size > maxHalfPublished && oldest !== undefined)
       this.#halfPublished.delete(oldest);
