@@ -85,8 +85,9 @@ export class ChangeLog {
     return this.#changes.slice(Math.max(at - this.#forgotten, 0));
   }
 
-  /** A list of the cloud had this version; `at` is where the log ended when it was asked for. */
+  /** A list of the cloud had this version; `at` is where the log ended when its first page was asked for. */
   rememberList(version: string, at: number): void {
+    if ((this.#lists.get(version) ?? -1) >= this.#forgotten) return;
     this.#lists.delete(version);
     this.#lists.set(version, at);
     if (this.#lists.size > rememberedLists) this.#lists.delete(this.#lists.keys().next().value as string);

@@ -1,4 +1,4 @@
-import { OncePer } from "../../platform/logger.ts";
+import { type Logger, OncePer } from "../../platform/logger.ts";
 import { HubError, type Message } from "../../protocol/index.ts";
 import type { Agent } from "../agent.ts";
 import type { EdgeModule } from "../dispatcher.ts";
@@ -32,6 +32,7 @@ export class MetaServer implements EdgeModule {
   readonly name = "metaserver";
   readonly groups = [];
   readonly #options: MetaServerOptions;
+  readonly #log: Logger;
   readonly #failed: (error: unknown) => void;
   readonly #cloud: CloudApi;
   readonly #watches: Watches;
@@ -41,6 +42,7 @@ export class MetaServer implements EdgeModule {
   constructor(agent: Agent, failed: (error: unknown) => void, options: MetaServerOptions) {
     const { clock, log, store } = agent;
     this.#options = options;
+    this.#log = log;
     this.#failed = failed;
     this.#cloud = new CloudApi(agent, options.cloudTimeoutMs);
     const objects = new LocalObjects(store.meta);
@@ -73,6 +75,7 @@ export class MetaServer implements EdgeModule {
       this.#failed,
     );
     this.#watches.start();
+    this.#log.info("MetaServer listens", { host, port: this.#server.port });
   }
 
   handle({ group }: Message): Promise<void> {

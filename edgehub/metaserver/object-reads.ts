@@ -56,23 +56,6 @@ export class ObjectReads {
     throw new StatusError(outcome && !outcome.approved ? outcome.status : notFound(path));
   }
 
-  /** The object as this node has it, or as it was when the cloud last gave it. */
-  #have(path: ObjectPath): KubeObject | undefined {
-    const { objects, fetched } = this.#parts;
-    return views.has(path.subresource) ? (objects.get(path) ?? fetched.get(keyOf(path))) : undefined;
-  }
-
-  /** Keeps what the cloud does not send by itself. That it cannot be kept does not spoil the answer. */
-  async #keep(path: ObjectPath, object: KubeObject): Promise<void> {
-    const { objects, fetched, clock } = this.#parts;
-    if (path.subresource !== "" || objects.get(path) !== undefined) return;
-    await fetched.keep(keyOf(path), object, clock.wallTime()).catch(() => undefined);
-  }
-
-  async #forget(path: ObjectPath): Promise<void> {
-    await this.#parts.fetched.forget(keyOf(path)).catch(() => undefined);
-  }
-
   async list(request: ReadRequest): Promise<object> {
     const { path, query, form, gone } = request;
     const { cloud, log, clock } = this.#parts;
@@ -96,6 +79,23 @@ export class ObjectReads {
         ? outcome.status
         : failure("NotFound", "the server could not find the requested resource"),
     );
+  }
+
+  /** The object as this node has it, or as it was when the cloud last gave it. */
+  #have(path: ObjectPath): KubeObject | undefined {
+    const { objects, fetched } = this.#parts;
+    return views.has(path.subresource) ? (objects.get(path) ?? fetched.get(keyOf(path))) : undefined;
+  }
+
+  /** Keeps what the cloud does not send by itself. That it cannot be kept does not spoil the answer. */
+  async #keep(path: ObjectPath, object: KubeObject): Promise<void> {
+    const { objects, fetched, clock } = this.#parts;
+    if (path.subresource !== "" || objects.get(path) !== undefined) return;
+    await fetched.keep(keyOf(path), object, clock.wallTime()).catch(() => undefined);
+  }
+
+  async #forget(path: ObjectPath): Promise<void> {
+    await this.#parts.fetched.forget(keyOf(path)).catch(() => undefined);
   }
 
   async #local(request: ReadRequest, matches: Selector, next: Continuation): Promise<object>;

@@ -2,13 +2,12 @@ import type { ServerResponse } from "node:http";
 import type { Clock } from "../../platform/clock.ts";
 import type { EdgeStore, MetaChange } from "../store/edge-store.ts";
 import { isTrue, type ObjectPath } from "./api-path.ts";
-import type { Change, ChangeLog, Resumption } from "./change-log.ts";
-import { isUpTo } from "./change-log.ts";
+import { type Change, type ChangeLog, isUpTo, type Resumption } from "./change-log.ts";
 import type { CloudApi } from "./cloud-api.ts";
 import { apiVersionOf, singularsOf } from "./kinds.ts";
 import type { LocalObjects } from "./local-objects.ts";
 import { type ReadRequest, selectorOf, turnEnd, wishOf } from "./object-reads.ts";
-import { isOfKind } from "./objects.ts";
+import { isOfKind, objectOf } from "./objects.ts";
 import { shownObject } from "./representation.ts";
 import type { Selector } from "./selectors.ts";
 import { refuse } from "./status.ts";
@@ -80,7 +79,7 @@ export class Watches {
     this.#open.add(watch);
     if (start === "all") watch.begin(this.#keysOf(path), isTrue(query.get("sendInitialEvents")));
     else this.#resume(watch, start, { path, types, matches });
-    const option = listOption(query, { watch: true });
+    const option = listOption(fieldsOf(path, query), { watch: true });
     const closeWatch = cloud.openWatch({ path: { ...path, name: "" }, verb: "watch", option, body: "" });
     await watch.ended;
     this.#open.delete(watch);
@@ -115,7 +114,7 @@ export class Watches {
     const first = new Map<string, Change>();
     const last = new Map<string, Change>();
     for (const change of log.after(after)) {
-      if (!types.includes(change.type)) continue;
+      if (!types.includes(change.type) || !this.#isAt(path, change)) continue;
       if (!first.has(change.key)) first.set(change.key, change);
       last.delete(change.key);
       last.set(change.key, change);
@@ -127,6 +126,15 @@ export class Watches {
       if (!isNew || isUpTo(version, knownUpTo)) watch.knowOlder(key);
       watch.changed(change);
     }
+  }
+
+  /** May the changed object be one of these? */
+  #isAt(path: ObjectPath, change: Change): boolean {
+    if (path.namespace !== undefined && change.namespace !== path.namespace) return false;
+    if (path.name !== "" && change.name !== path.name) return false;
+    const { deleted } = change;
+    const object = deleted ? objectOf({ ...change, value: deleted }) : this.#parts.objects.byKey(change.key);
+    return object === undefined || isOfKind(object, path);
   }
 
   #changed({ key, type, applied, message }: MetaChange): void {
@@ -145,6 +153,15 @@ export class Watches {
     });
     for (const watch of this.#open) watch.changed(change);
   }
+}
+
+/** The query, with the name of the path as a field. */
+function fieldsOf({ name }: ObjectPath, query: URLSearchParams): URLSearchParams {
+  if (name === "") return query;
+  const fields = new URLSearchParams(query);
+  const others = query.get("fieldSelector") ?? "";
+  fields.set("fieldSelector", `metadata.name=${name}${others === "" ? "" : `,${others}`}`);
+  return fields;
 }
 
 /** Where a watch begins. Throws a StatusError for a version that has expired. */

@@ -140,15 +140,14 @@ export class ServiceCalls {
           this.#table.finish(request, content);
           publish(message);
         });
-        if (this.#table.hasGrown(content.length))
-          await store.write(() => this.#table.prune(clock.wallTime()));
-        return;
+        break;
       } catch (error) {
         if (!asHubError(error).retryable || clock.now() >= giveUpAt) throw error;
         this.#warn("the answer of a local service cannot be stored yet", error);
       }
       if (!(await pause(clock, writeAgainMs, this.#stopping.signal))) return;
     }
+    if (this.#table.hasGrown(content.length)) await store.write(() => this.#table.prune(clock.wallTime()));
   }
 
   /** Answers a message that is no call to execute: repeating it does no harm. */
@@ -169,7 +168,7 @@ export class ServiceCalls {
         const { code } = asHubError(error);
         // What stops with ServiceBus goes on with it.
         if (code !== "E_ABORTED" && code !== "E_CLOSED")
-          this.#warn("a call to a local service was lost", error);
+          this.#warn("ServiceBus could not end a call properly", error);
       })
       .then(() => void this.#running.delete(request));
     this.#running.set(request, ended);

@@ -1,3 +1,4 @@
+import { request } from "node:http";
 import { describe, expect, it, test } from "vitest";
 import { contentOf, createMessage, HubError, type Message, volatile } from "../../../protocol/index.ts";
 import { type TestAgent, until } from "../test-agent.ts";
@@ -84,6 +85,22 @@ describe("with a cloud that answers", () => {
     await putConfigMap(agent, "b", 22);
     await until("two events", () => watch.events.length >= 2);
     expect(watch.told).toEqual(["MODIFIED a 21", "ADDED b 22"]);
+  });
+
+  it("a watch goes on from the first page of the cloud's list", async () => {
+    const page = (name: string) => ({
+      kind: "ConfigMapList",
+      apiVersion: "v1",
+      metadata: { resourceVersion: "20", continue: "more" },
+      items: [configMap(name, 9)],
+    });
+    const { agent, client } = await connected(async (question) => approved(question, page("a")));
+    await client.get(`${maps}?limit=1`);
+    await putConfigMap(agent, "between", 21);
+    await client.get(`${maps}?limit=1&continue=more`);
+    const watch = await client.watch(`${maps}?watch=1&resourceVersion=20`);
+    await until("an event", () => watch.events.length >= 1);
+    expect(watch.told).toEqual(["ADDED between 21"]);
   });
 
   it("a watch tells of what was in the cloud's list and is deleted since", async () => {
@@ -205,12 +222,19 @@ describe("with a cloud that does not answer", () => {
     expect(await answer).toMatchObject({ status: 504, body: { kind: "Status", reason: "Timeout" } });
   });
 
-  it("a client that leaves is not waited for", async () => {
+  it("a question is given up when its client leaves", async () => {
     const { agent, client } = await connected(() => new Promise(() => {}));
-    const gone = client.send("GET", `${maps}/a`);
+    let signal: AbortSignal | undefined;
+    agent.cloud = (_, given) => {
+      signal = given;
+      return new Promise(() => {});
+    };
+    const sent = request({ host: "127.0.0.1", port: client.port, path: `${maps}/a`, agent: false });
+    sent.on("error", () => undefined).end();
     await until("the question", () => agent.asked.length === 1);
-    void gone.catch(() => undefined);
-    expect(agent.log.lines).toEqual([]);
+    sent.destroy();
+    await until("its end", () => signal?.aborted === true);
+    expect(agent.log.lines.map(({ event }) => event)).toEqual(["MetaServer listens"]);
   });
 });
 

@@ -92,6 +92,18 @@ describe("a watch", () => {
     expect(await told(second, 1)).toEqual(["ADDED c 8"]);
   });
 
+  it("is told nothing of other namespaces when it goes on", async () => {
+    const { agent, client } = await startServer();
+    await putConfigMap(agent, "a", 1);
+    await putConfigMap(agent, "x", 2, { namespace: "other" });
+    const { body } = await client.get(maps);
+    const draft = { resource: "other/configmap/x", operation: "delete", resourceVersion: "3" };
+    await fromCloud(agent, draft);
+    await putConfigMap(agent, "a", 4, { operation: "update" });
+    const watch = await client.watch(`${maps}?watch=1&resourceVersion=${body.metadata.resourceVersion}`);
+    expect(await told(watch, 1)).toEqual(["MODIFIED a 4"]);
+  });
+
   it("tells when an object begins and ceases to match", async () => {
     const { agent, client } = await startServer();
     await putConfigMap(agent, "a", 1, { labels: { app: "x" } });
