@@ -56,7 +56,7 @@ export class CloudObjects {
         answer: String(objectOf(object.ErrStatus).message ?? message.operation).slice(0, 200),
       });
     } catch (error) {
-      if (!this.#stop.aborted) this.#complain(resource, { error: asHubError(error) });
+      this.#complain(resource, { error: asHubError(error) });
     }
     return undefined;
   }
@@ -66,7 +66,7 @@ export class CloudObjects {
     if (!connected || (this.#asked.get(key) ?? 0) > clock.now()) return;
     if (this.#asked.size >= maxAsked) this.#asked.clear();
     this.#asked.set(key, clock.now() + answerTimeoutMs);
-    void this.#fetch(key);
+    void this.#fetch(key).catch((error: unknown) => this.#complain(key, { error: asHubError(error) }));
   }
 
   async #fetch(key: string): Promise<void> {
@@ -79,15 +79,11 @@ export class CloudObjects {
       parentId: undefined,
       packed: undefined,
     };
-    try {
-      await this.#agent.store.apply(message, answerOrigin);
-    } catch (error) {
-      this.#complain(key, { error: asHubError(error) });
-    }
+    await this.#agent.store.apply(message, answerOrigin);
   }
 
   #complain(resource: string, fields: Json): void {
-    if (this.#complaints.pass(resource) === undefined) return;
+    if (this.#stop.aborted || this.#complaints.pass(resource) === undefined) return;
     this.#agent.log.warn("the cloud has not given an object that a pod needs", { resource, ...fields });
   }
 }

@@ -128,10 +128,10 @@ export class Edged implements EdgeModule {
   }
 
   /** Ends what it does here; the pods run on. */
-  async stop(): Promise<void> {
+  async stop(deadline: AbortSignal): Promise<void> {
     this.#stop.abort();
     this.#unfollow();
-    this.#loop.stop();
+    await this.#loop.stop(deadline);
     this.#prober.keep(new Set());
     await this.#runtime.close();
   }

@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, renameSync, rmSync, statfsSync, statSync } from "node:fs";
-import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { OncePer } from "../../platform/logger.ts";
 import { asHubError } from "../../protocol/index.ts";
 import type { Agent } from "../agent.ts";
+import { removeTree } from "./disk.ts";
 import { imagesToRemove, logsToRemove, rotatedName } from "./garbage.ts";
 import type { EdgedOptions } from "./options.ts";
 import type { Runtime, RuntimeContainer, RuntimePod } from "./runtime.ts";
@@ -86,8 +86,7 @@ export class Housekeeper {
     if (!existsSync(logRoot)) return;
     for (const name of readdirSync(logRoot)) {
       const uid = name.split("_")[2];
-      if (uid !== undefined && !known.has(uid))
-        await rm(join(logRoot, name), { recursive: true, force: true });
+      if (uid !== undefined && !known.has(uid)) await removeTree(join(logRoot, name));
     }
   }
 

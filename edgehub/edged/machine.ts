@@ -1,5 +1,6 @@
-import { readFileSync, statfsSync } from "node:fs";
+import { statfsSync } from "node:fs";
 import { arch, availableParallelism, networkInterfaces, release, totalmem } from "node:os";
+import { textIn } from "./disk.ts";
 import { bytesOf } from "./quantity.ts";
 
 /** What this machine is and has. */
@@ -85,13 +86,5 @@ function diskOf(directory: string): { diskBytes: number | undefined; diskTotalBy
     return { diskBytes: bavail * bsize, diskTotalBytes: blocks * bsize };
   } catch {
     return { diskBytes: undefined, diskTotalBytes: undefined };
-  }
-}
-
-function textIn(file: string): string {
-  try {
-    return readFileSync(file, "utf8").trim();
-  } catch {
-    return "";
   }
 }

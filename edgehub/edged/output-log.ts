@@ -4,14 +4,13 @@ import {
   closeSync,
   fstatSync,
   openSync,
-  readFileSync,
   readSync,
   statSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { diskError } from "./volumes.ts";
+import { diskError, textIn } from "./disk.ts";
 
 const streams = ["stdout", "stderr"] as const;
 type Stream = (typeof streams)[number];
@@ -161,12 +160,4 @@ export function criLines(
     at += isPart ? maxLineBytes : length + (end < 0 ? 0 : 1);
   }
   return { lines, consumed: at };
-}
-
-function textIn(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return "";
-  }
 }

@@ -15,7 +15,8 @@ import type { WantedPods } from "./wanted-pods.ts";
 /** A pod whose work is under way, or done. */
 interface Lane {
   readonly worker: PodWorker;
-  busy: boolean;
+  /** What it does at the moment. */
+  work: Promise<void> | undefined;
   /** Number of the newest look when its last work ended: only a later one has seen the outcome. */
   freshFrom: number;
 }
@@ -60,10 +61,15 @@ export class PodLoop {
     this.soon();
   }
 
-  /** Ends what it does here; the pods run on. */
-  stop(): void {
+  /** Ends what it does here, at the deadline at the latest; the pods run on. */
+  async stop(deadline: AbortSignal): Promise<void> {
     this.#stopped = true;
     this.#cancelTimer();
+    const late = new Promise<void>((resolve) => {
+      deadline.addEventListener("abort", () => resolve(), { once: true });
+      if (deadline.aborted) resolve();
+    });
+    await Promise.race([Promise.all([...this.#lanes.values()].map(({ work }) => work)), late]);
   }
 
   /** Something has changed: look before it is time. */
@@ -96,7 +102,14 @@ export class PodLoop {
     const number = ++this.#looks;
     const seen = await this.#parts.watch.look();
     if (this.#stopped) return;
-    if ("pods" in seen) this.#drive(seen.pods, number);
+    try {
+      if ("pods" in seen) this.#drive(seen.pods, number);
+    } catch (error) {
+      if (this.#complaints.pass("look") !== undefined)
+        this.#parts.agent.log.error("the pods of this node could not be looked at", {
+          error: asHubError(error),
+        });
+    }
     this.#looking = false;
     const dueMs = this.#lookAgain ? soonMs : this.#options.syncMs;
     this.#lookIn("pods" in seen ? dueMs : Math.max(seen.retryInMs, this.#options.syncMs));
@@ -112,8 +125,8 @@ export class PodLoop {
       const pod = wanted.get(uid);
       const own = byUid.get(uid) ?? [];
       const lane = this.#laneOf(uid, pod, own[0]);
-      if (lane === undefined || lane.busy || lane.freshFrom >= look) continue;
-      void this.#run(lane, { pod, running: own, mustWait: waiting.has(uid) });
+      if (lane === undefined || lane.work || lane.freshFrom >= look) continue;
+      lane.work = this.#run(lane, { pod, running: own, mustWait: waiting.has(uid) });
     }
     void this.#parts.housekeeper.round(running, new Set([...wanted.keys(), ...this.#lanes.keys()]));
   }
@@ -149,9 +162,8 @@ export class PodLoop {
   }
 
   #isActive({ uid }: Pod): boolean {
-    const worker = this.#lanes.get(uid)?.worker;
-    if (worker?.record.memory.failed || worker?.record.memory.endTold) return false;
-    return worker?.status?.phase !== "Succeeded" && worker?.status?.phase !== "Failed";
+    const memory = this.#lanes.get(uid)?.worker.record.memory;
+    return !(memory?.failed || memory?.ended || memory?.endTold);
   }
 
   #laneOf(uid: string, pod: Pod | BadPod | undefined, running: RuntimePod | undefined): Lane | undefined {
@@ -163,7 +175,7 @@ export class PodLoop {
   }
 
   #add(worker: PodWorker): Lane {
-    const lane = { worker, busy: false, freshFrom: 0 };
+    const lane = { worker, work: undefined, freshFrom: 0 };
     this.#lanes.set(worker.record.memory.uid, lane);
     return lane;
   }
@@ -175,7 +187,6 @@ export class PodLoop {
     const { worker } = lane;
     const { uid, name, namespace } = worker.record.memory;
     const { pod, running, mustWait } = input;
-    lane.busy = true;
     try {
       const bad = pod !== undefined && isBad(pod);
       const result = bad ? await worker.refuse(pod, running) : await worker.step({ pod, running, mustWait });
@@ -189,7 +200,7 @@ export class PodLoop {
           error: wrong,
         });
     } finally {
-      lane.busy = false;
+      lane.work = undefined;
       lane.freshFrom = this.#looks;
     }
   }

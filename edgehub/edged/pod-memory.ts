@@ -19,6 +19,8 @@ export interface PodMemory extends PodIdentity {
   readonly conditions: readonly Condition[];
   /** Addresses it has had, the newest last. */
   readonly ips: readonly string[];
+  /** Its phase is Succeeded or Failed. */
+  readonly ended?: true;
   /** The status last sent up. */
   readonly sent: string;
   /** The cloud was told that all of it has ended. */
@@ -43,7 +45,7 @@ export class PodMemories {
 
   list(): PodMemory[] {
     const rows = this.#sql.list.all() as { state: string }[];
-    return rows.map(({ state }) => JSON.parse(state) as PodMemory);
+    return rows.flatMap(({ state }) => memoryIn(state) ?? []);
   }
 
   /** Resolves when it is on the disk, together with the message if there is one. */
@@ -60,6 +62,15 @@ export class PodMemories {
       this.#sql.remove.run(uid);
       this.#sql.removeTokens.run(uid);
     });
+  }
+}
+
+/** @returns `undefined`: it is damaged; the pod is taken for a new one. */
+function memoryIn(text: string): PodMemory | undefined {
+  try {
+    return JSON.parse(text) as PodMemory;
+  } catch {
+    return undefined;
   }
 }
 

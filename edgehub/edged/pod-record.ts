@@ -49,7 +49,8 @@ export class PodRecord {
     if (sent === this.#memory.sent) return;
     const ips = [...known, ...(status.podIP ? [status.podIP] : [])].slice(-keptIps);
     const conditions = status.conditions ?? this.#memory.conditions;
-    await this.#tell({ sent, ips, conditions }, this.#draft("patch", "podpatch", sent, state));
+    const ended = status.phase === "Succeeded" || status.phase === "Failed" ? { ended: true as const } : {};
+    await this.#tell({ sent, ips, conditions, ...ended }, this.#draft("patch", "podpatch", sent, state));
   }
 
   /** Tells the cloud that all of the pod has ended, so that it may delete it; again if it does not. */

@@ -1,7 +1,7 @@
-import { rm } from "node:fs/promises";
 import type { Agent } from "../agent.ts";
 import type { ContainerStarter } from "./container-starter.ts";
 import { crashMaxMs, crashMinMs, nextCrashBackoff } from "./crash-backoff.ts";
+import { removeTree } from "./disk.ts";
 import {
   type Action,
   currentSandbox,
@@ -256,7 +256,7 @@ export class PodWorker {
   async #forget(): Promise<void> {
     const { volumes, starter, memories } = this.#parts;
     await volumes.remove(this.record.memory.uid);
-    await rm(starter.logDirectory(this.record.memory), { recursive: true, force: true });
+    await removeTree(starter.logDirectory(this.record.memory));
     await memories.remove(this.record.memory.uid);
   }
 }

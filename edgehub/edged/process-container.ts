@@ -152,8 +152,17 @@ export class ProcessContainer {
     return { cwd: this.#cwd(), env: this.#env() };
   }
 
-  /** Makes its mounts visible below a directory of its own, as links. Throws `E_STORAGE`. */
+  /**
+   * Makes its mounts visible below a directory of its own, as links. Throws `E_REFUSED` for a mount inside another
+   * one, which would have to be written into that volume.
+   */
   linkMounts(): void {
+    const paths = this.spec.mounts.map((mount) => mount.containerPath);
+    const inner = paths.find((path) =>
+      paths.some((other) => path.startsWith(`${other.replace(/\/+$/, "")}/`)),
+    );
+    if (inner !== undefined)
+      throw new HubError("E_REFUSED", `plain processes can have no mount inside another one: ${inner}`);
     for (const { hostPath, containerPath } of this.spec.mounts) {
       const link = join(this.#file("root"), containerPath);
       mkdirSync(dirname(link), { recursive: true });

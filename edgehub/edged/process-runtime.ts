@@ -1,15 +1,14 @@
 import { randomUUID } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Clock } from "../../platform/clock.ts";
 import { type Logger, OncePer } from "../../platform/logger.ts";
 import { version } from "../../platform/version.ts";
 import { asHubError, HubError } from "../../protocol/index.ts";
+import { diskError, jsonIn, removeTree, textIn } from "./disk.ts";
 import { type ContainerRecord, ProcessContainer } from "./process-container.ts";
 import { runToEnd } from "./process-exec.ts";
 import type { ContainerSpec, ExecResult, Runtime, RuntimeImage, RuntimePod, SandboxSpec } from "./runtime.ts";
-import { diskError } from "./volumes.ts";
 
 /** What is on the disk of a sandbox, as `sandbox.json`. */
 interface SandboxRecord {
@@ -72,7 +71,7 @@ export class ProcessRuntime implements Runtime {
       mkdirSync(join(this.#root, id), { mode: 0o700 });
       this.#save(record);
     } catch (error) {
-      await rm(join(this.#root, id), { recursive: true, force: true });
+      rmSync(join(this.#root, id), { recursive: true, force: true });
       throw diskError(error, this.#root);
     }
     this.#sandboxes.set(id, { record, containers: new Map() });
@@ -285,28 +284,4 @@ export class ProcessRuntime implements Runtime {
 
 function newId(): string {
   return randomUUID().replaceAll("-", "");
-}
-
-async function removeTree(directory: string): Promise<void> {
-  try {
-    await rm(directory, { recursive: true, force: true });
-  } catch (error) {
-    throw diskError(error, directory);
-  }
-}
-
-function textIn(file: string): string {
-  try {
-    return readFileSync(file, "utf8").trim();
-  } catch {
-    return "";
-  }
-}
-
-function jsonIn(file: string): unknown {
-  try {
-    return JSON.parse(readFileSync(file, "utf8")) as unknown;
-  } catch {
-    return undefined;
-  }
 }

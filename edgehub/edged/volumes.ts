@@ -12,9 +12,8 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { HubError } from "../../protocol/index.ts";
+import { diskError, removeTree } from "./disk.ts";
 import { expand, type PodContext, type Problems } from "./environment.ts";
 import type { Container, Pod } from "./pod.ts";
 import type { Mount } from "./runtime.ts";
@@ -116,12 +115,7 @@ export class Volumes {
 
   /** Removes all a pod had here. Throws `E_STORAGE`. */
   async remove(uid: string): Promise<void> {
-    const directory = this.directory(uid);
-    try {
-      await rm(directory, { recursive: true, force: true });
-    } catch (error) {
-      throw diskError(error, directory);
-    }
+    await removeTree(this.directory(uid));
   }
 
   #prepareOne(
@@ -268,13 +262,4 @@ function holds(directory: string, files: ReadonlyMap<string, VolumeFile>): boole
   } catch {
     return false;
   }
-}
-
-/** What a failure of the file system means. */
-export function diskError(cause: unknown, path: string): HubError {
-  if (cause instanceof HubError) return cause;
-  const { code, message } = cause as NodeJS.ErrnoException;
-  if (code === "ENOSPC" || code === "EDQUOT")
-    return new HubError("E_STORAGE_FULL", `no room to write ${path}: free space on its disk`, { cause });
-  return new HubError("E_STORAGE", `${path}: ${message}`, { cause });
 }

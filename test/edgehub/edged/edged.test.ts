@@ -50,7 +50,7 @@ describe("a pod", () => {
     await node.start();
     await node.put("default/pod/web", podOf("web"));
     await node.pass(1_000);
-    await node.edged.stop();
+    await node.stop();
     const calls = node.runtime.calls.length;
     node.edged = node.newEdged();
     await node.start();
@@ -63,7 +63,7 @@ describe("a pod", () => {
     await node.start();
     await node.put("default/pod/web", podOf("web"));
     await node.pass(1_000);
-    await node.edged.stop();
+    await node.stop();
     for (const sandbox of node.runtime.sandboxes.values()) sandbox.ready = false;
     node.runtime.end("main", 255);
     node.edged = node.newEdged();
@@ -143,7 +143,7 @@ describe("a pod", () => {
     await node.start();
     await node.put("default/pod/web", podOf("web", { terminationGracePeriodSeconds: 3 }));
     await node.pass(1_000);
-    await node.edged.stop();
+    await node.stop();
     await node.delete("default/pod/web");
     node.edged = node.newEdged();
     await node.start();
@@ -265,10 +265,25 @@ describe("what goes wrong", () => {
     expect(node.runtime.calls).toHaveLength(calls);
     expect((await node.status("a")).phase).toBe("Running");
     // Still refused after a restart, whoever comes first then.
-    await node.edged.stop();
+    await node.stop();
     node.edged = node.newEdged();
     await node.start();
     expect((await node.status("b")).phase).toBe("Failed");
+  });
+
+  it("a pod that has done its work holds no host port, after a restart either", async () => {
+    const node = new TestNode();
+    node.runtime.exits.set("main", 0);
+    const containers = [{ name: "main", image: "app:1", ports: [{ containerPort: 80, hostPort: 8080 }] }];
+    await node.start();
+    await node.put("default/pod/job", podOf("job", { restartPolicy: "Never", containers }));
+    await node.pass(2_000);
+    await node.stop();
+    await node.put("default/pod/next", podOf("next", { containers }));
+    node.edged = node.newEdged();
+    await node.start();
+    await node.pass(1_000);
+    expect((await node.status("next")).reason).toBeNull();
   });
 
   it("a pod spec that no node can run is refused with the reason, and can be deleted", async () => {

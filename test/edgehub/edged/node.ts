@@ -67,7 +67,7 @@ export class TestNode {
     };
     this.edged = this.newEdged(options.runtime);
     onTestFinished(async () => {
-      await this.edged.stop();
+      await this.stop();
       store.close();
       remove();
     });
@@ -100,6 +100,10 @@ export class TestNode {
       await realPause(2);
     }
     throw new Error(`never came: ${what}`);
+  }
+
+  async stop(): Promise<void> {
+    await this.edged.stop(AbortSignal.abort());
   }
 
   async start(): Promise<void> {

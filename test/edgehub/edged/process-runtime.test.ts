@@ -205,6 +205,17 @@ describe("plain processes", () => {
     });
   });
 
+  it("refuse a mount inside another one, which would be written into that volume", async () => {
+    const m = machine();
+    const mounts = ["/data", "/data/inner"].map((containerPath) => ({
+      hostPath: m.path,
+      containerPath,
+      readOnly: false,
+    }));
+    await expect(run(m, specOf(["true"], { mounts }))).rejects.toMatchObject({ code: "E_REFUSED" });
+    expect(existsSync(join(m.path, "inner"))).toBe(false);
+  });
+
   it("refuse to run as another user", async () => {
     const m = machine();
     const other = (process.getuid?.() ?? 0) + 1;
