@@ -1,5 +1,7 @@
 import { join } from "node:path";
+import type { Clock } from "../../platform/clock.ts";
 import { asHubError, HubError } from "../../protocol/index.ts";
+import { passes } from "./check.ts";
 import { environmentOf, type PodContext, type Problems } from "./environment.ts";
 import { isDown, provideImage } from "./image-source.ts";
 import type { Reason } from "./plan.ts";
@@ -9,7 +11,13 @@ import type { Runtime, RuntimePod } from "./runtime.ts";
 import type { FindToken } from "./volume-files.ts";
 import type { Volumes } from "./volumes.ts";
 
+/** A container is given so long to end even if its preStop hook took all of its grace. */
+const leastGraceSeconds = 2;
+/** A hook has no limit in Kubernetes; a pod that hangs in one shall not hang for ever. */
+const hookTimeoutMs = 300_000;
+
 export interface StarterParts {
+  readonly clock: Clock;
   readonly runtime: Runtime;
   readonly volumes: Volumes;
   /** Absolute directory of all logs. */
@@ -74,9 +82,32 @@ export class ContainerStarter {
     });
     if (uncreated) return uncreated;
     await created();
-    return await this.#attempt("RunContainerError", async () => {
+    const notRun = await this.#attempt("RunContainerError", async () => {
       await runtime.startContainer(id);
       return undefined;
+    });
+    return notRun ?? (await this.#postStart(pod, container, id, podIp));
+  }
+
+  /** Before a container is asked to end. @returns Seconds of its grace that are left. */
+  async preStop(container: Container, id: string, podIp: string, graceSeconds: number): Promise<number> {
+    const { clock, runtime } = this.#parts;
+    if (container.preStop === undefined || graceSeconds === 0) return graceSeconds;
+    const startedAt = clock.now();
+    const target = { id, container, address: podIp, timeoutMs: graceSeconds * 1_000 };
+    await passes({ clock, runtime }, container.preStop, target);
+    const left = graceSeconds - (clock.now() - startedAt) / 1_000;
+    return Math.max(Math.ceil(left), Math.min(graceSeconds, leastGraceSeconds));
+  }
+
+  async #postStart(pod: Pod, container: Container, id: string, podIp: string): Promise<Reason | undefined> {
+    const { clock, runtime } = this.#parts;
+    if (container.postStart === undefined) return undefined;
+    const target = { id, container, address: podIp, timeoutMs: hookTimeoutMs };
+    if (await passes({ clock, runtime }, container.postStart, target)) return undefined;
+    return await this.#attempt("PostStartHookError", async () => {
+      await runtime.stopContainer(id, pod.graceSeconds);
+      return { reason: "PostStartHookError", message: `the postStart hook of ${container.name} failed` };
     });
   }
 

@@ -94,7 +94,7 @@ export class Edged implements EdgeModule {
         volumes,
         contextOf,
         memories: new PodMemories(agent.store),
-        starter: new ContainerStarter({ runtime, volumes, logRoot, contextOf }),
+        starter: new ContainerStarter({ clock: agent.clock, runtime, volumes, logRoot, contextOf }),
         prober: this.#prober,
         watch: this.#watch,
         wanted: this.#wanted,

@@ -156,7 +156,7 @@ function sandboxActions(
   const failure = view.failures.get(wholePod);
   if (failure !== undefined)
     for (const { name } of [...pod.initContainers, ...pod.containers]) waiting.set(name, failure);
-  if (failure !== undefined && failure.retryAt > view.now) return [];
+  if (failure !== undefined && mustRest(failure, view.now)) return [];
   const stops = stopActions(view.running, 0, "its sandbox has ended");
   return [...stops, { do: "runSandbox", attempt: old === undefined ? 0 : old.attempt + 1 }];
 }
@@ -246,7 +246,7 @@ function startActions(
 ): Action[] {
   const failure = view.failures.get(container.name);
   if (failure !== undefined) waiting.set(container.name, pulling(failure, container, view.now));
-  if (failure !== undefined && failure.retryAt > view.now) return [];
+  if (failure !== undefined && mustRest(failure, view.now)) return [];
   const history = historyOf(view.running, container.name);
   const ended = history.find((one) => one.state === "exited");
   const endedAt = ended?.finishedAt ?? (ended ? ended.createdAt : undefined);
@@ -263,6 +263,11 @@ function startActions(
     .map(({ id }): Action => ({ do: "removeContainer", id }));
   const attempt = nextAttempt(container.name, view);
   return [...made, { do: "startContainer", container, sandbox, attempt, endedAt }];
+}
+
+/** A clock that was set back makes nobody wait longer. */
+function mustRest({ at, retryAt }: StartFailure, now: number): boolean {
+  return now >= at && now < retryAt;
 }
 
 /** A failed pull is called so once, then it is a wait. */

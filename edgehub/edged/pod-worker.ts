@@ -116,8 +116,7 @@ export class PodWorker {
   }
 
   #probe(pod: Pod, running: readonly RuntimePod[]): Map<string, ProbeVerdict> {
-    // A plain process may listen on this machine's own address only.
-    const address = this.#parts.runtime.name === "process" ? "127.0.0.1" : this.#ipOf(pod, running);
+    const address = this.#addressOf(pod, running);
     const verdicts = new Map<string, ProbeVerdict>();
     for (const container of pod.containers) {
       for (const one of running.flatMap((sandbox) => sandbox.containers)) {
@@ -126,6 +125,11 @@ export class PodWorker {
       }
     }
     return verdicts;
+  }
+
+  /** Where this node reaches it: a plain process may listen on the machine's own address only. */
+  #addressOf(pod: Pod, running: readonly RuntimePod[]): string {
+    return this.#parts.runtime.name === "process" ? "127.0.0.1" : this.#ipOf(pod, running);
   }
 
   /** Where others reach it. */
@@ -155,7 +159,7 @@ export class PodWorker {
     running: readonly RuntimePod[],
   ): Promise<"idle" | "busy" | "gone"> {
     const stops = actions.filter((action) => action.do === "stopContainer");
-    await Promise.all(stops.map((action) => this.#stop(action)));
+    await Promise.all(stops.map((action) => this.#stop(action, pod, running)));
     let done: "idle" | "busy" | "gone" = stops.length > 0 ? "busy" : "idle";
     for (const action of actions) {
       if (action.do === "stopContainer") continue;
@@ -197,8 +201,12 @@ export class PodWorker {
     }
   }
 
-  async #stop(action: Extract<Action, { do: "stopContainer" }>): Promise<void> {
-    const { agent, runtime } = this.#parts;
+  async #stop(
+    action: Extract<Action, { do: "stopContainer" }>,
+    pod: Pod | undefined,
+    running: readonly RuntimePod[],
+  ): Promise<void> {
+    const { agent, runtime, starter } = this.#parts;
     const { id, name, graceSeconds, why, replaced } = action;
     agent.log.info("a container is stopped", {
       pod: this.record.memory.name,
@@ -208,7 +216,10 @@ export class PodWorker {
     });
     const known = this.record.memory.containers[name];
     if (replaced && known) await this.record.remember({ [name]: { ...known, replaced } });
-    await runtime.stopContainer(id, graceSeconds);
+    const container = pod?.containers.find((one) => one.name === name);
+    const address = pod ? this.#addressOf(pod, running) : "";
+    const left = container ? await starter.preStop(container, id, address, graceSeconds) : graceSeconds;
+    await runtime.stopContainer(id, left);
   }
 
   async #start(

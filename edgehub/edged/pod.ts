@@ -10,7 +10,7 @@ import {
   wholeOf,
   wordsOf,
 } from "./fields.ts";
-import { type Probe, probeOf } from "./probe.ts";
+import { hookOf, type Probe, type ProbeCheck, probeOf } from "./probe.ts";
 import type { PodIdentity, PortMapping } from "./runtime.ts";
 import { type Volume, volumesOf } from "./volume.ts";
 
@@ -61,6 +61,10 @@ export interface Container {
   readonly startup: Probe | undefined;
   readonly liveness: Probe | undefined;
   readonly readiness: Probe | undefined;
+  /** Run once it runs; if it fails, the container is ended. */
+  readonly postStart: ProbeCheck | undefined;
+  /** Run before it is asked to end, within its grace. */
+  readonly preStop: ProbeCheck | undefined;
   readonly security: Json;
   readonly stdin: boolean;
   readonly tty: boolean;
@@ -246,6 +250,8 @@ function readContainer(object: Json): Omit<Container, "hash"> {
     startup: probeOf(object.startupProbe),
     liveness: probeOf(object.livenessProbe),
     readiness: probeOf(object.readinessProbe),
+    postStart: hookOf(objectOf(object.lifecycle).postStart),
+    preStop: hookOf(objectOf(object.lifecycle).preStop),
     security: objectOf(object.securityContext),
     stdin: flagOf(object.stdin),
     tty: flagOf(object.tty),

@@ -42,6 +42,11 @@ export function probeOf(value: unknown): Probe | undefined {
   };
 }
 
+/** A hook of a container's life: the same checks, run once. @returns `undefined` for no hook. */
+export function hookOf(value: unknown): ProbeCheck | undefined {
+  return value === undefined || value === null ? undefined : checkOf(objectOf(value));
+}
+
 function checkOf(object: Json): ProbeCheck {
   if (object.exec) return { kind: "exec", command: textsOf(objectOf(object.exec).command) };
   if (object.httpGet) {

@@ -1,8 +1,6 @@
-import { get as httpGet } from "node:http";
-import { get as httpsGet } from "node:https";
-import { connect } from "node:net";
 import type { Clock } from "../../platform/clock.ts";
 import { type Logger, OncePer } from "../../platform/logger.ts";
+import { passes } from "./check.ts";
 import type { Container } from "./pod.ts";
 import {
   countResult,
@@ -130,85 +128,14 @@ class ContainerProbes {
       this.#later(kind, probe, probe.periodSeconds * 1_000);
   }
 
-  /** A probe that cannot be run at all fails, except one of a type that is not known: it is left out. */
-  async #check(probe: Probe): Promise<boolean> {
-    const { check, timeoutSeconds } = probe;
-    const timeoutMs = timeoutSeconds * 1_000;
+  async #check({ check, timeoutSeconds }: Probe): Promise<boolean> {
     const { clock, runtime, address, log, complaints } = this.#parts;
-    try {
-      switch (check.kind) {
-        case "exec":
-          return (await runtime.exec(this.#running.id, check.command, timeoutMs)).exitCode === 0;
-        case "tcp":
-          return await opens(clock, { host: check.host || address, port: this.#port(check.port), timeoutMs });
-        case "http": {
-          const { scheme, path, headers } = check;
-          const place = { host: check.host || address, port: this.#port(check.port) };
-          const status = await statusOf(clock, { scheme, path, headers, ...place, timeoutMs });
-          return status >= 200 && status < 400;
-        }
-        case "unsupported":
-          if (complaints.pass(check.type) !== undefined)
-            log.warn("probes of this type are not supported and count as passed", { type: check.type });
-          return true;
-        default:
-          return check satisfies never;
-      }
-    } catch {
-      return false;
+    if (check.kind === "unsupported") {
+      if (complaints.pass(check.type) !== undefined)
+        log.warn("probes of this type are not supported and count as passed", { type: check.type });
+      return true;
     }
+    const target = { id: this.#running.id, container: this.#container, address };
+    return await passes({ clock, runtime }, check, { ...target, timeoutMs: timeoutSeconds * 1_000 });
   }
-
-  #port(port: number | string): number {
-    if (typeof port === "number") return port;
-    return this.#container.ports.find(({ name }) => name === port)?.containerPort ?? 0;
-  }
-}
-
-interface Place {
-  readonly host: string;
-  readonly port: number;
-  readonly timeoutMs: number;
-}
-
-function opens(clock: Clock, { host, port, timeoutMs }: Place): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port });
-    const done = (ok: boolean): void => {
-      cancel();
-      socket.destroy();
-      resolve(ok);
-    };
-    const cancel = clock.after(timeoutMs, () => done(false));
-    socket.once("connect", () => done(true));
-    socket.once("error", () => done(false));
-  });
-}
-
-function statusOf(
-  clock: Clock,
-  request: Place & { scheme: "http" | "https"; path: string; headers: Readonly<Record<string, string>> },
-): Promise<number> {
-  const { scheme, host, port, path, headers, timeoutMs } = request;
-  const options = {
-    host,
-    port,
-    path,
-    headers: { "User-Agent": "kube-probe/1.26", ...headers },
-    agent: false,
-  };
-  return new Promise((resolve, reject) => {
-    const take = (response: { statusCode?: number | undefined; destroy(): unknown }): void => {
-      cancel();
-      resolve(response.statusCode ?? 0);
-      response.destroy();
-    };
-    const call =
-      scheme === "https" ? httpsGet({ ...options, rejectUnauthorized: false }, take) : httpGet(options, take);
-    const cancel = clock.after(timeoutMs, () => call.destroy(new Error("no answer in time")));
-    call.once("error", (error) => {
-      cancel();
-      reject(error);
-    });
-  });
 }

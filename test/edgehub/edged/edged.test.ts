@@ -224,6 +224,42 @@ describe("a pod", () => {
   });
 });
 
+describe("hooks", () => {
+  const hooked = (lifecycle: object, metadata: object = {}): object =>
+    podOf("web", { containers: [{ name: "main", image: "app:1", lifecycle }] }, metadata);
+  const exec = (command: string): object => ({ exec: { command: [command] } });
+
+  it("run after the start and before the stop of a container", async () => {
+    const node = new TestNode();
+    const run: string[] = [];
+    node.runtime.execResult = (_id, [command]) => {
+      run.push(`${command} after ${node.runtime.calls.at(-1)}`);
+      return 0;
+    };
+    const lifecycle = { postStart: exec("hello"), preStop: exec("bye") };
+    await node.start();
+    await node.put("default/pod/web", hooked(lifecycle));
+    await node.pass(1_000);
+    await node.put("default/pod/web", hooked(lifecycle, { deletionTimestamp: "2026-01-01T00:00:10Z" }));
+    await node.pass(1_000);
+    expect(run).toEqual(["hello after start main", "bye after start main"]);
+    expect(node.runtime.calls).toContain("stop main 30");
+  });
+
+  it("that fail after the start end the container, and say so", async () => {
+    const node = new TestNode();
+    node.runtime.execResult = () => 1;
+    await node.start();
+    await node.put("default/pod/web", hooked({ postStart: exec("hello") }));
+    await node.pass(2_000);
+    expect(node.runtime.calls.at(-1)).toBe("stop main 30");
+    expect((await node.status("web")).containerStatuses[0]).toMatchObject({
+      state: { waiting: { reason: "PostStartHookError" } },
+      lastState: { terminated: { exitCode: 137 } },
+    });
+  });
+});
+
 describe("what goes wrong", () => {
   it("an image that is missing is asked for after growing pauses, and starts once it is there", async () => {
     const node = new TestNode();

@@ -260,7 +260,10 @@ describe("a plan", () => {
       planPod(view({ failures, running: [sandbox(0, true)], now })).waiting.get("main")?.reason;
     expect(reasonAt(100_000)).toBe("ErrImagePull");
     expect(reasonAt(105_000)).toBe("ImagePullBackOff");
+    expect(planned({ failures, running: [sandbox(0, true)], now: 105_000 })).toEqual([]);
     expect(planned({ failures, running: [sandbox(0, true)], now: 109_900 })).toEqual(["start main 0"]);
+    // The clock was set back.
+    expect(planned({ failures, running: [sandbox(0, true)], now: 50_000 })).toEqual(["start main 0"]);
   });
 });
 
