@@ -2,7 +2,7 @@ import { describeFlags, loadOptions, parseFlags, printConfig } from "../platform
 import { exitCodeOf, runUntilStopped } from "../platform/lifecycle.ts";
 import { version } from "../platform/version.ts";
 import { startEdge } from "./index.ts";
-import { inspectHelp, inspectOnProcess, isInspection } from "./inspect.ts";
+import { inspectHelp, inspectOnProcess, isInspection } from "./inspect/index.ts";
 import { edgeSchema } from "./options.ts";
 
 const prefix = "EDGEHUB";
@@ -25,7 +25,7 @@ Fields:
 /** The program: configuration in, agent up, signals. */
 export async function main(argv: readonly string[]): Promise<void> {
   if (isInspection(argv)) {
-    process.exitCode = inspectOnProcess(argv);
+    process.exitCode = await inspectOnProcess(argv);
     return;
   }
   try {

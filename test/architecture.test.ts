@@ -13,8 +13,6 @@ const rules: Record<string, { folders: readonly string[]; packages: Readonly<Rec
     packages: {
       "better-sqlite3": /sqlite\.ts$/,
       pino: /logger\.ts$/,
-      typebox: /config\.ts$/,
-      "typebox/value": /config\.ts$/,
       yaml: /config\.ts$/,
       "@peculiar/x509": /x509\.ts$/,
     },
@@ -32,7 +30,7 @@ const rules: Record<string, { folders: readonly string[]; packages: Readonly<Rec
   edgehub: {
     folders: ["protocol", "platform", "transport"],
     packages: {
-      yaml: /inspect[\w-]*\.ts$/,
+      yaml: /inspect\/output\.ts$/,
       "protobufjs/minimal.js": /edged\/cri\/protobuf\.ts$/,
       aedes: /eventbus\/embedded-broker\.ts$/,
       mqtt: /eventbus\/external-session\.ts$/,

@@ -1,0 +1,44 @@
+import { accessSync, constants } from "node:fs";
+import { join, resolve } from "node:path";
+import { HubError } from "../../protocol/index.ts";
+import type { EdgeOptions } from "../options.ts";
+
+/** Where an agent keeps its things, as its modules name them. */
+export interface Place {
+  readonly directory: string;
+  readonly database: string;
+  /** Of Edged: volumes, logs, and the processes of the process runtime. */
+  readonly edged: string;
+  readonly logs: string;
+}
+
+export function placeOf({ dataDir, edged }: EdgeOptions): Place {
+  const root = resolve(edged.rootDirectory || join(dataDir, "edged"));
+  return { directory: dataDir, database: join(dataDir, "edge.db"), edged: root, logs: join(root, "logs") };
+}
+
+/** @returns The place, if it is there. Throws `E_NOT_FOUND` or `E_FORBIDDEN`, each with what to do. */
+export function requirePlace(options: EdgeOptions): Place {
+  const place = placeOf(options);
+  requireReadable(place.directory, () => {
+    const text = `there is no directory ${place.directory}; name the agent's directory with --data-dir`;
+    return new HubError("E_NOT_FOUND", text);
+  });
+  requireReadable(place.database, () => {
+    const text = `there is no database ${place.database}; name the agent's directory with --data-dir`;
+    return new HubError("E_NOT_FOUND", text);
+  });
+  return place;
+}
+
+/** Throws `E_FORBIDDEN`, or what `missing` makes. */
+export function requireReadable(path: string, missing: () => HubError): void {
+  try {
+    accessSync(path, constants.R_OK);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") throw missing();
+    const text = `${path} cannot be read: run this as the user that owns it, or as root`;
+    throw new HubError("E_FORBIDDEN", text, { cause });
+  }
+}
