@@ -5,15 +5,16 @@ import {
   constants,
   mkdirSync,
   openSync,
-  readFileSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { type Clock, pause } from "../../platform/clock.ts";
+import { writeDurably } from "../../platform/private-files.ts";
 import { HubError } from "../../protocol/index.ts";
 import { OutputLog } from "./output-log.ts";
+import { isAlive, lineIn, pidIn, watcher } from "./process-watcher.ts";
 import type { ContainerSpec, RuntimeContainer } from "./runtime.ts";
 
 /** What is on the disk of a container, as `container.json`. */
@@ -24,29 +25,6 @@ export interface ContainerRecord {
   /** Wall clock, ms; `undefined`: never started. */
   readonly startedAt: number | undefined;
 }
-
-/** A process, told apart from a later one with the same number by when it began. */
-interface Pid {
-  readonly pid: number;
-  /** Field 22 of /proc/<pid>/stat. */
-  readonly ticks: string;
-}
-
-/**
- * Stands between the agent and the command, and outlives the agent: notes its own pid, runs the command, notes the
- * exit code, and ends what the command left behind in their process group. Arguments: directory, command …
- */
-const watcher = `
-trap : TERM INT HUP
-ticks() { set -- \${1##*) }; echo "\${20}"; }
-read -r stat < "/proc/$$/stat"
-echo "$$ $(ticks "$stat")" > "$0/pid" || exit 125
-exec 3>&2 2>/dev/null
-"$@" 2>&3 3>&-
-code=$?
-until echo "$code" > "$0/exit"; do /bin/sleep 1; done
-kill -KILL 0
-`;
 
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const pollMs = 50;
@@ -100,7 +78,7 @@ export class ProcessContainer {
       imageId: "process",
       createdAt,
       startedAt,
-      finishedAt: ended ? statSync(this.#file("exit")).mtimeMs : undefined,
+      finishedAt: ended ? this.#endedAt() : undefined,
       exitCode,
       reason: ended ? (exitCode === 0 ? "Completed" : "Error") : "",
       message: "",
@@ -127,7 +105,7 @@ export class ProcessContainer {
         child.once("error", reject);
       });
     } catch (cause) {
-      writeFileSync(this.#file("exit"), "128\n");
+      this.#note(128);
       throw new HubError(
         "E_REFUSED",
         `${spec.name} could not be started: ${String((cause as Error).message)}`,
@@ -182,7 +160,7 @@ export class ProcessContainer {
 
   /** @returns False if there is nothing to signal. */
   #signal(signal: "SIGTERM" | "SIGKILL"): boolean {
-    const found = this.#pid();
+    const found = pidIn(this.directory);
     if (found === undefined || !isAlive(found)) return false;
     try {
       return process.kill(-found.pid, signal);
@@ -193,37 +171,35 @@ export class ProcessContainer {
 
   /** `undefined`: it runs. One whose watcher was killed with it is noted as killed. */
   #exitCode(): number | undefined {
-    const noted = this.#noted("exit");
+    const noted = lineIn(this.#file("exit"));
     if (noted !== undefined) return Number(noted);
-    const found = this.#pid();
+    const found = pidIn(this.directory);
     if (found !== undefined && isAlive(found)) return undefined;
     const age = this.#clock.wallTime() - (this.#record.startedAt ?? 0);
     if (found === undefined && age < startPatienceMs) return undefined;
     // It may have ended between the two looks.
-    const late = this.#noted("exit");
+    const late = lineIn(this.#file("exit"));
     if (late !== undefined) return Number(late);
-    const code = found === undefined ? 128 : 137;
-    writeFileSync(this.#file("exit"), `${code}\n`);
-    return code;
+    return this.#note(found === undefined ? 128 : 137);
   }
 
-  #pid(): Pid | undefined {
-    const [pid, ticks] = this.#noted("pid")?.split(" ") ?? [];
-    return pid === undefined || ticks === undefined ? undefined : { pid: Number(pid), ticks };
-  }
-
-  /** A line that the watcher wrote; `undefined` unless it is whole. */
-  #noted(name: string): string | undefined {
+  /** Writes down an end that the watcher could not. */
+  #note(exitCode: number): number {
     try {
-      const text = readFileSync(this.#file(name), "utf8");
-      return text.endsWith("\n") ? text.trimEnd() : undefined;
+      writeFileSync(this.#file("exit"), `${exitCode}\n`);
     } catch {
-      return undefined;
+      // The disk is full: it is found out again.
     }
+    return exitCode;
+  }
+
+  #endedAt(): number {
+    const { createdAt, startedAt } = this.#record;
+    return statSync(this.#file("exit"), { throwIfNoEntry: false })?.mtimeMs ?? startedAt ?? createdAt;
   }
 
   #save(record: ContainerRecord): void {
-    writeFileSync(this.#file("container.json"), JSON.stringify(record), { mode: 0o600 });
+    writeDurably(this.#file("container.json"), JSON.stringify(record), 0o600);
     this.#record = record;
   }
 
@@ -277,17 +253,6 @@ function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
     return statSync(path).isFile();
-  } catch {
-    return false;
-  }
-}
-
-/** A process that has ended but was not waited for is not alive. */
-function isAlive({ pid, ticks }: Pid): boolean {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[0] !== "Z" && fields[19] === ticks;
   } catch {
     return false;
   }

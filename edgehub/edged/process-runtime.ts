@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Clock } from "../../platform/clock.ts";
 import { type Logger, OncePer } from "../../platform/logger.ts";
+import { writeDurably } from "../../platform/private-files.ts";
 import { version } from "../../platform/version.ts";
 import { asHubError, HubError } from "../../protocol/index.ts";
 import { diskError, jsonIn, removeTree, textIn } from "./disk.ts";
@@ -105,7 +106,7 @@ export class ProcessRuntime implements Runtime {
       mkdirSync(join(directory, "root"), { recursive: true, mode: 0o700 });
       mkdirSync(dirname(logFile), { recursive: true, mode: 0o750 });
       container.linkMounts();
-      writeFileSync(join(directory, "container.json"), JSON.stringify(record), { mode: 0o600 });
+      writeDurably(join(directory, "container.json"), JSON.stringify(record), 0o600);
     } catch (error) {
       rmSync(directory, { recursive: true, force: true });
       throw diskError(error, directory);
@@ -224,7 +225,7 @@ export class ProcessRuntime implements Runtime {
   }
 
   #save(record: SandboxRecord): void {
-    writeFileSync(join(this.#root, record.id, "sandbox.json"), JSON.stringify(record), { mode: 0o600 });
+    writeDurably(join(this.#root, record.id, "sandbox.json"), JSON.stringify(record), 0o600);
   }
 
   #find(id: string): { sandbox: Sandbox; container: ProcessContainer } | undefined {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { podOf, TestNode } from "./node.ts";
@@ -221,6 +221,54 @@ describe("a pod", () => {
     });
     expect(node.runtime.calls.filter((call) => call.startsWith("start"))).toHaveLength(1);
     expect(node.runtime.calls.at(-1)).toBe("stopSandbox");
+  });
+});
+
+describe("of a pod", () => {
+  it("the last words of a container are in its status", async () => {
+    const node = new TestNode();
+    await node.start();
+    await node.put("default/pod/web", podOf("web", { restartPolicy: "Never" }));
+    await node.pass(1_000);
+    const mounts = node.runtime.container("main").spec.mounts;
+    const file = mounts.find(({ containerPath }) => containerPath === "/dev/termination-log")?.hostPath ?? "";
+    writeFileSync(file, "no more coffee");
+    node.runtime.end("main", 2);
+    await node.pass(2_000);
+    const status = await node.status("web");
+    expect(status.phase).toBe("Failed");
+    expect(status.containerStatuses[0]?.state).toMatchObject({
+      terminated: { exitCode: 2, message: "no more coffee" },
+    });
+  });
+
+  it("the time limit ends it for good", async () => {
+    const node = new TestNode();
+    await node.start();
+    await node.put("default/pod/web", podOf("web", { activeDeadlineSeconds: 60 }));
+    await node.pass(50_000);
+    expect((await node.status("web")).phase).toBe("Running");
+    await node.pass(15_000);
+    expect(await node.status("web")).toMatchObject({ phase: "Failed", reason: "DeadlineExceeded" });
+    expect(node.runtime.calls).toContain("stop main 30");
+    expect(node.runtime.calls.filter((call) => call === "start main")).toHaveLength(1);
+  });
+
+  it("programs on the node learn its status, its log, and what a command in it says", async () => {
+    const node = new TestNode();
+    node.runtime.execResult = () => 5;
+    await node.start();
+    await node.put("default/pod/web", podOf("web"));
+    await node.pass(2_000);
+    expect(node.edged.pods()).toMatchObject([
+      { namespace: "default", name: "web", isEnding: false, status: { phase: "Running" } },
+    ]);
+    const place = { namespace: "default", pod: "web", container: "main" };
+    expect(await node.edged.logPath(place)).toBe("main/0.log");
+    expect(await node.edged.exec(place, ["true"], 1_000)).toMatchObject({ exitCode: 5 });
+    await expect(node.edged.logPath({ ...place, container: "none" })).rejects.toMatchObject({
+      code: "E_NOT_FOUND",
+    });
   });
 });
 

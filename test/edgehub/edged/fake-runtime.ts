@@ -28,6 +28,8 @@ export class FakeRuntime implements Runtime {
   readonly exits = new Map<string, number>();
   /** Names of containers whose stop never ends. */
   readonly stuck = new Set<string>();
+  /** Folder on the disk of images. */
+  imagePath: string | undefined;
   execResult = (_id: string, _command: readonly string[]): number => 0;
   readonly #clock: FakeClock;
   #count = 0;
@@ -192,7 +194,9 @@ export class FakeRuntime implements Runtime {
   }
 
   imageDisk(): Promise<{ path: string; usedBytes: number } | undefined> {
-    return this.#answer(undefined, () => undefined);
+    return this.#answer(undefined, () =>
+      this.imagePath === undefined ? undefined : { path: this.imagePath, usedBytes: 0 },
+    );
   }
 
   close(): Promise<void> {

@@ -53,6 +53,21 @@ describe("images", () => {
   });
 });
 
+describe("a disk that is too full", () => {
+  it("is freed of images that no container uses", async () => {
+    const node = new TestNode({ imageGCHighPercent: 1, imageGCLowPercent: 1 });
+    node.runtime.present.add("unused:1");
+    node.runtime.imagePath = "/";
+    await node.start();
+    await node.put("default/pod/web", podOf("web"));
+    await node.pass(700_000);
+    expect(node.runtime.calls.filter((call) => call.startsWith("removeImage"))).toEqual([
+      "removeImage sha256:unused:1",
+    ]);
+    expect(node.runtime.present).toEqual(new Set(["app:1"]));
+  });
+});
+
 describe("logs", () => {
   it("have names in the order of their time, and the oldest go", () => {
     const name = rotatedName("0.log", Date.UTC(2026, 0, 2, 3, 4, 5));

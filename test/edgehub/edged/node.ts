@@ -3,8 +3,7 @@ import { onTestFinished } from "vitest";
 import type { Agent, UpstreamDraft } from "../../../edgehub/agent.ts";
 import { Edged } from "../../../edgehub/edged/edged.ts";
 import { machineFacts } from "../../../edgehub/edged/machine.ts";
-import { edgedSection } from "../../../edgehub/edged/options.ts";
-import type { Runtime } from "../../../edgehub/edged/runtime.ts";
+import { type EdgedOptions, edgedSection } from "../../../edgehub/edged/options.ts";
 import type { EdgeStore } from "../../../edgehub/store/edge-store.ts";
 import { checkOptions } from "../../../platform/config.ts";
 import {
@@ -40,10 +39,12 @@ export class TestNode {
   readonly agent: Agent;
   edged: Edged;
   connected = false;
+  readonly #options: Partial<EdgedOptions>;
   #versions = 1;
   #ids = 0;
 
-  constructor(options: { runtime?: Runtime } = {}) {
+  /** @param options Of Edged, where they are not the defaults. */
+  constructor(options: Partial<EdgedOptions> = {}) {
     const { store, clock } = openEdgeStore();
     this.store = store;
     this.clock = clock;
@@ -65,7 +66,8 @@ export class TestNode {
       publish: () => Promise.reject(new Error("not used")),
       request: (draft) => this.#request(draft),
     };
-    this.edged = this.newEdged(options.runtime);
+    this.#options = options;
+    this.edged = this.newEdged();
     onTestFinished(async () => {
       await this.stop();
       store.close();
@@ -73,14 +75,14 @@ export class TestNode {
     });
   }
 
-  newEdged(runtime: Runtime = this.runtime): Edged {
+  newEdged(): Edged {
     const facts = {
       ...machineFacts(),
       hostIp: () => "192.0.2.1",
       allocatable: () => ({ cpuMillis: 2_000, memoryBytes: 2 ** 30 }),
     };
-    const options = { ...checkOptions(edgedSection, {}), rootDirectory: this.directory };
-    return new Edged(this.agent, { runtime, facts }, options);
+    const options = { ...checkOptions(edgedSection, this.#options), rootDirectory: this.directory };
+    return new Edged(this.agent, { runtime: this.runtime, facts }, options);
   }
 
   /** Lets time pass in small steps, with real input and output in between. */
