@@ -52,7 +52,8 @@ function fullName({ namespace, name }: Named): string {
 export function isSimilar(a: string, b: string): boolean {
   const [left, right] = [lastPart(a), lastPart(b)];
   if (left === "" || right === "") return false;
-  return left.includes(right) || right.includes(left) || distance(left, right) <= left.length / 3;
+  if (left.includes(right) || right.includes(left)) return true;
+  return distance(left, right) <= Math.min(Math.max(left.length / 3, 2), left.length / 2);
 }
 
 function lastPart(name: string): string {

@@ -1,6 +1,7 @@
 import { accessSync, constants } from "node:fs";
 import { join, resolve } from "node:path";
 import { HubError } from "../../protocol/index.ts";
+import { loadIdentity } from "../identity.ts";
 import type { EdgeOptions } from "../options.ts";
 
 /** Where an agent keeps its things, as its modules name them. */
@@ -40,5 +41,14 @@ export function requireReadable(path: string, missing: () => HubError): void {
     if (code === "ENOENT" || code === "ENOTDIR") throw missing();
     const text = `${path} cannot be read: run this as the user that owns it, or as root`;
     throw new HubError("E_FORBIDDEN", text, { cause });
+  }
+}
+
+/** The name under which the agent joined; `undefined`: it has not, or its files are damaged. */
+export function nodeOf(directory: string): string | undefined {
+  try {
+    return loadIdentity(directory)?.node;
+  } catch {
+    return undefined;
   }
 }

@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished, test } from "vitest";
 import { parse } from "yaml";
-import { isInspection } from "../../edgehub/inspect/index.ts";
 import { EdgeStore } from "../../edgehub/store/edge-store.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { openDatabase } from "../../platform/sqlite.ts";
@@ -147,12 +146,10 @@ describe("bad input", () => {
     ]);
   });
 
-  it("leaves all other command lines to the agent", () => {
-    expect([["get"], ["outbox", "x"], [], ["--node", "get"]].map(isInspection)).toEqual([
-      true,
-      true,
-      false,
-      false,
-    ]);
+  it("names the subcommands there are", async () => {
+    expect(await edgehub(["gte"])).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/no subcommand "gte"; there are get, describe, /),
+    });
   });
 });
