@@ -161,6 +161,12 @@ function sandboxActions(
   return [...stops, { do: "runSandbox", attempt: old === undefined ? 0 : old.attempt + 1 }];
 }
 
+/** Its sandbox has ended, and no other will be made: what has not run by now never will. */
+export function isOver(pod: Pod, running: readonly RuntimePod[]): boolean {
+  const current = currentSandbox(running);
+  return current !== undefined && !current.ready && !wantsToRun(pod, running);
+}
+
 /** Would any container be started in a new sandbox? */
 function wantsToRun(pod: Pod, running: readonly RuntimePod[]): boolean {
   if (pod.restartPolicy === "Never")

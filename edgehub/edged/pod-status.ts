@@ -1,5 +1,5 @@
 import { objectOf, textOf } from "./fields.ts";
-import { currentSandbox, historyOf, type PodView, type Reason } from "./plan.ts";
+import { currentSandbox, historyOf, isOver, type PodView, type Reason } from "./plan.ts";
 import type { Container, Pod } from "./pod.ts";
 import { qosClassOf } from "./pod-spec.ts";
 import type { PodIdentity, RuntimeContainer } from "./runtime.ts";
@@ -81,7 +81,7 @@ export function podStatusOf(pod: Pod, parts: StatusParts): PodStatus {
   const { view } = parts;
   const init = pod.initContainers.map((one) => containerStatus(pod, one, true, parts));
   const main = pod.containers.map((one) => containerStatus(pod, one, false, parts));
-  const phase = view.failed ? "Failed" : phaseOf(pod, init, main);
+  const phase = finalPhase(phaseOf(pod, init, main), view.failed !== undefined || isOver(pod, view.running));
   const sandbox = currentSandbox(view.running);
   const ownIp = sandbox?.ready ? sandbox.ip : undefined;
   const podIp = pod.hostNetwork || parts.usesHostAddress ? (sandbox ? parts.hostIp : undefined) : ownIp;
@@ -195,6 +195,11 @@ function terminated(container: RuntimeContainer, parts: StatusParts): ContainerS
       containerID: `${parts.idScheme}://${container.id}`,
     },
   };
+}
+
+/** A pod that will never run again has ended, and with success only if all of it did. */
+function finalPhase(phase: Phase, isFinal: boolean): Phase {
+  return isFinal && phase !== "Succeeded" ? "Failed" : phase;
 }
 
 function phaseOf(pod: Pod, init: readonly ContainerStatus[], main: readonly ContainerStatus[]): Phase {

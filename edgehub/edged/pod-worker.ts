@@ -81,7 +81,10 @@ export class PodWorker {
       now,
     };
     const plan = planPod(view);
-    if (pod) await this.#report(pod, view, plan);
+    // What has ended stays so, though the runtime may have forgotten it.
+    const isPast = this.record.memory.ended && running.length === 0;
+    if (isPast && pod && !pod.deletion) return "idle";
+    if (pod && !isPast) await this.#report(pod, view, plan);
     return await this.#perform(plan.actions, pod, running);
   }
 

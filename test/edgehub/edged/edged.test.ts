@@ -225,6 +225,19 @@ describe("a pod", () => {
 });
 
 describe("of a pod", () => {
+  it("what has ended stays so, though the runtime has forgotten it", async () => {
+    const node = new TestNode();
+    node.runtime.exits.set("main", 0);
+    await node.start();
+    await node.put("default/pod/job", podOf("job", { restartPolicy: "Never" }));
+    await node.pass(2_000);
+    expect((await node.status("job")).phase).toBe("Succeeded");
+    node.runtime.sandboxes.clear();
+    await node.pass(2_000);
+    expect((await node.status("job")).phase).toBe("Succeeded");
+    expect(node.runtime.calls.filter((call) => call.startsWith("runSandbox"))).toHaveLength(1);
+  });
+
   it("the last words of a container are in its status", async () => {
     const node = new TestNode();
     await node.start();
