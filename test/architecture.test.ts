@@ -34,6 +34,7 @@ const rules: Record<string, { folders: readonly string[]; packages: Readonly<Rec
       "protobufjs/minimal.js": /edged\/cri\/protobuf\.ts$/,
       aedes: /eventbus\/embedded-broker\.ts$/,
       mqtt: /eventbus\/external-session\.ts$/,
+      "mqtt-packet": /eventbus\/embedded-broker\.ts$/,
       ws: /eventbus\/mqtt-listener\.ts$/,
     },
   },

@@ -41,7 +41,9 @@ export class ExternalSession {
 
   constructor(options: IClientOptions, parts: SessionParts) {
     this.#parts = parts;
-    const client = mqtt.connect({ ...options, reconnectPeriod: 0, resubscribe: false });
+    // The cache is a buffer for each number of two bytes, 13 MiB, and makes nothing faster.
+    const own = { reconnectPeriod: 0, resubscribe: false, writeCache: false };
+    const client = mqtt.connect({ ...options, ...own });
     this.#client = client;
     this.#holdConfirmations();
     client.on("connect", ({ sessionPresent }: IConnackPacket) => {
