@@ -33,7 +33,7 @@ const rules: Record<string, { folders: readonly string[]; packages: Readonly<Rec
       yaml: /inspect\/output\.ts$/,
       "protobufjs/minimal.js": /edged\/cri\/protobuf\.ts$/,
       aedes: /eventbus\/embedded-broker\.ts$/,
-      mqtt: /eventbus\/external-session\.ts$/,
+      mqtt: /(eventbus\/external-session|inspect\/checks\/broker)\.ts$/,
       "mqtt-packet": /eventbus\/embedded-broker\.ts$/,
       ws: /eventbus\/mqtt-listener\.ts$/,
     },

@@ -1,4 +1,5 @@
 import { HubError, shown } from "../../protocol/index.ts";
+import { check } from "./check.ts";
 import { type Command, helpOf, readGiven, wantsHelp } from "./command.ts";
 import { describe } from "./describe.ts";
 import { exec } from "./exec.ts";
@@ -9,7 +10,7 @@ import { logs } from "./logs.ts";
 export type { InspectionIo } from "./io.ts";
 
 /** Subcommands of the program that look at an agent from outside, whether it runs or not. */
-const commands: readonly Command[] = [get, describe, logs, exec, outbox];
+const commands: readonly Command[] = [get, describe, logs, exec, check, outbox];
 
 /** For the program's own help. */
 export const inspectHelp = `${commands
