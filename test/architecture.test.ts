@@ -52,6 +52,8 @@ const pure = [
   /^cloudhub\/(requests|link-table)\.ts$/,
   /^edgehub\/devicetwin\/(attributes|device|documents|read-json|requests|states|topics|twin|upstream|values)\.ts$/,
   /^edgehub\/edged\/(plan|crash-backoff|admission|pod|pod-spec|pod-status|environment|volume|volume-files|probe|garbage|node-status|cloud-answer|quantity|fields)\.ts$/,
+  /^edgehub\/metaserver\/(api-path|application|change-log|discovery|kinds|objects|openapi|representation|selectors|status|table|verb-options)\.ts$/,
+  /^edgehub\/servicebus\/http-message\.ts$/,
   /^edgehub\/eventbus\/(topics|payload|broker-url|packet-gauge|retained-limit)\.ts$/,
 ];
 
@@ -99,6 +101,21 @@ it("lets every folder import only what the architecture allows", () => {
 it("keeps cloudhub/ and edgehub/ apart from each other", () => {
   expect(rules.cloudhub?.folders).not.toContain("edgehub");
   expect(rules.edgehub?.folders).not.toContain("cloudhub");
+});
+
+it("keeps the agent's modules apart from each other", () => {
+  const modules = ["metamanager", "devicetwin", "eventbus", "servicebus", "metaserver", "edged"];
+  const folderOf = (file: string): string => file.split("/")[1] as string;
+  const strangers = modules
+    .flatMap((module) => sources(join("edgehub", module)))
+    .flatMap((file) =>
+      importsOf(file)
+        .filter((wanted) => wanted.startsWith("."))
+        .map((wanted) => relative(root, resolve(root, dirname(file), wanted)))
+        .filter((target) => modules.includes(folderOf(target)) && folderOf(target) !== folderOf(file))
+        .map((target) => `${file} imports ${target}`),
+    );
+  expect(strangers).toEqual([]);
 });
 
 it("keeps pure files free of clocks, random sources and timers", () => {
