@@ -37,7 +37,7 @@ export function notFound(what: string, wanted: string, names: readonly string[])
   const more = similar.length === 0 && names.length > mostShown ? ", …" : "";
   const hint =
     names.length === 0
-      ? `there is no ${what} here`
+      ? "there is none at all"
       : similar.length > 0
         ? `did you mean ${shown}?`
         : `here: ${shown}${more}`;

@@ -6,7 +6,7 @@ import type { InspectionIo } from "./io.ts";
 import { attemptsIn, logFile, logFolder, rotatedIn } from "./log-files.ts";
 import { type LogLine, LogPrinter, Tail } from "./log-lines.ts";
 import { LogReader } from "./log-reader.ts";
-import { placeOf } from "./place.ts";
+import { requireDirectory } from "./place.ts";
 
 const pollMs = 200;
 
@@ -31,7 +31,7 @@ next start when the container is started again, and ends when its logs are remov
     const follow = given.flag("follow");
     if (previous && follow)
       throw new HubError("E_BAD_OPTION", "--previous has ended: it cannot be followed; leave out -f");
-    const folder = logFolder(placeOf(given.options).logs, {
+    const folder = logFolder(requireDirectory(given.options).logs, {
       wanted: given.words[0],
       namespace: given.text("namespace"),
       container: given.text("container"),

@@ -18,18 +18,23 @@ export function placeOf({ dataDir, edged }: EdgeOptions): Place {
   return { directory: dataDir, database: join(dataDir, "edge.db"), edged: root, logs: join(root, "logs") };
 }
 
-/** @returns The place, if it is there. Throws `E_NOT_FOUND` or `E_FORBIDDEN`, each with what to do. */
-export function requirePlace(options: EdgeOptions): Place {
+/** @returns The place, if there is an agent's directory. Throws `E_NOT_FOUND` or `E_FORBIDDEN`, each with what to do. */
+export function requireDirectory(options: EdgeOptions): Place {
   const place = placeOf(options);
-  requireReadable(place.directory, () => {
-    const text = `there is no directory ${place.directory}; name the agent's directory with --data-dir`;
-    return new HubError("E_NOT_FOUND", text);
-  });
-  requireReadable(place.database, () => {
-    const text = `there is no database ${place.database}; name the agent's directory with --data-dir`;
-    return new HubError("E_NOT_FOUND", text);
-  });
+  requireReadable(place.directory, () => nothingAt("directory", place.directory));
   return place;
+}
+
+/** @returns The place, if there is an agent's database too. Throws as {@link requireDirectory}. */
+export function requirePlace(options: EdgeOptions): Place {
+  const place = requireDirectory(options);
+  requireReadable(place.database, () => nothingAt("database", place.database));
+  return place;
+}
+
+function nothingAt(what: string, path: string): HubError {
+  const text = `there is no ${what} ${path}; name the agent's directory with --data-dir`;
+  return new HubError("E_NOT_FOUND", text);
 }
 
 /** Throws `E_FORBIDDEN`, or what `missing` makes. */

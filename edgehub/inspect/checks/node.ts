@@ -38,13 +38,16 @@ const newToken = "give it a token made for it in hub.token (at the hub: hubctl t
 /** The node's certificate and its end. */
 export const certificateCheck: Check = {
   name: "certificate",
-  run({ options, place, wallTime }) {
+  run({ options, place, isRunning, wallTime }) {
     const identity = loadIdentity(place.directory);
     const { node, hub, renewCertificate } = options;
     if (identity === undefined) {
       if (hub.token === "" && hub.tokenFile === "")
         return failed("this node has not joined, and has no token", newToken);
-      return warning("this node has not joined yet", "start the agent: it joins with its token");
+      const advice = isRunning
+        ? "see what is said of join, and the agent's log"
+        : "start the agent: it joins with its token";
+      return warning("this node has not joined yet", advice);
     }
     const now = wallTime();
     const end = `${new Date(identity.notAfter).toISOString()} (${formatAge(identity.notAfter, now)})`;
