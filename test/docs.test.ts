@@ -22,9 +22,7 @@ const promising = ["delivery", "event-bus", "device-twin", "service-bus", "meta-
 );
 
 it.each(promising)("names only tests that exist for what it promises: %s", (page) => {
-  const named = [...read(page).matchAll(/`(test\/[\w./*-]+\.test\.ts)`/g)].map(
-    (match) => match[1] as string,
-  );
+  const named = [...read(page).matchAll(/`(test\/[\w./*-]+\.test\.ts)`/g)].map((match) => match[1] as string);
   expect(named.length).toBeGreaterThan(0);
   expect(named.filter((file) => !file.includes("*") && !existsSync(join(root, file)))).toEqual([]);
 });
