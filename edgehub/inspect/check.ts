@@ -13,7 +13,7 @@ import { type Check, type CheckContext, failed, type Verdict } from "./checks/ve
 import type { Command, Given } from "./command.ts";
 import type { InspectionIo } from "./io.ts";
 import { formatOf, formatOption, formatted } from "./output.ts";
-import { placeOf } from "./place.ts";
+import { isReadable, placeOf } from "./place.ts";
 
 const checks: readonly Check[] = [
   agentCheck,
@@ -66,7 +66,7 @@ function contextOf(given: Given, io: InspectionIo): CheckContext {
     options,
     place,
     identity,
-    isRunning: quietly(() => isDirectoryLocked(place.directory)),
+    isRunning: quietly(() => isReadable(place.directory) && isDirectoryLocked(place.directory)),
     hub: new HubAnswers(options, identity, { timeoutMs, wallTime }),
     timeoutMs,
     wallTime,
@@ -111,7 +111,8 @@ function failureOf(error: unknown): Verdict {
   const { code, message } = asHubError(error);
   if (code === "E_NOT_FOUND") return failed(message, "name the agent's directory with --data-dir");
   if (code === "E_TIMEOUT") return failed(message, "check again, with a longer --timeout");
-  return failed(`${code}: ${message}`, "see above");
+  // The others say themselves what to do.
+  return { state: "failed", found: code === "E_FORBIDDEN" ? message : `${code}: ${message}` };
 }
 
 const colours: Readonly<Record<Verdict["state"], Colour>> = { ok: "green", warning: "yellow", failed: "red" };

@@ -39,11 +39,17 @@ function nothingAt(what: string, path: string): HubError {
 
 /** Throws `E_FORBIDDEN`, or what `missing` makes. */
 export function requireReadable(path: string, missing: () => HubError): void {
+  if (!isReadable(path)) throw missing();
+}
+
+/** @returns False: it is not there. Throws `E_FORBIDDEN` if it may not be read. */
+export function isReadable(path: string): boolean {
   try {
     accessSync(path, constants.R_OK);
+    return true;
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ENOTDIR") throw missing();
+    if (code === "ENOENT" || code === "ENOTDIR") return false;
     const text = `${path} cannot be read: run this as the user that owns it, or as root`;
     throw new HubError("E_FORBIDDEN", text, { cause });
   }

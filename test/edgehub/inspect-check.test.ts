@@ -1,3 +1,5 @@
+import { spawnSync } from "node:child_process";
+import { chmodSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished, test } from "vitest";
@@ -242,6 +244,43 @@ describe("edgehub check", () => {
       /^failed {3}agent +there is no directory .*To do: name the agent's directory with --data-dir/m,
     );
     expect(out).toMatch(/^failed {3}database +/m);
+  });
+});
+
+const program = join(import.meta.dirname, "../../edgehub/main.ts");
+/** Root may read everything, so another user is played by another one. */
+const stranger = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+const canPlay = spawnSync("test", ["-r", program], stranger).status === 0;
+
+describe.skipIf(!canPlay)("a user who may not read the agent's directory", () => {
+  const run = (directory: string, ...words: string[]) => {
+    const argv = [program, ...words, "--data-dir", directory, "--hub.server", "wss://127.0.0.1:1"];
+    const { status, stdout, stderr } = spawnSync(process.execPath, argv, { ...stranger, encoding: "utf8" });
+    return { code: status, out: stdout, err: stderr };
+  };
+  const closedDirectory = (): string => {
+    const { path, remove } = temporaryDirectory();
+    onTestFinished(remove);
+    chmodSync(path, "uid" in stranger ? 0o700 : 0);
+    return path;
+  };
+
+  it("is told so, and not that something is missing or damaged", () => {
+    const { code, out } = run(closedDirectory(), "check");
+    expect(code).toBe(1);
+    for (const name of ["agent", "certificate", "database"])
+      expect(out).toMatch(
+        new RegExp(`^failed {3}${name} +.* cannot be read: run this as the user that owns it`, "m"),
+      );
+    expect(out).not.toMatch(/ports|join again|backup/);
+  });
+
+  test.each([["get"], ["describe", "pod", "x"], ["logs", "x"]])("is not allowed to %s", (...words) => {
+    const { code, err } = run(closedDirectory(), ...words);
+    expect([code, err]).toEqual([
+      5,
+      expect.stringMatching(/E_FORBIDDEN: .* run this as the user that owns it/),
+    ]);
   });
 });
 

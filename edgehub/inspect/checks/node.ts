@@ -1,10 +1,12 @@
-import { access, constants, statfs } from "node:fs/promises";
+import { statfs } from "node:fs/promises";
+import { join } from "node:path";
 import { checkOptions } from "../../../platform/config.ts";
 import { counted, formatAge, formatBytes } from "../../../platform/quantities.ts";
 import { readDatabase } from "../../../platform/read-only-sqlite.ts";
 import { loadIdentity, renewAt } from "../../identity.ts";
 import { edgeSchema } from "../../options.ts";
 import { edgeApplicationId } from "../../store/schema.ts";
+import { isReadable } from "../place.ts";
 import { type Check, failed, ok, type Verdict, warning } from "./verdict.ts";
 
 /** What lies on this machine. */
@@ -12,17 +14,12 @@ import { type Check, failed, ok, type Verdict, warning } from "./verdict.ts";
 /** Does the agent run? */
 export const agentCheck: Check = {
   name: "agent",
-  async run({ isRunning, place }) {
-    try {
-      await access(place.directory, constants.R_OK);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT")
-        return failed(
-          `there is no directory ${place.directory}`,
-          "name the agent's directory with --data-dir, or start the agent once: edgehub --config FILE",
-        );
-      return failed(`${place.directory} cannot be read`, "run this as the user that owns it, or as root");
-    }
+  run({ isRunning, place }) {
+    if (!isReadable(place.directory))
+      return failed(
+        `there is no directory ${place.directory}`,
+        "name the agent's directory with --data-dir, or start the agent once: edgehub --config FILE",
+      );
     if (isRunning) return ok(`runs on ${place.directory}`);
     return warning(`does not run on ${place.directory}`, "start it: edgehub --config FILE");
   },
@@ -39,6 +36,7 @@ const newToken = "give it a token made for it in hub.token (at the hub: hubctl t
 export const certificateCheck: Check = {
   name: "certificate",
   run({ options, place, isRunning, wallTime }) {
+    for (const name of ["", "identity.pem", "ca.crt"]) isReadable(join(place.directory, name));
     const identity = loadIdentity(place.directory);
     const { node, hub, renewCertificate } = options;
     if (identity === undefined) {
@@ -115,6 +113,7 @@ const restore =
 export const databaseCheck: Check = {
   name: "database",
   run({ place, options, wallTime }) {
+    isReadable(place.database);
     return readDatabase(place.database, edgeApplicationId, (database): Verdict => {
       const pages = Number(database.pragma("page_count", { simple: true }));
       const size = pages * Number(database.pragma("page_size", { simple: true }));

@@ -7,7 +7,7 @@ import type { HubAnswers } from "./ask-hub.ts";
 export interface Verdict {
   readonly state: "ok" | "warning" | "failed";
   readonly found: string;
-  /** What to do about it; of what is ok: nothing. */
+  /** What to do about it, unless `found` says it; of what is ok: nothing. */
   readonly advice?: string;
 }
 
