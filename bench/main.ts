@@ -6,24 +6,26 @@ import { parseArgs } from "node:util";
 import { plotOf } from "./plot.ts";
 import { pages, type Results, tableOf, withResults } from "./report.ts";
 import type { Scenario } from "./scenario.ts";
+import { agentMemory } from "./scenarios/agent-memory.ts";
+import { eventBus } from "./scenarios/event-bus.ts";
 import { fleet } from "./scenarios/fleet.ts";
 import { latency } from "./scenarios/latency.ts";
 import { resume } from "./scenarios/resume.ts";
 import { singleNode } from "./scenarios/single-node.ts";
 import { stockEdge } from "./scenarios/stock-edge.ts";
 
-const scenarios: readonly Scenario[] = [latency, singleNode, stockEdge, fleet, resume];
+const scenarios: readonly Scenario[] = [latency, singleNode, stockEdge, fleet, resume, eventBus, agentMemory];
 
 /** The tables in README.md and docs/performance.md follow these. */
 const ownResults = join(import.meta.dirname, "results");
 
 const help = `Measures the hub and its agent on this machine.
 
-  npm run bench                     everything, about six minutes
+  npm run bench                     everything, about nine minutes
   npm run bench -- fleet latency    only these
 
   --rounds N      rounds per figure, default 5
-  --seconds N     length of a round, default 2
+  --seconds N     length of a round, default 2; agent-memory runs so many minutes
   --seed N        of the links' random losses, default 1
   --out DIR       where results go, default bench/results
 

@@ -132,6 +132,8 @@ export async function startAgentProgram(options: {
   server: string;
   join: string;
   token: string;
+  /** More of its options, as on the command line; without any, it is its core alone. */
+  flags?: Readonly<Record<string, string | number | boolean>>;
 }): Promise<Process> {
   const flags = {
     node: options.node,
@@ -140,6 +142,8 @@ export async function startAgentProgram(options: {
     "hub.join": options.join,
     "hub.token": options.token,
     "hub.reconnectMinMs": 50,
+    "eventBus.enable": false,
+    ...options.flags,
   };
   const agent = new Process(
     "dist/edgehub/main.js",

@@ -5,31 +5,32 @@ import { claimDirectory, type DataDirectory } from "../platform/data-directory.t
 import type { Logger } from "../platform/logger.ts";
 import {
   createMessage,
-  type Delivery,
   event,
   HubError,
   type Message,
-  type MessageDraft,
   type NodeId,
   requireNodeId,
 } from "../protocol/index.ts";
 import { type ChannelCounters, newCounters } from "../transport/index.ts";
+import type { Agent, UpstreamDraft } from "./agent.ts";
 import { CloudLink } from "./cloud-link.ts";
-import { Dispatcher, type EdgeModule } from "./dispatcher.ts";
+import { Dispatcher } from "./dispatcher.ts";
 import type { Identity } from "./identity.ts";
 import { Membership } from "./membership.ts";
 import { MetaManager } from "./metamanager/meta-manager.ts";
 import type { EdgeOptions } from "./options.ts";
+import { Requests } from "./requests.ts";
 import { EdgeStore } from "./store/edge-store.ts";
 import type { OutboxCounts } from "./store/outbox.ts";
+import { type ModuleFactory, Supervisor } from "./supervisor.ts";
 
 export interface EdgeParts {
   readonly clock: Clock;
   readonly log: Logger;
   /** Uniform in [0, 1). */
   readonly random: () => number;
-  /** Modules beside MetaManager, with the groups they take. */
-  readonly modules: readonly { readonly module: EdgeModule; readonly groups: readonly string[] }[];
+  /** Modules beside MetaManager, in the order in which they start; `startEdge` puts the configured ones first. */
+  readonly modules: readonly ModuleFactory[];
   /** Addresses this machine has; default: those of its interfaces. */
   readonly addresses?: () => readonly string[];
 }
@@ -46,27 +47,22 @@ export interface EdgeStatus {
   readonly certificateEndsAt: number | undefined;
 }
 
-/** A message for the cloud. */
-export type UpstreamDraft = Omit<MessageDraft, "node" | "delivery"> & {
-  /** Default: an event without end. State needs no version here: the newest one counts. */
-  readonly delivery?: Delivery;
-};
-
 /** How long the modules have to come to an end. */
 const stopTimeoutMs = 5_000;
 /** The agent's database and the identity it joins with. */
 const databaseFile = "edge.db";
 
 /** The edge agent: store, modules and link, in the order in which they start and stop. */
-export class EdgeHub {
+export class EdgeHub implements Agent {
   readonly node: NodeId;
   readonly store: EdgeStore;
   readonly counters: ChannelCounters = newCounters();
   readonly #options: EdgeOptions;
   readonly #parts: EdgeParts;
   readonly #directory: DataDirectory;
-  readonly #dispatcher = new Dispatcher();
-  readonly #modules: EdgeModule[];
+  readonly #requests: Requests;
+  readonly #dispatcher: Dispatcher;
+  readonly #modules: Supervisor[];
   readonly #link: CloudLink;
   readonly #membership: Membership;
   #starting: Promise<void> | undefined;
@@ -89,11 +85,11 @@ export class EdgeHub {
       this.#directory.release();
       throw error;
     }
-    const meta = new MetaManager(this.store, log);
-    this.#modules = [meta, ...parts.modules.map((one) => one.module)];
-    for (const group of ["resource", "func"]) this.#dispatcher.route(group, meta);
-    for (const { module, groups } of parts.modules)
-      for (const group of groups) this.#dispatcher.route(group, module);
+    this.#requests = new Requests(clock);
+    this.#dispatcher = new Dispatcher(this.#requests);
+    this.#dispatcher.add(new MetaManager(this.store, log));
+    this.#modules = parts.modules.map((factory) => new Supervisor(this, factory));
+    for (const module of this.#modules) this.#dispatcher.add(module);
     this.#link = new CloudLink(
       {
         store: this.store,
@@ -119,11 +115,28 @@ export class EdgeHub {
     if (this.#membership.identity) await this.#starting;
   }
 
-  /**
-   * Sends a message to the cloud. Resolves once it is on this node's disk; a volatile one, once it is sent. Rejects
-   * with `E_TOO_LARGE`, `E_OUTBOX_FULL`, `E_STORAGE_FULL` …, and with `E_BAD_MESSAGE` for what is none.
-   */
-  async publish(draft: UpstreamDraft): Promise<Message> {
+  get clock(): Clock {
+    return this.#parts.clock;
+  }
+
+  get log(): Logger {
+    return this.#parts.log;
+  }
+
+  get random(): () => number {
+    return this.#parts.random;
+  }
+
+  get connected(): boolean {
+    return this.#link.dialect !== undefined;
+  }
+
+  get peerConfirmsTwins(): boolean | undefined {
+    const { dialect } = this.#link;
+    return dialect && dialect === "kubeedge";
+  }
+
+  draft(draft: UpstreamDraft): Message {
     const message = createMessage(
       { source: "edged", ...draft, node: this.node },
       { id: randomUUID(), timestamp: this.#parts.clock.wallTime(), delivery: () => event() },
@@ -134,10 +147,23 @@ export class EdgeHub {
       const text = `content may have at most ${messageBytes} bytes, this one has ${length}`;
       throw new HubError("E_TOO_LARGE", text);
     }
+    return message;
+  }
+
+  async publish(draft: UpstreamDraft): Promise<Message> {
+    const message = this.draft(draft);
     if (message.delivery.kind !== "volatile") await this.store.outbox.put(message);
     else if (!this.#link.sendVolatile(message))
       throw new HubError("E_LINK_LOST", "not connected, and a volatile message is not kept");
     return message;
+  }
+
+  async request(draft: UpstreamDraft, limit: { timeoutMs: number; signal?: AbortSignal }): Promise<Message> {
+    if (!this.connected) throw new HubError("E_LINK_LOST", "not connected to the cloud");
+    const message = this.draft({ delivery: event({ ttlMs: limit.timeoutMs }), ...draft });
+    const answer = this.#requests.answerTo(message, limit);
+    const [, answered] = await Promise.all([this.store.outbox.put(message), answer]);
+    return answered;
   }
 
   status(): EdgeStatus {
@@ -196,6 +222,6 @@ export class EdgeHub {
 
   #connection(connected: boolean): void {
     if (connected) this.#membership.accepted();
-    for (const module of this.#modules) module.connection?.(connected);
+    for (const module of this.#modules) module.connection(connected);
   }
 }

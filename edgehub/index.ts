@@ -3,13 +3,16 @@ import { systemClock } from "../platform/clock.ts";
 import { checkOptions } from "../platform/config.ts";
 import { createLogger } from "../platform/logger.ts";
 import { EdgeHub, type EdgeParts } from "./edge-hub.ts";
+import { modulesOf } from "./modules.ts";
 import { type EdgeOptions, edgeSchema } from "./options.ts";
 
+export type { Agent, UpstreamDraft } from "./agent.ts";
 export type { EdgeModule, ModuleName } from "./dispatcher.ts";
-export { EdgeHub, type EdgeParts, type EdgeStatus, type UpstreamDraft } from "./edge-hub.ts";
+export { EdgeHub, type EdgeParts, type EdgeStatus } from "./edge-hub.ts";
 export { type EdgeOptions, edgeSchema } from "./options.ts";
 export type { EdgeStore, MetaChange } from "./store/edge-store.ts";
 export type { Applied, MetaRecord } from "./store/meta-table.ts";
+export type { ModuleFactory } from "./supervisor.ts";
 
 /** Options as a program writes them: what is left out has its default. */
 export type EdgeOptionsInput = {
@@ -21,7 +24,7 @@ export type EdgeOptionsInput = {
 /**
  * Starts an edge agent. Resolves when its modules run; it connects, and joins if it has not, in its own time.
  *
- * @param parts Stand-ins for the clock, the random source, the log; modules beside MetaManager.
+ * @param parts Stand-ins for the clock, the random source, the log; modules beside the configured ones.
  * Rejects with `E_BAD_OPTION`, `E_STORE_CORRUPT`, `E_STORE_IN_USE` or `E_STORAGE`.
  */
 export async function startEdge(options: EdgeOptionsInput, parts: Partial<EdgeParts> = {}): Promise<EdgeHub> {
@@ -30,8 +33,8 @@ export async function startEdge(options: EdgeOptionsInput, parts: Partial<EdgePa
     clock: systemClock,
     log: createLogger(checked.logLevel, { program: "edgehub", node: checked.node }),
     random: Math.random,
-    modules: [],
     ...parts,
+    modules: [...(await modulesOf(checked)), ...(parts.modules ?? [])],
   });
   await edge.start();
   return edge;

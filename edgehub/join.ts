@@ -10,8 +10,8 @@ import {
   readKey,
   sha256Hex,
 } from "../platform/certificate.ts";
+import { createRequest } from "../platform/certificate-request.ts";
 import { makePrivateDirectory, readIfThere, writeDurably } from "../platform/private-files.ts";
-import { createRequest } from "../platform/x509.ts";
 import { HubError, type NodeId, parseJoinToken, requireNodeId } from "../protocol/index.ts";
 import { type Identity, saveIdentity } from "./identity.ts";
 import { type JoinParts, sendJoinRequest } from "./join-request.ts";
@@ -103,7 +103,7 @@ async function fetchCertificate(
   parts: JoinParts,
 ): Promise<Certificate> {
   const { node, key, ca } = wanted;
-  const body = await createRequest(key, { organization: "system:nodes", commonName: `system:node:${node}` });
+  const body = createRequest(key, { organization: "system:nodes", commonName: `system:node:${node}` });
   const certificate = readCertificate(await sendJoinRequest({ ...request, path: "/edge.crt", body }, parts));
   if (!fits(certificate, key)) throw strange(request.url, "it is for another key than the one asked for");
   if (!isIssuedBy(certificate, ca)) throw strange(request.url, "it was not issued by the hub's own CA");

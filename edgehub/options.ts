@@ -1,6 +1,11 @@
 import { hostname } from "node:os";
 import { choice, flag, type OptionsOf, section, text, whole } from "../platform/config.ts";
 import { logLevels } from "../platform/logger.ts";
+import { deviceTwinSection } from "./devicetwin/options.ts";
+import { edgedSection } from "./edged/options.ts";
+import { eventBusSection } from "./eventbus/options.ts";
+import { metaServerSection } from "./metaserver/options.ts";
+import { serviceBusSection } from "./servicebus/options.ts";
 
 const day = 86_400_000;
 
@@ -74,6 +79,11 @@ export const edgeSchema = section("The edge agent's configuration", {
     }),
     tombstoneMs: whole(7 * day, 1_000, 3_650 * day, { description: "How long deletions are remembered, ms" }),
   }),
+  eventBus: eventBusSection,
+  deviceTwin: deviceTwinSection,
+  serviceBus: serviceBusSection,
+  metaServer: metaServerSection,
+  edged: edgedSection,
   renewCertificate: flag(true, { description: "Renew the certificate at 80 % of its life" }),
 });
 

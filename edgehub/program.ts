@@ -2,15 +2,14 @@ import { describeFlags, loadOptions, parseFlags, printConfig } from "../platform
 import { exitCodeOf, runUntilStopped } from "../platform/lifecycle.ts";
 import { version } from "../platform/version.ts";
 import { startEdge } from "./index.ts";
-import { inspectHelp, inspectOnProcess, isInspection } from "./inspect.ts";
 import { edgeSchema } from "./options.ts";
 
 const prefix = "EDGEHUB";
 
-const help = `edgehub ${version}: the agent on an edge machine
+const help = (subcommands: string): string => `edgehub ${version}: the agent on an edge machine
 
   edgehub [--config FILE] [--FIELD VALUE ...]
-${inspectHelp}
+${subcommands}
 
 Configuration comes from the YAML file, then the environment, then the flags. SIGHUP: dial the hub at once.
 
@@ -24,13 +23,18 @@ Fields:
 
 /** The program: configuration in, agent up, signals. */
 export async function main(argv: readonly string[]): Promise<void> {
-  if (isInspection(argv)) {
-    process.exitCode = inspectOnProcess(argv);
+  // The agent itself has no use for the code of the subcommands.
+  if (argv[0] !== undefined && !argv[0].startsWith("-")) {
+    const { inspectOnProcess } = await import("./inspect/index.ts");
+    process.exitCode = await inspectOnProcess(argv);
     return;
   }
   try {
     const flags = parseFlags(edgeSchema, argv);
-    if (flags.help) return void process.stdout.write(`${help}${describeFlags(edgeSchema, prefix)}\n`);
+    if (flags.help) {
+      const { inspectHelp } = await import("./inspect/index.ts");
+      return void process.stdout.write(`${help(inspectHelp)}${describeFlags(edgeSchema, prefix)}\n`);
+    }
     if (flags.version) return void process.stdout.write(`${version}\n`);
     if (flags.defaultconfig || flags.minconfig)
       return void process.stdout.write(printConfig(edgeSchema, flags.minconfig));

@@ -1,57 +1,23 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import Type from "typebox";
-import Value from "typebox/value";
 import { Document, isMap, isPair, parseDocument, type YAMLMap } from "yaml";
 import { HubError, shown } from "../protocol/index.ts";
+import {
+  allowed,
+  type Field,
+  filled,
+  isObject,
+  type OptionsOf,
+  unknownFields,
+  wrongFields,
+} from "./fields.ts";
+
+export { choice, flag, type OptionsOf, section, text, texts, whole, words } from "./fields.ts";
 
 /**
  * Configuration: one schema says what is allowed, what is the default and what it means. Values come from
  * a YAML file, then the environment, then flags; the later one wins.
  */
-
-/** What a field's schema may say beyond JSON schema's own words. */
-interface Notes {
-  /** What it does, in which unit, when to change it. */
-  readonly description: string;
-  /** Shown by `--minconfig` too. */
-  readonly minimal?: boolean;
-  /** Never printed with its value. */
-  readonly secret?: boolean;
-}
-
-export const whole = (fallback: number, minimum: number, maximum: number, notes: Notes) =>
-  Type.Integer({ default: fallback, minimum, maximum, ...notes });
-export const text = (fallback: string, notes: Notes) =>
-  Type.String({ default: fallback, maxLength: 4096, ...notes });
-export const flag = (fallback: boolean, notes: Notes) => Type.Boolean({ default: fallback, ...notes });
-export const choice = <const Words extends readonly string[]>(
-  fallback: Words[number],
-  words: Words,
-  notes: Notes,
-) => Type.Unsafe<Words[number]>({ type: "string", enum: [...words], default: fallback, ...notes });
-export const texts = (notes: Notes) =>
-  Type.Array(Type.String({ maxLength: 1024 }), { default: [], maxItems: 256, ...notes });
-export const words = (notes: Notes) =>
-  Type.Record(Type.String(), Type.String({ maxLength: 256 }), { default: {}, ...notes });
-export const section = <Fields extends Type.TProperties>(description: string, fields: Fields) =>
-  Type.Object(fields, { additionalProperties: false, default: {}, description });
-
-export type OptionsOf<Schema extends Type.TSchema> = Type.Static<Schema>;
-
-/** The parts of a schema that are read here. */
-interface Field {
-  readonly type?: string;
-  readonly description?: string;
-  readonly default?: unknown;
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly enum?: readonly string[];
-  readonly properties?: Readonly<Record<string, Field>>;
-  readonly minimal?: boolean;
-  readonly secret?: boolean;
-  readonly items?: unknown;
-}
 
 /** A field with its place, `nodes.port`. */
 interface Leaf {
@@ -73,14 +39,14 @@ export interface Sources {
  * @param prefix Of environment variables: `CLOUDHUB` makes `nodes.port` `CLOUDHUB_NODES_PORT`.
  * Throws `E_BAD_OPTION`; each wrong field with its path, its value and what is allowed.
  */
-export function loadOptions<Schema extends Type.TSchema>(
+export function loadOptions<Schema extends Field>(
   schema: Schema,
   prefix: string,
   sources: Sources,
 ): OptionsOf<Schema> {
   const values = structuredClone(sources.values ?? {}) as Record<string, unknown>;
   if (sources.file !== undefined) merge(values, readYaml(sources.file));
-  const fields = leaves(schema as Field);
+  const fields = leaves(schema);
   for (const leaf of fields) {
     const given = sources.environment?.[variableOf(prefix, leaf.path)];
     if (given !== undefined) assign(values, leaf, given, variableOf(prefix, leaf.path));
@@ -94,19 +60,16 @@ export function loadOptions<Schema extends Type.TSchema>(
 }
 
 /** Fills in defaults and checks. Throws `E_BAD_OPTION` naming all that is wrong. */
-export function checkOptions<Schema extends Type.TSchema>(
-  schema: Schema,
-  values: unknown,
-): OptionsOf<Schema> {
-  const filled = Value.Default(schema, structuredClone(values ?? {}));
-  const problems = [...unknownFields(schema as Field, filled, []), ...wrongFields(schema, filled)];
+export function checkOptions<Schema extends Field>(schema: Schema, values: unknown): OptionsOf<Schema> {
+  const options = filled(schema, structuredClone(values ?? {}));
+  const problems = [...unknownFields(schema, options), ...wrongFields(schema, options)];
   if (problems.length > 0) throw new HubError("E_BAD_OPTION", problems.join("; "));
-  return filled as OptionsOf<Schema>;
+  return options as OptionsOf<Schema>;
 }
 
 /** Flags of a program as `--nodes.port=1`, with those every program has. Throws `E_BAD_OPTION`. */
 export function parseFlags(
-  schema: Type.TSchema,
+  schema: Field,
   argv: readonly string[],
 ): {
   flags: Record<string, string>;
@@ -117,7 +80,7 @@ export function parseFlags(
   version: boolean;
 } {
   const own = Object.fromEntries(
-    leaves(schema as Field).map(({ path }) => [flagOf(path), { type: "string" as const }]),
+    leaves(schema).map(({ path }) => [flagOf(path), { type: "string" as const }]),
   );
   const bare = { type: "boolean" as const };
   const options = {
@@ -149,16 +112,21 @@ export function parseFlags(
   }
 }
 
+/** Names of the flags that stand for fields: `nodes.port`. */
+export function flagNames(schema: Field): string[] {
+  return leaves(schema).map(({ path }) => flagOf(path));
+}
+
 /** The configuration as YAML, each field with its meaning, bounds and default. */
-export function printConfig(schema: Type.TSchema, minimal: boolean): string {
+export function printConfig(schema: Field, minimal: boolean): string {
   const document = new Document({});
-  document.contents = yamlOf(document, schema as Field, minimal) as never;
+  document.contents = yamlOf(document, schema, minimal) as never;
   return document.toString({ lineWidth: 0 });
 }
 
 /** One line a field for `--help`. */
-export function describeFlags(schema: Type.TSchema, prefix: string): string {
-  return leaves(schema as Field)
+export function describeFlags(schema: Field, prefix: string): string {
+  return leaves(schema)
     .map(({ path, field }) => {
       const shownDefault =
         Array.isArray(field.default) || isObject(field.default)
@@ -229,70 +197,6 @@ function merge(into: Record<string, unknown>, from: Record<string, unknown>): vo
     if (isObject(before) && isObject(value)) merge(before as Record<string, unknown>, value);
     else into[key] = value;
   }
-}
-
-// ── checking ─────────────────────────────────────────────────────────────────────────────────────────────
-
-function wrongFields(schema: Type.TSchema, values: unknown): string[] {
-  const problems = new Map<string, string>();
-  for (const error of Value.Errors(schema, values)) {
-    const path = error.instancePath.split("/").slice(1);
-    const field = fieldAt(schema as Field, path);
-    const value = valueAt(values, path);
-    const given = field?.secret ? "another value" : shown(value);
-    if (error.keyword === "additionalProperties") continue;
-    problems.set(
-      path.join("."),
-      `${path.join(".") || "the configuration"} must be ${field ? allowed(field) : error.message}, got ${given}`,
-    );
-  }
-  return [...problems.values()];
-}
-
-function unknownFields(field: Field, value: unknown, path: readonly string[]): string[] {
-  if (field.properties === undefined || !isObject(value)) return [];
-  const known = Object.keys(field.properties);
-  return Object.entries(value).flatMap(([key, member]) => {
-    const inner = field.properties?.[key];
-    if (inner) return unknownFields(inner, member, [...path, key]);
-    return [`${[...path, key].join(".")} is not a field; known here: ${known.join(", ")}`];
-  });
-}
-
-function allowed(field: Field): string {
-  if (field.enum) return field.enum.join(" | ");
-  switch (field.type) {
-    case "integer":
-      return `whole number ${field.minimum}..${field.maximum}`;
-    case "boolean":
-      return "true | false";
-    case "array":
-      return "list of texts";
-    case "object":
-      return field.properties ? "section" : "key=value, …";
-    default:
-      return "text";
-  }
-}
-
-function fieldAt(field: Field, path: readonly string[]): Field | undefined {
-  let at: Field | undefined = field;
-  for (const key of path) {
-    if (at?.properties === undefined) break;
-    at = at.properties[key];
-  }
-  return at;
-}
-
-function valueAt(values: unknown, path: readonly string[]): unknown {
-  return path.reduce<unknown>(
-    (at, key) => (isObject(at) || Array.isArray(at) ? (at as Record<string, unknown>)[key] : undefined),
-    values,
-  );
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 // ── names and printing ───────────────────────────────────────────────────────────────────────────────────

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { HubError } from "../protocol/index.ts";
 import { openSqlite } from "./native-sqlite.ts";
@@ -25,4 +26,22 @@ export function lockDirectory(directory: string): () => void {
     );
   }
   return () => database.close();
+}
+
+/** Does a process hold the directory at the moment? It is only looked at. Throws `E_FORBIDDEN`. */
+export function isDirectoryLocked(directory: string): boolean {
+  const file = join(directory, "lock");
+  if (!existsSync(file)) return false;
+  let database: ReturnType<typeof openSqlite> | undefined;
+  try {
+    database = openSqlite(file, { readonly: true, timeout: 0 });
+    database.prepare("SELECT count(*) FROM sqlite_master").get();
+    return false;
+  } catch (cause) {
+    if ((cause as { code?: unknown }).code === "SQLITE_BUSY") return true;
+    const text = `${file} cannot be read: run this as the user that owns it, or as root`;
+    throw new HubError("E_FORBIDDEN", text, { cause });
+  } finally {
+    database?.close();
+  }
 }

@@ -2,11 +2,14 @@ import { createPrivateKey, createPublicKey, randomBytes, webcrypto } from "node:
 import { isIP } from "node:net";
 import { HubError } from "../protocol/index.ts";
 import { type KeyUsage, keyUsages, type PrivateKey } from "./certificate.ts";
+import type { Subject } from "./certificate-request.ts";
 
 /**
- * Certificates and certificate requests: the part that writes ASN.1. Reading needs only node:crypto and is in
- * certificate.ts, so that a program that never issues anything never loads the library.
+ * Issuing certificates. Reading them needs only node:crypto and is in certificate.ts, and requests are written in
+ * certificate-request.ts, so that a program that never issues anything never loads the library.
  */
+
+export type { Subject };
 
 type X509 = typeof import("@peculiar/x509");
 type Extension = import("@peculiar/x509").Extension;
@@ -15,12 +18,6 @@ type Extension = import("@peculiar/x509").Extension;
 export const leafBackdateMs = 2 * 60 * 60 * 1000;
 /** As {@link leafBackdateMs}, for a certificate authority. */
 export const authorityBackdateMs = 24 * 60 * 60 * 1000;
-
-/** Whom a certificate names. */
-export interface Subject {
-  readonly organization?: string | undefined;
-  readonly commonName: string;
-}
 
 /** When a certificate is valid: first and last moment, ms since 1970, cut to whole seconds. */
 export interface Validity {
@@ -108,17 +105,6 @@ export async function issueCertificate(issuer: Issuer, leaf: Leaf): Promise<Uint
     serialNumber: hexOf(leaf.serial ?? randomSerial()),
     ...datesOf(leaf),
     extensions,
-  });
-  return new Uint8Array(made.rawData);
-}
-
-/** Creates a certificate request (PKCS#10). @returns DER. */
-export async function createRequest(key: PrivateKey, subject: Subject): Promise<Uint8Array> {
-  const x509 = await load();
-  const made = await x509.Pkcs10CertificateRequestGenerator.create({
-    name: nameOf(x509, subject),
-    signingAlgorithm: signatureOf(key).signingAlgorithm,
-    keys: { privateKey: await signingKey(key), publicKey: await verifyingKey(key) },
   });
   return new Uint8Array(made.rawData);
 }
@@ -235,10 +221,6 @@ function signatureOf(key: PrivateKey): { signingAlgorithm: { name: string; hash:
 function signingKey(key: PrivateKey): Promise<webcrypto.CryptoKey> {
   const pkcs8 = createPrivateKey(key.pem).export({ type: "pkcs8", format: "der" });
   return webcrypto.subtle.importKey("pkcs8", pkcs8, algorithmOf(key), false, ["sign"]);
-}
-
-function verifyingKey(key: PrivateKey): Promise<webcrypto.CryptoKey> {
-  return webcrypto.subtle.importKey("spki", key.publicKey, algorithmOf(key), true, ["verify"]);
 }
 
 function curveOf(spki: Uint8Array): string | undefined {

@@ -13,8 +13,6 @@ const rules: Record<string, { folders: readonly string[]; packages: Readonly<Rec
     packages: {
       "better-sqlite3": /sqlite\.ts$/,
       pino: /logger\.ts$/,
-      typebox: /config\.ts$/,
-      "typebox/value": /config\.ts$/,
       yaml: /config\.ts$/,
       "@peculiar/x509": /x509\.ts$/,
     },
@@ -29,7 +27,17 @@ const rules: Record<string, { folders: readonly string[]; packages: Readonly<Rec
       // Types of option schemas only.
     },
   },
-  edgehub: { folders: ["protocol", "platform", "transport"], packages: { yaml: /inspect[\w-]*\.ts$/ } },
+  edgehub: {
+    folders: ["protocol", "platform", "transport"],
+    packages: {
+      yaml: /inspect\/output\.ts$/,
+      "protobufjs/minimal.js": /edged\/cri\/protobuf\.ts$/,
+      aedes: /eventbus\/embedded-broker\.ts$/,
+      mqtt: /(eventbus\/external-session|inspect\/checks\/broker)\.ts$/,
+      "mqtt-packet": /eventbus\/embedded-broker\.ts$/,
+      ws: /eventbus\/mqtt-listener\.ts$/,
+    },
+  },
   sdk: { folders: ["protocol", "platform", "transport"], packages: {} },
   cli: { folders: ["sdk", "platform"], packages: { commander: /^cli\//, yaml: /^cli\// } },
 };
@@ -39,7 +47,15 @@ const shelves = new Set(["platform"]);
 /** These run with everything there is. */
 const free = new Set(["test", "bench", "examples"]);
 /** Files of pure decisions: no clock, no random source, no timer, no file, no socket. */
-const pure = [/^protocol\//, /^cloudhub\/(requests|link-table)\.ts$/];
+const pure = [
+  /^protocol\//,
+  /^cloudhub\/(requests|link-table)\.ts$/,
+  /^edgehub\/devicetwin\/(attributes|device|documents|read-json|requests|states|topics|twin|upstream|values)\.ts$/,
+  /^edgehub\/edged\/(plan|crash-backoff|admission|pod|pod-spec|pod-status|environment|volume|volume-files|probe|garbage|node-status|cloud-answer|quantity|fields)\.ts$/,
+  /^edgehub\/metaserver\/(api-path|application|change-log|discovery|kinds|objects|openapi|representation|selectors|status|table|verb-options)\.ts$/,
+  /^edgehub\/servicebus\/http-message\.ts$/,
+  /^edgehub\/eventbus\/(topics|payload|broker-url|packet-gauge|retained-limit)\.ts$/,
+];
 
 const root = resolve(import.meta.dirname, "..");
 
@@ -87,10 +103,25 @@ it("keeps cloudhub/ and edgehub/ apart from each other", () => {
   expect(rules.edgehub?.folders).not.toContain("cloudhub");
 });
 
+it("keeps the agent's modules apart from each other", () => {
+  const modules = ["metamanager", "devicetwin", "eventbus", "servicebus", "metaserver", "edged"];
+  const folderOf = (file: string): string => file.split("/")[1] as string;
+  const strangers = modules
+    .flatMap((module) => sources(join("edgehub", module)))
+    .flatMap((file) =>
+      importsOf(file)
+        .filter((wanted) => wanted.startsWith("."))
+        .map((wanted) => relative(root, resolve(root, dirname(file), wanted)))
+        .filter((target) => modules.includes(folderOf(target)) && folderOf(target) !== folderOf(file))
+        .map((target) => `${file} imports ${target}`),
+    );
+  expect(strangers).toEqual([]);
+});
+
 it("keeps pure files free of clocks, random sources and timers", () => {
   const impure =
     /\b(Date\.now|new Date\(\)|performance\.now|Math\.random|setTimeout|setInterval|setImmediate|randomUUID\(|\bprocess\.[a-z])/;
-  const files = ["protocol", "cloudhub"]
+  const files = ["protocol", "cloudhub", "edgehub"]
     .flatMap(sources)
     .filter((file) => pure.some((pattern) => pattern.test(file)));
   expect(files.length).toBeGreaterThan(20);

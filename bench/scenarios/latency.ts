@@ -27,6 +27,7 @@ export const latency: Scenario = {
         node: "edge-1",
         dataDir: join(directory, "edge"),
         hub: { server, join: `https://127.0.0.1:${hub.ports.join}`, token },
+        eventBus: { enable: false },
       },
       { log: silentLogger },
     );

@@ -10,6 +10,7 @@ import type { EdgeStore } from "../store/edge-store.ts";
  */
 export class MetaManager implements EdgeModule {
   readonly name = "metamanager";
+  readonly groups = ["resource", "func"];
   readonly #store: EdgeStore;
   readonly #log: Logger;
 

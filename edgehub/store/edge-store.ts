@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Clock } from "../../platform/clock.ts";
 import { type Database, GroupCommit, openDatabase } from "../../platform/sqlite.ts";
-import type { Message } from "../../protocol/index.ts";
+import type { Message, StoredMessage } from "../../protocol/index.ts";
 import { type Applied, MetaTable } from "./meta-table.ts";
 import { Outbox, type OutboxOptions } from "./outbox.ts";
 import { edgeApplicationId, edgeMigrations } from "./schema.ts";
@@ -31,6 +31,8 @@ const pruneEveryMs = 3_600_000;
 export class EdgeStore {
   /** Names this store for ever. */
   readonly storeId: string;
+  /** For a module's own statements; writes go through {@link write}. */
+  readonly database: Database;
   readonly outbox: Outbox;
   readonly meta: MetaTable;
   readonly #commit: GroupCommit;
@@ -52,6 +54,7 @@ export class EdgeStore {
       checkpointPages: 1_000,
     });
     const { clock } = parts;
+    this.database = database;
     this.#clock = clock;
     this.#commit = new GroupCommit({ database, file, atTurnEnd: (run) => clock.atTurnEnd(run) }, () =>
       this.outbox.recount(),
@@ -69,6 +72,30 @@ export class EdgeStore {
     const { path, type } = message.resource;
     for (const listener of this.#listeners) listener({ key: path, type, applied, message });
     return applied;
+  }
+
+  /**
+   * Runs a module's work in a transaction, together with messages for the cloud: either all of it is on the disk
+   * when this resolves, or nothing. Work that throws is undone as a whole.
+   *
+   * @param work Synchronous; may run twice, so it changes nothing but rows.
+   */
+  async write<T>(work: (publish: (message: Message) => void) => T): Promise<T> {
+    let stored: StoredMessage[] = [];
+    const whole = this.database.transaction(() =>
+      work((message) => stored.push(this.outbox.insert(message))),
+    );
+    const result = await this.#commit.run(() => {
+      stored = [];
+      try {
+        return whole();
+      } catch (error) {
+        this.outbox.recount();
+        throw error;
+      }
+    });
+    this.outbox.announce(stored);
+    return result;
   }
 
   /** Tells of every change, in the order of the commits. @returns Stops telling. */

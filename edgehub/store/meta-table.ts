@@ -34,6 +34,8 @@ export class MetaTable {
   readonly #delete: Statement<unknown[]>;
   readonly #get: Statement<unknown[]>;
   readonly #list: Statement<unknown[]>;
+  readonly #samples: Statement<unknown[]>;
+  readonly #keys: Statement<unknown[]>;
   readonly #count: Statement<unknown[]>;
   readonly #prune: Statement<unknown[]>;
 
@@ -54,6 +56,10 @@ export class MetaTable {
     this.#list = database.prepare(
       `SELECT ${columns} FROM meta WHERE deleted = 0 AND (? IS NULL OR type = ?) ORDER BY key`,
     );
+    this.#samples = database.prepare(
+      `SELECT ${columns} FROM meta WHERE key IN (SELECT min(key) FROM meta WHERE deleted = 0 GROUP BY type)`,
+    );
+    this.#keys = database.prepare("SELECT key FROM meta WHERE deleted = 0");
     this.#count = database.prepare("SELECT count(*) AS count FROM meta WHERE deleted = 0");
     this.#prune = database.prepare("DELETE FROM meta WHERE deleted = 1 AND changed_at < ?");
   }
@@ -100,6 +106,16 @@ export class MetaTable {
   /** @param type Lower-case kind; `undefined`: all. */
   list(type?: string): MetaRecord[] {
     return (this.#list.all(type ?? null, type ?? null) as RecordRow[]).map(recordOf);
+  }
+
+  /** One resource of each type. */
+  samples(): MetaRecord[] {
+    return (this.#samples.all() as RecordRow[]).map(recordOf);
+  }
+
+  /** Paths of all resources. */
+  keys(): string[] {
+    return (this.#keys.all() as { key: string }[]).map((row) => row.key);
   }
 
   count(): number {

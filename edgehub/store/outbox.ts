@@ -81,6 +81,12 @@ export class Outbox implements MessageStore {
    * `E_STORAGE_FULL` …
    */
   async put(message: Message): Promise<void> {
+    const stored = await this.#commit.run(() => this.insert(message));
+    this.announce([stored]);
+  }
+
+  /** Inside the caller's transaction; {@link announce} follows once that is on the disk. Throws as {@link put}. */
+  insert(message: Message): StoredMessage {
     const { delivery } = message;
     if (delivery.kind === "volatile")
       throw new HubError("E_BAD_MESSAGE", "a volatile message is never stored");
@@ -98,9 +104,12 @@ export class Outbox implements MessageStore {
       accepted_at: now,
       packed,
     };
-    const position = await this.#commit.run(() => this.#insert(row));
-    const stored = storedMessage({ ...row, position });
-    for (const feed of this.#feeds) feed.committed(stored);
+    return storedMessage({ ...row, position: this.#insert(row) });
+  }
+
+  /** These are on the disk: links may send them. */
+  announce(stored: readonly StoredMessage[]): void {
+    for (const message of stored) for (const feed of this.#feeds) feed.committed(message);
   }
 
   follow(signal: AbortSignal, wanted?: () => number): OutboxFeed {

@@ -1,3 +1,9 @@
+import { deviceTwinTables } from "../devicetwin/schema.ts";
+import { edgedTables } from "../edged/schema.ts";
+import { eventBusTables } from "../eventbus/schema.ts";
+import { metaServerTables } from "../metaserver/schema.ts";
+import { serviceBusTables } from "../servicebus/schema.ts";
+
 /** The edge agent's database. */
 
 /** "EDG1" in ASCII. */
@@ -50,4 +56,5 @@ export const edgeMigrations: readonly string[] = [
     packed BLOB NOT NULL
   );
   `,
+  `${eventBusTables}${deviceTwinTables}${serviceBusTables}${metaServerTables}${edgedTables}`,
 ];

@@ -9,6 +9,8 @@ const hubctlProgram = join(root, "dist/cli/main.js");
 
 function lookFurther(directory: string): string {
   const node = quoted(process.execPath);
+  const data = quoted(join(directory, "edge"));
+  const onNode = (words: string): string => `${node} ${quoted(agentProgram)} ${words} --data-dir ${data}`;
   return `  export HUBCTL_CONFIG=${quoted(join(directory, "hub/admin.json"))}
   hubctl() { ${node} ${quoted(hubctlProgram)} "$@"; }
   hubctl nodes list
@@ -16,23 +18,26 @@ function lookFurther(directory: string): string {
   hubctl where edge-1 factory/configmap/line-7-limits
   hubctl publish -f ${quoted(join(root, "examples/manifests/configmap-line-limits.yaml"))} --node edge-1 --until acked
   hubctl --help
-  ${node} ${quoted(agentProgram)} get device --data-dir ${quoted(join(directory, "edge"))}`;
+  ${onNode("get pods")}
+  ${onNode("get devices")}
+  ${onNode("get 'factory/*'")}
+  ${onNode("logs factory/parts-counter --tail 3")}`;
 }
 
 /** While hub and agent are kept. */
 export function commandsToLookFurther(directory: string): string {
   return `
-Hub and agent go on running. In another terminal:
+Hub, agent, pod and service go on running. In another terminal:
 
 ${lookFurther(directory)}
 
-Ctrl-C here stops both and removes ${directory}.`;
+Ctrl-C here stops all of them and removes ${directory}.`;
 }
 
 /** After everything was stopped. */
 export function commandsToRunAgain(directory: string): string {
   return `
-Hub and agent are stopped and their data is removed. To look around, start it again and keep it:
+Everything that was started is stopped, and its data is removed. To look around, start it again and keep it:
 
   cd ${quoted(root)} && npm run demo -- --keep --dir ${quoted(directory)}
 

@@ -1,9 +1,10 @@
 /**
  * The demo: a hub and an edge agent as real programs, a bad link between them, and 205 Kubernetes objects that must
- * arrive although the link is cut and the hub is killed on the way.
+ * arrive although the link is cut and the hub is killed on the way. Then the node's own work: a device that reports
+ * without a link, a pod that outlives its agent while there is no hub, and a service that the cloud calls.
  *
- *   npm run demo                         about 20 s, then everything is stopped and removed
- *   npm run demo -- --keep [--dir DIR]   hub and agent stay until Ctrl-C, to look around with hubctl
+ *   npm run demo                         about 30 s, then everything is stopped and removed
+ *   npm run demo -- --keep [--dir DIR]   all stays until Ctrl-C, to look around with hubctl and edgehub
  */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,7 +18,7 @@ import { runStory, type StoryParts } from "./story.ts";
 
 const help = `npm run demo [-- --keep] [--dir DIR]
 
-  --keep       leave hub and agent running until Ctrl-C, and print commands to look around
+  --keep       leave everything running until Ctrl-C, and print commands to look around
   --dir DIR    where their data and logs go; must not exist (default: a new one under ${tmpdir()})
 `;
 
@@ -96,14 +97,14 @@ async function main(choice: Choice): Promise<number> {
       await new Promise<void>((done) =>
         signal.aborted ? done() : signal.addEventListener("abort", () => done()),
       );
-      process.stdout.write("\nStopping the hub and the agent …\n");
+      process.stdout.write("\nStopping everything …\n");
     } else screen.say(commandsToRunAgain(directory));
     await link.close();
     return 0;
   } catch (error) {
     screen.close();
     if (signal.aborted) {
-      process.stderr.write("\nInterrupted: stopping the hub and the agent …\n");
+      process.stderr.write("\nInterrupted: stopping everything …\n");
       return 130;
     }
     failed = true;

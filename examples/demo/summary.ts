@@ -31,6 +31,6 @@ export function summaryLines(entries: readonly LedgerEntry[], facts: Facts): str
     `  superseded    ${superseded} by a newer version while they waited, and not sent at all`,
     `  without link  ${formatDuration(facts.linkDownMs)}, without hub ${formatDuration(facts.hubDownMs)}`,
     `  on the way    ${formatDuration(fastest)} to ${formatDuration(slowest)} from acceptance to the edge's disk and back`,
-    `  all of it     ${formatDuration(facts.totalMs)}`,
+    `  so far        ${formatDuration(facts.totalMs)}`,
   ];
 }

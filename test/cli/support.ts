@@ -114,6 +114,7 @@ export async function startTestHub(): Promise<TestHub> {
             token,
           },
           store: { synchronous: "normal" },
+          eventBus: { enable: false },
         },
         { log: silentLogger },
       );

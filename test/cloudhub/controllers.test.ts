@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import type { EdgeModule } from "../../edgehub/index.ts";
+import type { EdgeModule, ModuleFactory } from "../../edgehub/index.ts";
 import {
   connectHub,
   contentOf,
@@ -33,7 +33,7 @@ async function clientWith(rights: Rights, name = "test"): Promise<HubClient> {
   return client;
 }
 
-async function connected(node: string, modules: { module: EdgeModule; groups: readonly string[] }[] = []) {
+async function connected(node: string, modules: readonly ModuleFactory[] = []) {
   const edge = await world.agent(node, {}, { modules });
   await until(`${node} is connected`, () => edge.status().dialect === "native");
   return edge;
@@ -226,6 +226,7 @@ describe.each([
   it("asks a node and gets its answer", async () => {
     const answering: EdgeModule = {
       name: "servicebus",
+      groups: ["user"],
       start: () => Promise.resolve(),
       handle: async (message) => {
         await edge.publish({
@@ -239,7 +240,7 @@ describe.each([
       },
       stop: () => Promise.resolve(),
     };
-    const edge = await connected("edge-1", [{ module: answering, groups: ["user"] }]);
+    const edge = await connected("edge-1", [() => answering]);
     const draft = {
       node: "edge-1",
       resource: "8080:/health",

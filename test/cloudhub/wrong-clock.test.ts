@@ -52,8 +52,8 @@ function commandsModule(taken: unknown[]) {
     taken.push(contentOf(message));
     return Promise.resolve();
   };
-  const module = { name: "commands", start: () => Promise.resolve(), handle, stop: () => Promise.resolve() };
-  return [{ module, groups: ["user"] }];
+  const start = (): Promise<void> => Promise.resolve();
+  return [() => ({ name: "commands", groups: ["user"], start, handle, stop: start })];
 }
 
 describe.each([

@@ -75,7 +75,7 @@ describe("damage at the edge", () => {
     await until("it is connected", () => edge.status().dialect === "native");
     await edge.close();
     const dataDir = join(world.directory, "edge-1");
-    const options: EdgeOptionsInput = { node: "edge-1", dataDir };
+    const options: EdgeOptionsInput = { node: "edge-1", dataDir, eventBus: { enable: false } };
     const again = () =>
       startEdge(options, { log: silentLogger }).then(
         (started) => started.close(),
@@ -136,7 +136,12 @@ describe("damage at the edge", () => {
   it("starts offline with what it has, and takes messages for later", async () => {
     const { dataDir } = await used();
     const edge = await startEdge(
-      { node: "edge-1", dataDir, hub: { server: "wss://127.0.0.1:1" } },
+      {
+        node: "edge-1",
+        dataDir,
+        hub: { server: "wss://127.0.0.1:1" },
+        eventBus: { enable: false },
+      },
       { log: silentLogger },
     );
     await edge.publish({

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import type { Manifest } from "../../cli/index.ts";
 import { boardLines, countStages, newestOf } from "../../examples/demo/board.ts";
+import { nodeLines, partsIn } from "../../examples/demo/node-facts.ts";
 import { summaryLines } from "../../examples/demo/summary.ts";
 import { problemsOf } from "../../examples/demo/verify.ts";
 import type { LedgerEntry, ResourceView } from "../../sdk/index.ts";
@@ -63,6 +64,27 @@ it("sums up in words", () => {
   expect(text).toMatch(/NOTHING LOST: all 2 objects/);
   expect(text).toMatch(/superseded {4}1 by a newer version/);
   expect(text).toMatch(/on the way {4}20ms to 20ms/);
+});
+
+it("sums up what the node did by itself", () => {
+  const facts = {
+    device: { confirmed: 60, takenBefore: 0, taken: 60 },
+    pod: { process: 71, atKill: 6, withoutHub: 21 },
+    service: { path: "/tools/tool-2", status: 200, text: "{}", ms: 12 },
+  };
+  const text = nodeLines(facts, 19_000).join("\n");
+  expect(text).toMatch(/60 reports confirmed without a link, 0 of them in the cloud; then 60 of 60/);
+  expect(text).toMatch(/process 71 all the time: 6 parts when .* 21 before/);
+  expect(text).toMatch(/GET \/tools\/tool-2: 200 in 12ms .* the same 2 characters/);
+});
+
+it("reads what the pod has written, and nothing else", () => {
+  const at = "2026-01-01T00:00:00.000000000Z";
+  const log = `${at} stdout F process 7 part 1\n${at} stderr F process 7 part 9\n${at} stdout P process 7\n${at} stdout F process 7 part 2\n`;
+  expect(partsIn(log)).toEqual([
+    { process: 7, part: 1 },
+    { process: 7, part: 2 },
+  ]);
 });
 
 const expected = new Map([["default/configmap/a", { version: "4", object: { kind: "ConfigMap" } }]]);

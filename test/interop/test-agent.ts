@@ -40,6 +40,9 @@ export async function agentForTest({
       node: "edge-a",
       dataDir: directory,
       store: { synchronous: "normal" },
+      eventBus: { enable: false },
+      // It has something to say at each connect.
+      deviceTwin: { enable: false },
       ...others,
       hub: {
         server: `wss://127.0.0.1:${cloud.ports.nodes}`,

@@ -12,8 +12,8 @@ import { JoinTokens, type JoinTokensOptions } from "../../cloudhub/join/tokens.t
 import type { HubStore } from "../../cloudhub/store/hub-store.ts";
 import { openInlineHubStore } from "../../cloudhub/store/sqlite-hub-store.ts";
 import { createKey, type PrivateKey } from "../../platform/certificate.ts";
+import { createRequest } from "../../platform/certificate-request.ts";
 import type { Logger } from "../../platform/logger.ts";
-import { createRequest } from "../../platform/x509.ts";
 import { type ErrorCode, type HubError, type NodeId, parseJoinToken } from "../../protocol/index.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { vectors } from "./vectors.ts";
@@ -165,7 +165,7 @@ function recordingLogger(lines: JoinHub["logged"]): Logger {
 /** A key and its certificate request, with whatever subject: the hub must not care. */
 export async function keyAndRequest(): Promise<{ key: PrivateKey; request: Uint8Array }> {
   const key = await createKey();
-  return { key, request: await createRequest(key, { organization: "somebody", commonName: "else" }) };
+  return { key, request: createRequest(key, { organization: "somebody", commonName: "else" }) };
 }
 
 export interface Answer {

@@ -10,7 +10,8 @@ import {
   sha256Hex,
   verifyCertificate,
 } from "../../platform/certificate.ts";
-import { createAuthority, createRequest, issueCertificate, readRequest } from "../../platform/x509.ts";
+import { createRequest } from "../../platform/certificate-request.ts";
+import { createAuthority, issueCertificate, readRequest } from "../../platform/x509.ts";
 import { bytesOf, type CertificateInfo, vectors, vectorTime } from "../join/vectors.ts";
 import { randomOf, seeds } from "../support/seeds.ts";
 
@@ -284,11 +285,15 @@ describe("certificate requests", () => {
     expect(publicKey).toHaveLength(91);
   });
 
-  it("reads its own", async () => {
+  it.each([
+    ["some", "body"],
+    [undefined, "body"],
+    ["ä".repeat(40), "x".repeat(64)],
+    ["some", "ö".repeat(200)],
+  ])("reads its own, of %s and %s", async (organization, commonName) => {
     const key = await createKey();
-    const request = await createRequest(key, { organization: "some", commonName: "body" });
-    const read = await readRequest(request);
-    expect(read.subject).toEqual({ organization: "some", commonName: "body" });
+    const read = await readRequest(createRequest(key, { organization, commonName }));
+    expect(read.subject).toEqual({ organization, commonName });
     expect(Buffer.from(read.publicKey)).toEqual(Buffer.from(key.publicKey));
   });
 

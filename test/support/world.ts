@@ -68,6 +68,8 @@ export async function startWorld(
         {
           node,
           dataDir: join(path, node),
+          // Its port is the same for all agents.
+          eventBus: { enable: false },
           ...edgeOptions,
           hub: {
             server: `wss://127.0.0.1:${hub.ports.nodes}`,

@@ -10,6 +10,7 @@ const [dataDir = "", server = "", join = "", token = ""] = process.argv.slice(2)
 
 const recorder: EdgeModule = {
   name: "recorder",
+  groups: ["user"],
   start: () => Promise.resolve(),
   handle: (message) =>
     new Promise((resolve, reject) => {
@@ -24,8 +25,9 @@ const edge = await startEdge(
     dataDir,
     logLevel: "info",
     hub: { server, join, token, reconnectMinMs: 50, reconnectMaxMs: 500 },
+    eventBus: { enable: false },
   },
-  { modules: [{ module: recorder, groups: ["user"] }] },
+  { modules: [() => recorder] },
 );
 edge.store.onChange(({ key, message }) => process.send?.({ key, version: message.resourceVersion }));
 

@@ -48,7 +48,10 @@ async function agentOf(
     reconnectMinMs: 50,
     reconnectMaxMs: 200,
   };
-  const edge = await startEdge({ node, dataDir: join(world.directory, node), hub }, { log: silentLogger });
+  const edge = await startEdge(
+    { node, dataDir: join(world.directory, node), hub, eventBus: { enable: false } },
+    { log: silentLogger },
+  );
   edge.store.onChange(({ key, applied, message }) =>
     changes.push(`${key} ${applied} ${message.resourceVersion}`),
   );

@@ -1,0 +1,59 @@
+import type { Clock } from "../../platform/clock.ts";
+import { KeyedLanes } from "../../platform/keyed-lanes.ts";
+import { type Logger, OncePer } from "../../platform/logger.ts";
+import { asHubError } from "../../protocol/index.ts";
+import type { LocalBus } from "../local-bus.ts";
+import type { Telling } from "./changes.ts";
+
+const logPeriodMs = 60_000;
+/** A broker that is so far behind loses what comes next. */
+const maxWaiting = 10_000;
+
+/**
+ * Tells the programs of this node, in order per device. What a broker does not take is lost, as it is to a program that
+ * does not listen: asking for the twin or the membership brings the present state.
+ */
+export class Announcer {
+  readonly #bus: LocalBus;
+  readonly #log: Logger;
+  readonly #once: OncePer;
+  readonly #lanes = new KeyedLanes();
+  #waiting = 0;
+
+  constructor(parts: { bus: LocalBus; log: Logger; clock: Clock }) {
+    this.#bus = parts.bus;
+    this.#log = parts.log;
+    this.#once = new OncePer(parts.clock, logPeriodMs);
+  }
+
+  /** Never fails. */
+  tell(told: readonly Telling[]): void {
+    for (const telling of told) {
+      if (this.#waiting >= maxWaiting) {
+        this.#lost("the broker is too far behind");
+        continue;
+      }
+      this.#waiting++;
+      void this.#lanes.run(telling.device, () => this.#publish(telling));
+    }
+  }
+
+  /** Resolves when all has been told. */
+  idle(): Promise<void> {
+    return this.#lanes.idle();
+  }
+
+  async #publish({ topic, document }: Telling): Promise<void> {
+    try {
+      await this.#bus.publish(topic, JSON.stringify(document));
+    } catch (error) {
+      this.#lost(asHubError(error).message);
+    }
+    this.#waiting--;
+  }
+
+  #lost(why: string): void {
+    const heldBack = this.#once.pass("lost");
+    if (heldBack !== undefined) this.#log.warn("a document of a device is lost", { why, heldBack });
+  }
+}

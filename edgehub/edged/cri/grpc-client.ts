@@ -1,0 +1,140 @@
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
+import { connect as connectSocket, type Socket } from "node:net";
+import type { Clock } from "../../../platform/clock.ts";
+import { CallFailure, failureOf, framed, grpcStatus, requestHeaders, unframed } from "./grpc.ts";
+
+/** As the kubelet: room for a list of all containers, or the output of a command. */
+const maxAnswerBytes = 16 << 20;
+/** So much may be under way before the receiver must say that it follows. */
+const windowBytes = 1 << 20;
+
+/**
+ * Unary gRPC calls over a Unix socket. Connects with the first call, and with the next one after the connection has
+ * ended: a server that was restarted is found again.
+ */
+export class GrpcClient {
+  readonly #path: string;
+  readonly #clock: Clock;
+  #session: Promise<ClientHttp2Session> | undefined;
+  #closed = false;
+
+  /** @param path The socket's. */
+  constructor(path: string, clock: Clock) {
+    this.#path = path;
+    this.#clock = clock;
+  }
+
+  /** @param method `/package.Service/Method`. Rejects with a {@link CallFailure}. */
+  async unary(method: string, message: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+    const timeout = Promise.withResolvers<never>();
+    let stream: ClientHttp2Stream | undefined;
+    const cancel = this.#clock.after(timeoutMs, () => {
+      timeout.reject(new CallFailure(grpcStatus.deadlineExceeded, `no answer within ${timeoutMs} ms`));
+      stream?.close(constants.NGHTTP2_CANCEL);
+    });
+    const answer = this.#connected().then((session) => {
+      stream = opened(session, method, timeoutMs);
+      stream.end(framed(message));
+      return answerOf(stream);
+    });
+    answer.catch(() => {});
+    try {
+      return await Promise.race([answer, timeout.promise]);
+    } finally {
+      cancel();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const session = await this.#session?.catch(() => undefined);
+    session?.destroy();
+  }
+
+  #connected(): Promise<ClientHttp2Session> {
+    if (this.#closed) return Promise.reject(new CallFailure(grpcStatus.cancelled, "the client is closed"));
+    if (this.#session !== undefined) return this.#session;
+    const session = socketTo(this.#path).then((socket) => this.#sessionOver(socket));
+    const forget = (): void => {
+      if (this.#session === session) this.#session = undefined;
+    };
+    session.then((open) => open.once("goaway", forget).once("close", forget), forget);
+    this.#session = session;
+    return session;
+  }
+
+  #sessionOver(socket: Socket): ClientHttp2Session {
+    const session = connect("http://localhost", {
+      createConnection: () => socket,
+      settings: { enablePush: false, initialWindowSize: windowBytes },
+    });
+    // Its calls are told on their own.
+    session.on("error", () => {});
+    session.once("connect", () => session.setLocalWindowSize(windowBytes));
+    return session;
+  }
+}
+
+function socketTo(path: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connectSocket(path, () => {
+      socket.off("error", refused);
+      resolve(socket);
+    });
+    const refused = (error: Error): void => reject(unavailable(error));
+    socket.once("error", refused);
+  });
+}
+
+function opened(session: ClientHttp2Session, method: string, timeoutMs: number): ClientHttp2Stream {
+  try {
+    return session.request(requestHeaders(method, timeoutMs));
+  } catch (error) {
+    throw unavailable(error as Error);
+  }
+}
+
+function answerOf(stream: ClientHttp2Stream): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    let ended: { failure: CallFailure | undefined } | undefined;
+    stream.on("response", (headers) => {
+      if (headers["grpc-status"] !== undefined) ended = { failure: failureOf(headers) };
+      else if (headers[":status"] !== 200) fail(unavailable(new Error(`HTTP ${headers[":status"]}`)));
+    });
+    stream.on("data", (chunk: Buffer) => {
+      length += chunk.length;
+      chunks.push(chunk);
+      if (length > maxAnswerBytes) fail(tooLarge());
+    });
+    stream.on("trailers", (headers) => {
+      ended = { failure: failureOf(headers) };
+    });
+    stream.on("error", (error) => reject(unavailable(error)));
+    stream.on("close", () => {
+      if (ended === undefined) reject(unavailable(new Error("the connection ended")));
+      else if (ended.failure !== undefined) reject(ended.failure);
+      else settle();
+    });
+    function settle(): void {
+      try {
+        resolve(unframed(Buffer.concat(chunks)));
+      } catch (error) {
+        reject(error);
+      }
+    }
+    function fail(failure: CallFailure): void {
+      reject(failure);
+      stream.close(constants.NGHTTP2_CANCEL);
+    }
+  });
+}
+
+function tooLarge(): CallFailure {
+  return new CallFailure(grpcStatus.resourceExhausted, `the answer is larger than ${maxAnswerBytes} bytes`);
+}
+
+function unavailable(error: Error): CallFailure {
+  return new CallFailure(grpcStatus.unavailable, error.message);
+}

@@ -1,0 +1,157 @@
+import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from "mqtt";
+import type { Clock } from "../../platform/clock.ts";
+import { HubError } from "../../protocol/index.ts";
+import { hangUp } from "./hang-up.ts";
+
+export interface SessionParts {
+  readonly clock: Clock;
+  /**
+   * @returns `undefined`: confirm it at once. Else resolves when it may be confirmed; rejects if it must not be, which
+   *   ends the connection, so that the broker sends it again with the next one.
+   */
+  take(topic: string, payload: Uint8Array): Promise<void> | undefined;
+  /** The broker has let us in. @param resumed It still has our subscriptions, and messages that came meanwhile. */
+  connected(resumed: boolean): void;
+}
+
+/** Messages whose confirmations may be outstanding; MQTT 5 brokers are told so. */
+export const maxUnconfirmed = 1_000;
+
+/** MQTT 5's reason code. */
+const quotaExceeded = 0x97;
+
+/** What is overridden of the client, which is not part of its interface. */
+interface PacketSender {
+  _sendPacket(packet: { cmd: string; messageId?: number }, done?: () => void, ...more: unknown[]): void;
+}
+
+/** One connection to an external broker, from the dialling to its end. */
+export class ExternalSession {
+  /** Resolves when it is over, with what ended it. */
+  readonly ended: Promise<unknown>;
+  readonly #client: MqttClient;
+  readonly #parts: SessionParts;
+  /** Packet id → resolves when its confirmation may leave: all before it have been confirmed. */
+  readonly #unconfirmed = new Map<number, Promise<void>>();
+  readonly #publishing = new Set<(error: HubError) => void>();
+  #lastTaken: Promise<void> = Promise.resolve();
+  #reason: unknown;
+  #upSince: number | undefined;
+  #isOver = false;
+
+  constructor(options: IClientOptions, parts: SessionParts) {
+    this.#parts = parts;
+    // The cache is a buffer for each number of two bytes, 13 MiB, and makes nothing faster.
+    const own = { reconnectPeriod: 0, resubscribe: false, writeCache: false };
+    const client = mqtt.connect({ ...options, ...own });
+    this.#client = client;
+    this.#holdConfirmations();
+    client.on("connect", ({ sessionPresent }: IConnackPacket) => {
+      this.#upSince = parts.clock.now();
+      parts.connected(sessionPresent);
+    });
+    client.on("error", (error) => {
+      this.#reason ??= error;
+    });
+    client.on("disconnect", ({ reasonCode }) => {
+      this.#reason ??= new Error(`the broker disconnected us, reason ${reasonCode}`);
+    });
+    this.ended = new Promise((resolve) => client.once("close", () => resolve(this.#finish())));
+  }
+
+  /** When the broker let us in, monotonic ms; `undefined`: it has not. */
+  get upSince(): number | undefined {
+    return this.#upSince;
+  }
+
+  get isUp(): boolean {
+    return this.#upSince !== undefined && !this.#isOver;
+  }
+
+  /** Resolves when the broker has confirmed it. Rejects with `E_LINK_LOST`, or `E_REFUSED` if it may not be. */
+  publish(topic: string, payload: Uint8Array | string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#publishing.add(reject);
+      const body = typeof payload === "string" ? payload : Buffer.from(payload);
+      this.#client.publish(topic, body, { qos: 1 }, (error) => {
+        this.#publishing.delete(reject);
+        if (error) reject(publishError(error));
+        else resolve();
+      });
+    });
+  }
+
+  /** Rejects if the broker says no, or is gone. */
+  async subscribe(filter: string): Promise<void> {
+    await this.#client.subscribeAsync(filter, { qos: 1, nl: true });
+  }
+
+  async unsubscribe(filter: string): Promise<void> {
+    await this.#client.unsubscribeAsync(filter);
+  }
+
+  /** Ends it; what is unconfirmed stays so. */
+  end(reason?: unknown): void {
+    this.#reason ??= reason;
+    if (this.isUp) hangUp(this.#client.stream, this.#parts.clock, () => this.#client.end(true));
+    else this.#client.end(true);
+  }
+
+  #finish(): unknown {
+    this.#isOver = true;
+    const lost = new HubError("E_LINK_LOST", "the connection to the external broker was lost");
+    for (const reject of this.#publishing) reject(lost);
+    this.#publishing.clear();
+    return this.#reason ?? lost;
+  }
+
+  /**
+   * The client hands over one message at a time and waits for each to be confirmed, which would cost a commit each.
+   * Here it goes on at once, and its PUBACK is held back instead: those of one turn share one commit.
+   */
+  #holdConfirmations(): void {
+    this.#client.handleMessage = ({ topic, payload, qos, messageId }, next) => {
+      const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
+      const taken = this.#parts.take(topic, bytes);
+      if (qos === 0 || messageId === undefined) {
+        // What becomes of it was logged; nobody was promised anything.
+        taken?.catch(() => undefined);
+        return next();
+      }
+      // Heard of below, when its turn has come.
+      taken?.catch(() => undefined);
+      const confirmable = this.#lastTaken.then(() => taken);
+      confirmable.catch((error: unknown) => this.end(error));
+      this.#lastTaken = confirmable;
+      this.#unconfirmed.set(messageId, confirmable);
+      if (this.#unconfirmed.size < maxUnconfirmed) next();
+      else
+        confirmable.then(
+          () => next(),
+          () => next(),
+        );
+    };
+    const sender = this.#client as unknown as PacketSender;
+    const send = sender._sendPacket.bind(this.#client);
+    sender._sendPacket = (packet, done, ...more) => {
+      const held = packet.cmd === "puback" ? this.#unconfirmed.get(packet.messageId ?? 0) : undefined;
+      if (held === undefined) return send(packet, done, ...more);
+      done?.();
+      held.then(
+        () => {
+          this.#unconfirmed.delete(packet.messageId ?? 0);
+          if (!this.#isOver) send(packet);
+        },
+        () => undefined,
+      );
+    };
+  }
+}
+
+/** A number is the broker's reason; without one the connection was going to end. */
+function publishError(cause: Error): HubError {
+  const { code } = cause as { code?: unknown };
+  const text = `the external broker: ${cause.message}`;
+  if (typeof code !== "number") return new HubError("E_LINK_LOST", text, { cause });
+  return new HubError("E_REFUSED", text, { cause, retryable: code === quotaExceeded });
+}

@@ -1,0 +1,127 @@
+import { counted, formatAge, formatBytes } from "../../platform/quantities.ts";
+import { readDatabase } from "../../platform/read-only-sqlite.ts";
+import type { Database } from "../../platform/sqlite.ts";
+import { type Column, formatTable } from "../../platform/table.ts";
+import { contentOf, type Message, type NodeId, unpackMessage } from "../../protocol/index.ts";
+import { edgeApplicationId } from "../store/schema.ts";
+import type { Listing } from "./listing.ts";
+
+interface OutboxRow {
+  readonly position: number;
+  readonly accepted_at: number;
+  readonly expires_at: number | null;
+  readonly size: number;
+  readonly packed: Uint8Array;
+}
+
+interface RefusedRow {
+  readonly position: number;
+  readonly refused_at: number;
+  readonly code: string;
+  readonly text: string;
+  readonly packed: Uint8Array;
+}
+
+/** A message on its way up, or one that the hub refused. */
+export interface Upward {
+  readonly position: number;
+  readonly message: Message;
+  readonly size: number;
+  /** Wall clock, ms: of its acceptance, or of its refusal. */
+  readonly at: number;
+  readonly expiresAt: number | undefined;
+  readonly refusal: { readonly code: string; readonly text: string } | undefined;
+}
+
+export const upwardColumns = (now: number): Column<Upward>[] => [
+  { title: "POSITION", cell: (row) => row.position, align: "right" },
+  { title: "RESOURCE", cell: (row) => row.message.resource.path, keep: "end" },
+  { title: "OPERATION", cell: (row) => row.message.operation },
+  { title: "GROUP", cell: (row) => row.message.group, optional: true },
+  { title: "SOURCE", cell: (row) => row.message.source, optional: true },
+  { title: "SIZE", cell: (row) => formatBytes(row.size), align: "right" },
+  { title: "SINCE", cell: (row) => formatAge(row.at, now) },
+  { title: "EXPIRES", cell: (row) => row.expiresAt && formatAge(row.expiresAt, now), sparse: true },
+  {
+    title: "STATE",
+    cell: (row) => (row.refusal ? `refused: ${row.refusal.code}: ${row.refusal.text}` : "waiting"),
+  },
+];
+
+/** What the hub refused, and what waits to go up, each oldest first. */
+export function upwardMessages(database: Database): { waiting: Upward[]; refused: Upward[] } {
+  const waiting = database
+    .prepare("SELECT position, accepted_at, expires_at, size, packed FROM outbox ORDER BY position")
+    .all() as OutboxRow[];
+  const refused = database
+    .prepare("SELECT position, refused_at, code, text, packed FROM refused ORDER BY position")
+    .all() as RefusedRow[];
+  return { waiting: waiting.map(waitingOf), refused: refused.map(refusedOf) };
+}
+
+/** All of them as a list. @param now Wall clock, ms. Throws as `readDatabase`. */
+export function listMessages(file: string, now: number): Listing {
+  const { waiting, refused } = readDatabase(file, edgeApplicationId, upwardMessages);
+  const all = [...refused, ...waiting];
+  const bytes = waiting.reduce((sum, row) => sum + row.size, 0);
+  const oldest = waiting[0] === undefined ? "" : `, the oldest accepted ${formatAge(waiting[0].at, now)}`;
+  return {
+    rows: all.length,
+    plain: all.map(plainUpward),
+    remark: `${counted(waiting.length, "message")} waiting (${formatBytes(bytes)})${oldest}; ${refused.length} refused by the hub`,
+    lines: (at, columns) => formatTable(all, upwardColumns(at), { width: columns }),
+  };
+}
+
+function waitingOf(row: OutboxRow): Upward {
+  return {
+    position: row.position,
+    message: messageOf(row.packed),
+    size: row.size,
+    at: row.accepted_at,
+    expiresAt: row.expires_at ?? undefined,
+    refusal: undefined,
+  };
+}
+
+function refusedOf(row: RefusedRow): Upward {
+  return {
+    position: row.position,
+    message: messageOf(row.packed),
+    size: row.packed.length,
+    at: row.refused_at,
+    expiresAt: undefined,
+    refusal: { code: row.code, text: row.text },
+  };
+}
+
+/** The node is not in the packed form, and not shown: it is this one. */
+function messageOf(packed: Uint8Array): Message {
+  return unpackMessage(packed, "this-node" as NodeId);
+}
+
+export function plainUpward({
+  position,
+  message,
+  size,
+  at,
+  expiresAt,
+  refusal,
+}: Upward): Record<string, unknown> {
+  return {
+    position,
+    id: message.id,
+    state: refusal ? "refused" : "waiting",
+    resource: message.resource.path,
+    operation: message.operation,
+    group: message.group,
+    source: message.source,
+    version: message.resourceVersion ?? null,
+    delivery: message.delivery.kind,
+    size,
+    [refusal ? "refusedAt" : "acceptedAt"]: new Date(at).toISOString(),
+    expiresAt: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
+    refusal: refusal ?? null,
+    content: contentOf(message),
+  };
+}

@@ -1,0 +1,147 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Clock } from "../../platform/clock.ts";
+import type { Logger, OncePer } from "../../platform/logger.ts";
+import { asHubError } from "../../protocol/index.ts";
+import { clientGone, readBody } from "../local-http.ts";
+import { type ObjectPath, readObjectPath, type Verb, verbOf } from "./api-path.ts";
+import type { CloudApi } from "./cloud-api.ts";
+import { discoveryDocument, versionDocument } from "./discovery.ts";
+import type { LocalObjects } from "./local-objects.ts";
+import type { ObjectReads, ReadRequest } from "./object-reads.ts";
+import { write } from "./object-writes.ts";
+import { openApiDocument } from "./openapi.ts";
+import { formOf } from "./representation.ts";
+import { refuse, type Status, StatusError, statusOf } from "./status.ts";
+import type { Watches } from "./watches.ts";
+
+export interface ApiParts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly once: OncePer;
+  readonly cloud: CloudApi;
+  readonly objects: LocalObjects;
+  readonly reads: ObjectReads;
+  readonly watches: Watches;
+}
+
+/** A request's body has to come within this time. */
+const bodyTimeoutMs = 30_000;
+const probes = new Set(["/healthz", "/livez", "/readyz"]);
+/** They lead into a container, not to an object. */
+const intoContainers = new Set(["attach", "exec", "log", "portforward", "proxy"]);
+
+/** Answers requests as a Kubernetes API server does. */
+export class MetaApi {
+  readonly #parts: ApiParts;
+  readonly #maxBodyBytes: number;
+
+  constructor(parts: ApiParts, maxBodyBytes: number) {
+    this.#parts = parts;
+    this.#maxBodyBytes = maxBodyBytes;
+  }
+
+  async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      await this.#answer(request, response);
+    } catch (error) {
+      if (!(error instanceof StatusError)) this.#note(request, error);
+      sendStatus(response, statusOf(error));
+    }
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { pathname, searchParams: query } = urlOf(request);
+    if (probes.has(pathname)) return sendText(response, 200, "ok", "text/plain");
+    const path = readObjectPath(pathname);
+    const document = path === undefined ? this.#document(pathname, request) : undefined;
+    if (document) return sendJson(response, 200, document);
+    if (path === undefined) throw refuse("NotFound", "the server could not find the requested resource");
+    const verb = verbOf(request.method ?? "", path, query);
+    if (verb === undefined || verb === "deletecollection" || intoContainers.has(path.subresource))
+      throw refuse("MethodNotAllowed", "this server does not support this method for this resource");
+    const gone = clientGone(response);
+    if (verb === "get" || verb === "list" || verb === "watch")
+      return await this.#read(verb, { path, query, form: formFor(request), gone }, response);
+    const { code, text } = await this.#write(verb, { path, query, gone }, request);
+    sendText(response, code, text, "application/json");
+  }
+
+  #document(pathname: string, request: IncomingMessage): object | undefined {
+    if (pathname === "/version") return versionDocument();
+    const { objects } = this.#parts;
+    if (pathname.startsWith("/openapi/")) return openApiDocument(pathname, objects.catalogue());
+    if (!pathname.startsWith("/api")) return undefined;
+    return discoveryDocument(pathname, objects.catalogue(), request.headers.host ?? "");
+  }
+
+  async #read(verb: "get" | "list" | "watch", request: ReadRequest, response: ServerResponse): Promise<void> {
+    const { reads, watches } = this.#parts;
+    if (verb === "watch") return await watches.open(request, response);
+    sendJson(response, 200, verb === "get" ? await reads.get(request) : await reads.list(request));
+  }
+
+  async #write(
+    verb: Exclude<Verb, "get" | "list" | "watch" | "deletecollection">,
+    { path, query, gone }: { path: ObjectPath; query: URLSearchParams; gone: AbortSignal },
+    request: IncomingMessage,
+  ) {
+    const [contentType = ""] = (request.headers["content-type"] ?? "").split(";");
+    const body = await this.#bodyOf(request);
+    const asked = { path, verb, query, contentType: contentType.trim().toLowerCase(), body, gone };
+    return await write(this.#parts.cloud, asked);
+  }
+
+  async #bodyOf(request: IncomingMessage): Promise<string> {
+    const late = new AbortController();
+    const cancel = this.#parts.clock.after(bodyTimeoutMs, () => late.abort());
+    try {
+      return (await readBody(request, this.#maxBodyBytes, late.signal)).toString();
+    } finally {
+      cancel();
+    }
+  }
+
+  #note(request: IncomingMessage, error: unknown): void {
+    const { log, once } = this.#parts;
+    const { code } = asHubError(error);
+    if (code === "E_ABORTED") return;
+    const held = once.pass(code);
+    if (held !== undefined)
+      log.warn("MetaServer could not answer a request", {
+        error: asHubError(error),
+        method: request.method,
+        held,
+      });
+  }
+}
+
+function urlOf(request: IncomingMessage): URL {
+  try {
+    return new URL(request.url ?? "/", "http://localhost");
+  } catch {
+    throw refuse("BadRequest", "the request's path cannot be read");
+  }
+}
+
+function formFor(request: IncomingMessage): ReadRequest["form"] {
+  const form = formOf(request.headers.accept);
+  if (form) return form;
+  throw refuse("NotAcceptable", "only application/json can be served");
+}
+
+function sendStatus(response: ServerResponse, status: Status): void {
+  if (response.destroyed || response.writableEnded) return;
+  if (response.headersSent) return void response.destroy();
+  if (status.code === 429) response.setHeader("retry-after", "1");
+  sendJson(response, status.code, status);
+}
+
+function sendJson(response: ServerResponse, code: number, value: object): void {
+  sendText(response, code, JSON.stringify(value), "application/json");
+}
+
+function sendText(response: ServerResponse, code: number, text: string, type: string): void {
+  if (response.destroyed) return;
+  response.writeHead(code, { "content-type": type, "content-length": Buffer.byteLength(text) });
+  response.end(text);
+}

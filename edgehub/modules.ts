@@ -1,0 +1,35 @@
+import { LocalBus } from "./local-bus.ts";
+import type { EdgeOptions } from "./options.ts";
+import type { ModuleFactory } from "./supervisor.ts";
+
+/**
+ * The modules that the configuration asks for, in the order in which they start: DeviceTwin stands before EventBus,
+ * which brings it what devices say. Code of the others is not loaded.
+ *
+ * Rejects with `E_BAD_OPTION` for what a module can tell from its options alone.
+ */
+export async function modulesOf(options: EdgeOptions): Promise<ModuleFactory[]> {
+  const modules: ModuleFactory[] = [];
+  const bus = new LocalBus();
+  if (options.deviceTwin.enable) {
+    const { DeviceTwin } = await import("./devicetwin/device-twin.ts");
+    modules.push((agent) => new DeviceTwin(agent, bus, options.deviceTwin));
+  }
+  if (options.eventBus.enable) {
+    const { eventBusModule } = await import("./eventbus/module.ts");
+    modules.push(await eventBusModule({ ...options.eventBus, twin: options.deviceTwin.enable }, bus));
+  }
+  if (options.serviceBus.enable) {
+    const { serviceBusModule } = await import("./servicebus/service-bus.ts");
+    modules.push(serviceBusModule(options.serviceBus));
+  }
+  if (options.metaServer.enable) {
+    const { metaServerModule } = await import("./metaserver/meta-server.ts");
+    modules.push(metaServerModule(options.metaServer));
+  }
+  if (options.edged.enable) {
+    const { edgedModule } = await import("./edged/module.ts");
+    modules.push(await edgedModule(options.edged, options.dataDir));
+  }
+  return modules;
+}

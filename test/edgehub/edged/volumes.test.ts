@@ -1,0 +1,154 @@
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import type { PodContext, Problems } from "../../../edgehub/edged/environment.ts";
+import type { Json } from "../../../edgehub/edged/fields.ts";
+import { type Container, type Pod, parsePod } from "../../../edgehub/edged/pod.ts";
+import { Volumes } from "../../../edgehub/edged/volumes.ts";
+import { temporaryDirectory } from "../../support/processes.ts";
+import { podOf } from "./node.ts";
+
+function disk() {
+  const { path, remove } = temporaryDirectory();
+  onTestFinished(remove);
+  const objects: Record<string, Json> = {};
+  const context: PodContext & { token(): string } = {
+    find: (kind, name) => objects[`${kind} ${name}`],
+    token: () => "tok",
+    nodeName: "edge-1",
+    hostIp: "192.0.2.1",
+    podIp: "",
+    allocatable: { cpuMillis: 1, memoryBytes: 1 },
+  };
+  const volumes = new Volumes(path);
+  const problems: Problems = [];
+  const podWith = (volume: object, mount: object = {}): Pod =>
+    parsePod(
+      podOf("web", {
+        volumes: [{ name: "v", ...volume }],
+        containers: [{ name: "main", image: "i", volumeMounts: [{ name: "v", mountPath: "/v", ...mount }] }],
+      }),
+    ) as Pod;
+  const prepare = (pod: Pod): string => volumes.prepare(pod, context, problems).get("v") ?? "";
+  const mountOf = (pod: Pod, env: Record<string, string> = {}): string => {
+    const paths = volumes.prepare(pod, context, problems);
+    return (
+      volumes.mounts(pod, pod.containers[0] as Container, { paths, attempt: 0, env }, problems)[0]
+        ?.hostPath ?? ""
+    );
+  };
+  return { path, objects, volumes, problems, podWith, prepare, mountOf };
+}
+
+const words = (data: object): Json => ({ data });
+const mode = (file: string): number => statSync(file).mode & 0o777;
+
+describe("volumes", () => {
+  it("of ConfigMaps change all their files at one moment", () => {
+    const d = disk();
+    d.objects["configmap cm"] = words({ a: "1", gone: "x" });
+    const pod = d.podWith({ configMap: { name: "cm", defaultMode: 0o640 } });
+    const directory = d.prepare(pod);
+    expect(readFileSync(join(directory, "a"), "utf8")).toBe("1");
+    expect(mode(join(directory, "a"))).toBe(0o640);
+    expect(readlinkSync(join(directory, "a"))).toBe("..data/a");
+    const before = readlinkSync(join(directory, "..data"));
+    d.objects["configmap cm"] = words({ a: "2", b: "3" });
+    d.prepare(pod);
+    expect(readlinkSync(join(directory, "..data"))).not.toBe(before);
+    expect(existsSync(join(directory, before))).toBe(false);
+    expect([readFileSync(join(directory, "a"), "utf8"), readFileSync(join(directory, "b"), "utf8")]).toEqual([
+      "2",
+      "3",
+    ]);
+    expect(existsSync(join(directory, "gone"))).toBe(false);
+  });
+
+  it("that have not changed are left alone", () => {
+    const d = disk();
+    d.objects["configmap cm"] = words({ a: "1" });
+    const pod = d.podWith({ configMap: { name: "cm" } });
+    const directory = d.prepare(pod);
+    const before = realpathSync(join(directory, "a"));
+    d.prepare(pod);
+    expect(realpathSync(join(directory, "a"))).toBe(before);
+  });
+
+  it("keep their last files when the object they came from is gone", () => {
+    const d = disk();
+    d.objects["configmap cm"] = words({ a: "1" });
+    const pod = d.podWith({ configMap: { name: "cm" } });
+    const directory = d.prepare(pod);
+    delete d.objects["configmap cm"];
+    d.prepare(pod);
+    expect(d.problems[0]).toContain('configmap "cm" not found');
+    expect(readFileSync(join(directory, "a"), "utf8")).toBe("1");
+  });
+
+  it("of which a container has mounted one file leave it as it was", () => {
+    const d = disk();
+    d.objects["configmap cm"] = words({ a: "1" });
+    const pod = d.podWith({ configMap: { name: "cm" } }, { subPath: "a" });
+    const file = d.mountOf(pod);
+    d.objects["configmap cm"] = words({ a: "2" });
+    d.prepare(pod);
+    expect(readFileSync(file, "utf8")).toBe("1");
+    expect(readFileSync(d.mountOf(pod), "utf8")).toBe("2");
+  });
+
+  it("mount what their subPath names, from the environment too, and never what lies outside", () => {
+    const d = disk();
+    const pod = d.podWith({ emptyDir: {} }, { subPathExpr: "$(WHO)" });
+    expect(d.mountOf(pod, { WHO: "me" })).toBe(join(d.volumes.directory(pod.uid), "volumes/v/me"));
+    d.mountOf(pod, { WHO: "../../.." });
+    expect(d.problems).toHaveLength(1);
+    symlinkSync("/etc", join(d.volumes.directory(pod.uid), "volumes/v/trap"));
+    d.mountOf(pod, { WHO: "trap" });
+    expect(d.problems[1]).toContain("leads out of its volume");
+  });
+
+  it("of the host are taken as they are, if they are what they should be", () => {
+    const d = disk();
+    const place = join(d.path, "there");
+    expect(d.prepare(d.podWith({ hostPath: { path: place, type: "Directory" } }))).toBe(place);
+    expect(d.problems.splice(0)[0]).toContain("is not a Directory");
+    d.prepare(d.podWith({ hostPath: { path: place, type: "DirectoryOrCreate" } }));
+    expect(statSync(place).isDirectory()).toBe(true);
+    d.prepare(d.podWith({ hostPath: { path: place, type: "File" } }));
+    expect(d.problems.splice(0)[0]).toContain("is not a File");
+    d.prepare(d.podWith({ hostPath: { path: "relative" } }));
+    expect(d.problems[0]).toContain("must be absolute");
+  });
+
+  it("of a type that is not known say so", () => {
+    const d = disk();
+    d.prepare(d.podWith({ nfs: { server: "s" } }));
+    expect(d.problems).toEqual(['volume "v": volumes of type nfs are not supported']);
+  });
+
+  it("that cannot be made say why", () => {
+    const d = disk();
+    const pod = d.podWith({ emptyDir: {} });
+    mkdirSync(join(d.path, "pods"));
+    writeFileSync(d.volumes.directory(pod.uid), "in the way");
+    expect(() => d.prepare(pod)).toThrow(expect.objectContaining({ code: "E_STORAGE" }));
+  });
+
+  it("go with their pod", async () => {
+    const d = disk();
+    const pod = d.podWith({ emptyDir: {} });
+    writeFileSync(join(d.prepare(pod), "file"), "x");
+    expect(d.volumes.uids()).toEqual([pod.uid]);
+    await d.volumes.remove(pod.uid);
+    expect(d.volumes.uids()).toEqual([]);
+  });
+});

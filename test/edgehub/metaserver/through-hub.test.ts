@@ -1,0 +1,44 @@
+import { createServer } from "node:net";
+import { expect, it } from "vitest";
+import { startWorld } from "../../support/world.ts";
+import { until } from "../test-agent.ts";
+import { Client, configMap } from "./support.ts";
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+it("serves what the hub sends, and keeps watches while the hub is restarted", async () => {
+  const port = await freePort();
+  const world = await startWorld();
+  const edge = await world.agent("edge-1", {
+    metaServer: { enable: true, port, cloudTimeoutMs: 100 },
+    eventBus: { enable: false },
+  });
+  await until("the link", () => edge.connected);
+  const client = new Client(port);
+  const watch = await client.watch("/api/v1/configmaps?watch=1");
+  const publish = (version: number) =>
+    world.hub.publish({
+      node: "edge-1",
+      resource: "default/configmap/limits",
+      operation: "update",
+      resourceVersion: String(version),
+      content: configMap("limits", version),
+    });
+  await publish(1);
+  await until("the first version", () => watch.events.length === 1);
+  const { start } = await world.stopHub();
+  await until("the link's end", () => !edge.connected);
+  expect((await client.get("/api/v1/namespaces/default/configmaps/limits")).body).toEqual(
+    configMap("limits", 1),
+  );
+  await start();
+  await publish(2);
+  await until("the second version", () => watch.events.length === 2);
+  expect(watch.told).toEqual(["ADDED limits 1", "MODIFIED limits 2"]);
+});
