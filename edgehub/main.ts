@@ -1,6 +1,4 @@
 #!/usr/bin/env node
-import { setFlagsFromString } from "node:v8";
-
 // Looks at the Node.js version before anything is loaded that an old one would crash on.
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 if (major < 22 || (major === 22 && minor < 14)) {
@@ -10,6 +8,9 @@ if (major < 22 || (major === 22 && minor < 14)) {
   process.exit(78);
 }
 // An agent shares a small machine with the programs that it is there for: V8 trades speed that no link needs for memory.
+const { setFlagsFromString } = await import("node:v8");
 setFlagsFromString("--optimize-for-size");
 const { main } = await import("./program.ts");
 await main(process.argv.slice(2));
+
+export {};
