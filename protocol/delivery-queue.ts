@@ -1,5 +1,6 @@
 import { EventLane } from "./event-lane.ts";
 import { Flight } from "./flight.ts";
+import { type Entry, newEntry } from "./queue-entry.ts";
 import { StateLane } from "./state-lane.ts";
 
 /**
@@ -66,25 +67,6 @@ export interface SendRecord<T extends Outgoing> {
 export type Taken<T extends Outgoing> =
   | (Transmission<T> & { readonly expired: false })
   | (SendRecord<T> & { readonly expired: true });
-
-/** A message in the queue and what became of it so far. */
-export interface Entry<T extends Outgoing> {
-  item: T;
-  /** The order in which entries came. A put that replaces another takes over its place. */
-  readonly place: number;
-  sends: number;
-  firstSentAt: number;
-  lastSentAt: number;
-  inFlight: boolean;
-  /** In flight: monotonic ms of the last time it was sent, and how long it may take from then. */
-  sentAt: number;
-  timeoutMs: number;
-  /** Refused state: when to try again. */
-  dueAt: number;
-  refusals: number;
-  /** Events: settled, given up or expired. */
-  done: boolean;
-}
 
 /**
  * Decides what goes on the wire next. Pure: takes the time as an argument, does no I/O.
@@ -292,22 +274,6 @@ export class DeliveryQueue<T extends Outgoing> {
     this.#lanes.sort((a, b) => b.priority - a.priority);
     return lane;
   }
-}
-
-function newEntry<T extends Outgoing>(item: T): Entry<T> {
-  return {
-    item,
-    place: item.position,
-    sends: 0,
-    firstSentAt: 0,
-    lastSentAt: 0,
-    inFlight: false,
-    sentAt: 0,
-    timeoutMs: 0,
-    dueAt: 0,
-    refusals: 0,
-    done: false,
-  };
 }
 
 function record<T extends Outgoing>(entry: Entry<T>): SendRecord<T> {

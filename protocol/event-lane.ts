@@ -1,4 +1,5 @@
-import type { Entry, Outgoing } from "./delivery-queue.ts";
+import type { Outgoing } from "./delivery-queue.ts";
+import type { Entry } from "./queue-entry.ts";
 
 /** So many done events, and half of all, and they are thrown out. */
 const compactAt = 256;

@@ -1,4 +1,5 @@
-import type { Entry, Outgoing } from "./delivery-queue.ts";
+import type { Outgoing } from "./delivery-queue.ts";
+import type { Entry } from "./queue-entry.ts";
 
 /** So many times its timeout and a message is overdue, whatever else is acked. */
 const patience = 8;

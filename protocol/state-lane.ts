@@ -1,5 +1,6 @@
-import type { Entry, Outgoing } from "./delivery-queue.ts";
+import type { Outgoing } from "./delivery-queue.ts";
 import { Fifo } from "./fifo.ts";
+import type { Entry } from "./queue-entry.ts";
 
 /** One resource: at most one message in flight, the others behind it in order. */
 interface Key<T extends Outgoing> {

@@ -1,23 +1,10 @@
 import { describe, expect, it } from "vitest";
-import type { Entry, Outgoing } from "../../protocol/delivery-queue.ts";
+import type { Outgoing } from "../../protocol/delivery-queue.ts";
 import { EventLane } from "../../protocol/event-lane.ts";
+import { type Entry, newEntry } from "../../protocol/queue-entry.ts";
 import { anEvent } from "./queues.ts";
 
-function entry(place: number): Entry<Outgoing> {
-  return {
-    item: anEvent(place),
-    place,
-    sends: 0,
-    firstSentAt: 0,
-    lastSentAt: 0,
-    inFlight: false,
-    sentAt: 0,
-    timeoutMs: 0,
-    dueAt: 0,
-    refusals: 0,
-    done: false,
-  };
-}
+const entry = (place: number): Entry<Outgoing> => newEntry(anEvent(place));
 
 /** A lane whose next event is sent and settled at once. */
 function passThrough(lane: EventLane<Outgoing>, place: number): void {

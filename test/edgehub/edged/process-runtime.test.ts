@@ -5,6 +5,7 @@ import { ProcessRuntime } from "../../../edgehub/edged/process-runtime.ts";
 import type { ContainerSpec, RuntimeContainer, SandboxSpec } from "../../../edgehub/edged/runtime.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import { silentLogger } from "../../../platform/logger.ts";
+import { containerSpec, sandbox } from "../../support/pod-specs.ts";
 import { temporaryDirectory, until } from "../../support/processes.ts";
 
 /** A runtime on a directory of its own, and agents after it on the same one. */
@@ -25,51 +26,11 @@ function machine() {
 }
 
 function sandboxOf(path: string): SandboxSpec {
-  return {
-    uid: "u1",
-    namespace: "default",
-    name: "web",
-    attempt: 0,
-    hostname: "web",
-    hostNetwork: false,
-    hostPid: false,
-    privileged: false,
-    logDirectory: join(path, "logs"),
-    dns: undefined,
-    ports: [],
-    labels: {},
-    annotations: {},
-    cgroupParent: undefined,
-  };
+  return sandbox({ uid: "u1", logDirectory: join(path, "logs") });
 }
 
 function specOf(command: readonly string[], more: Partial<ContainerSpec> = {}): ContainerSpec {
-  return {
-    name: "main",
-    attempt: 0,
-    image: "any",
-    command,
-    args: [],
-    workingDir: "",
-    env: {},
-    mounts: [],
-    logPath: "main/0.log",
-    stdin: false,
-    tty: false,
-    security: {
-      privileged: false,
-      noNewPrivileges: false,
-      nonRoot: false,
-      seccompDefault: false,
-      runAsUser: undefined,
-      runAsGroup: undefined,
-      readOnlyRootFilesystem: false,
-      addCapabilities: [],
-      dropCapabilities: [],
-    },
-    resources: { cpuMillis: undefined, cpuRequestMillis: undefined, memoryBytes: undefined, oomScoreAdj: 0 },
-    ...more,
-  };
+  return containerSpec({ image: "any", command, ...more });
 }
 
 type Machine = ReturnType<typeof machine>;
