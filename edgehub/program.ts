@@ -1,3 +1,5 @@
+import { systemClock } from "../platform/clock.ts";
+import { optimizeWhenBusy } from "../platform/compilers.ts";
 import { describeFlags, loadOptions, parseFlags, printConfig } from "../platform/config.ts";
 import { exitCodeOf, runUntilStopped } from "../platform/lifecycle.ts";
 import { version } from "../platform/version.ts";
@@ -45,6 +47,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     });
     await runUntilStopped(async () => {
       const edge = await startEdge(options);
+      optimizeWhenBusy(systemClock);
       process.on("SIGHUP", () => edge.hurry());
       return edge;
     });
