@@ -1,0 +1,25 @@
+import type { ResourceName } from "./objects-api.ts";
+
+/** What is served under one path: `/apis/apps/v1/…/deployments`. */
+export interface ResourceType extends ResourceName {
+  readonly kind: string;
+  readonly singular: string;
+  readonly shortNames: readonly string[];
+  readonly categories: readonly string[];
+  readonly namespaced: boolean;
+  readonly verbs: readonly Verb[];
+  /** True: `status` is changed through its own path, and through no other. */
+  readonly hasStatus: boolean;
+}
+
+export type Verb = "get" | "list" | "watch" | "create" | "update" | "patch" | "delete" | "deletecollection";
+
+/** `pods`, `deployments.apps`: the same object whatever the version. */
+export function groupResource({ group, resource }: Pick<ResourceName, "group" | "resource">): string {
+  return group === "" ? resource : `${resource}.${group}`;
+}
+
+/** `v1`, `apps/v1`. */
+export function apiVersionOf({ group, version }: Pick<ResourceName, "group" | "version">): string {
+  return group === "" ? version : `${group}/${version}`;
+}
