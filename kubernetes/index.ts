@@ -11,6 +11,13 @@ export {
   type StatusReason,
   statusReasons,
 } from "./api-error.ts";
+export { applyObject, type Writer, withManagedFields } from "./apply/apply.ts";
+export { builtInKinds } from "./built-in-kinds.ts";
+export { checkDefinition, kindsOfDefinition } from "./custom-kinds.ts";
+export { withDefaults } from "./defaults.ts";
+export { type FieldError, invalidObject, messageOf } from "./field-error.ts";
+export type { Kind } from "./kind.ts";
+export { builtInTypes, groupVersionOf } from "./kinds.ts";
 export type { KubeList, KubeObject, ObjectMeta, OwnerReference, WatchEvent } from "./object.ts";
 export type {
   DeleteOptions,
@@ -22,4 +29,16 @@ export type {
   WatchQuery,
   WriteOptions,
 } from "./objects-api.ts";
-export { apiVersionOf, groupResource, type ResourceType, type Verb } from "./resource-type.ts";
+export { jsonPatch } from "./patch/json-patch.ts";
+export { mergePatch } from "./patch/merge-patch.ts";
+export { strategicMergePatch } from "./patch/strategic-merge-patch.ts";
+export {
+  apiVersionOf,
+  groupResource,
+  type ResourceType,
+  type Subresource,
+  type Verb,
+} from "./resource-type.ts";
+export { type Reading, readObject } from "./schema/read-object.ts";
+export type { Schema } from "./schema/schema.ts";
+export { checkObject } from "./validation/check-object.ts";

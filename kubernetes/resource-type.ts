@@ -10,6 +10,18 @@ export interface ResourceType extends ResourceName {
   readonly verbs: readonly Verb[];
   /** True: `status` is changed through its own path, and through no other. */
   readonly hasStatus: boolean;
+  /** Further paths below an object, beside `status`. */
+  readonly subresources: readonly Subresource[];
+}
+
+/** `pods/eviction`: what is posted there is of a kind of its own. */
+export interface Subresource {
+  readonly name: string;
+  /** Absent: as the object's. */
+  readonly group?: string;
+  readonly version?: string;
+  readonly kind: string;
+  readonly verbs: readonly Verb[];
 }
 
 export type Verb = "get" | "list" | "watch" | "create" | "update" | "patch" | "delete" | "deletecollection";
