@@ -99,7 +99,7 @@ export const hubSchema = section("The hub's configuration", {
         "full: an acknowledged write survives a power cut. normal: it survives the death of the hub only, and is faster on slow disks",
     }),
     maxBytes: whole(0, 0, 2 ** 46, {
-      description: "Largest size of the database, bytes; 0: what the disk holds",
+      description: "Largest size of each of the two databases, bytes; 0: what the disk holds",
     }),
     tombstoneMs: whole(7 * day, 1_000, 3_650 * day, {
       description:
@@ -110,6 +110,18 @@ export const hubSchema = section("The hub's configuration", {
     }),
     ledgerMessages: whole(500, 1, 1_000_000, {
       description: "Messages that are done which the ledger tells of, per node",
+    }),
+  }),
+  objects: section("Kubernetes objects that the hub keeps; all of them are in its memory too", {
+    maxBytes: whole(1_500_000, 1_024, 64 << 20, {
+      description: "Largest object, characters of its JSON (etcd: 1.5 MiB)",
+    }),
+    historyChanges: whole(10_000, 1, 10_000_000, {
+      description:
+        "Changes of each type of objects that a watch can begin with; one that needs older ones is told to list anew (410 Gone). Raise it for clients that are away for long",
+    }),
+    historyBytes: whole(32 << 20, 1_024, 2 ** 40, {
+      description: "The same in characters of JSON, per type of objects",
     }),
   }),
 });

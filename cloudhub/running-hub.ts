@@ -39,6 +39,7 @@ import { HubMetrics } from "./metrics.ts";
 import { advertisedNames, type HubOptions } from "./options.ts";
 import type { HubStore } from "./store/hub-store.ts";
 import { openHubStore } from "./store/sqlite-hub-store.ts";
+import { openResourceStore, type SqliteResourceStore } from "./store/sqlite-resource-store.ts";
 
 export interface HubServerParts {
   readonly clock: Clock;
@@ -159,7 +160,7 @@ async function open(
   close: () => Promise<void>,
 ): Promise<RunningHub> {
   const { clock, log } = parts;
-  const directory = claimDirectory(options.dataDir, ["hub.db"]);
+  const directory = claimDirectory(options.dataDir, ["hub.db"], { "resources.db": "resourcesId" });
   opened.push(() => directory.release());
   const create = directory.recorded === undefined;
   const authority = await openAuthority(
@@ -167,12 +168,20 @@ async function open(
     clock,
   );
   let trouble: string | undefined;
-  const store = await openStore(options, create, clock, (error) => {
+  const onDeath = (error: HubError): void => {
     trouble = error.message;
     parts.onFatal(error);
-  });
+  };
+  const store = await openStore(options, create, clock, onDeath);
   opened.push(() => store.close());
-  checkRecord(directory, { storeId: store.storeId, caHash: authority.caHash }, options.dataDir);
+  const createObjects = directory.recorded?.resourcesId === undefined;
+  const resources = await openResources(options, createObjects, clock, onDeath);
+  opened.push(() => resources.close());
+  checkRecord(
+    directory,
+    { storeId: store.storeId, caHash: authority.caHash, resourcesId: resources.storeId },
+    options.dataDir,
+  );
 
   const metrics = new HubMetrics();
   const once = new OncePer(clock, logPeriodMs);
@@ -287,10 +296,30 @@ function openStore(
   );
 }
 
-/** Database and CA must be those that were set up together here. */
+function openResources(
+  { dataDir, store, objects }: HubOptions,
+  create: boolean,
+  clock: Clock,
+  onDeath: (error: HubError) => void,
+): Promise<SqliteResourceStore> {
+  return openResourceStore(
+    {
+      file: join(dataDir, "resources.db"),
+      create,
+      synchronous: store.synchronous,
+      maxBytes: store.maxBytes,
+      maxObjectCharacters: objects.maxBytes,
+      history: { changes: objects.historyChanges, characters: objects.historyBytes },
+    },
+    clock,
+    onDeath,
+  );
+}
+
+/** Databases and CA must be those that were set up together here. */
 function checkRecord(
   directory: DataDirectory,
-  found: { storeId: string; caHash: string },
+  found: { storeId: string; caHash: string; resourcesId: string },
   dataDir: string,
 ): void {
   const { recorded } = directory;
@@ -298,18 +327,22 @@ function checkRecord(
     directory.record(found);
     return;
   }
-  if (recorded.storeId !== found.storeId) {
-    throw new HubError(
+  const foreign = (file: string): HubError =>
+    new HubError(
       "E_STORE_CORRUPT",
-      `${join(dataDir, "hub.db")} is not the database that belongs here; restore the right one from a backup`,
+      `${join(dataDir, file)} is not the database that belongs here; restore the right one from a backup`,
     );
-  }
+  if (recorded.storeId !== found.storeId) throw foreign("hub.db");
+  if (recorded.resourcesId !== undefined && recorded.resourcesId !== found.resourcesId)
+    throw foreign("resources.db");
   if (recorded.caHash !== found.caHash) {
     throw new HubError(
       "E_STORE_CORRUPT",
       `the CA is not the one that this hub was set up with (hash ${recorded.caHash}, found ${found.caHash}): no node would trust it. Restore ${join(dataDir, "pki")}, or ca.certificateFile and ca.keyFile`,
     );
   }
+  // Set up by a version that kept no objects.
+  if (recorded.resourcesId === undefined) directory.record(found);
 }
 
 function serverTls(authority: Authority): { key: string; cert: string; ca: string } {

@@ -21,15 +21,23 @@ export interface DataDirectory {
  * half set up is refused rather than completed: it is not known what is missing.
  *
  * @param parts Names inside it that setting up creates.
+ * @param laterParts Names that directories set up by older versions lack, each with the word that {@link record} has
+ *   written if it is there.
  * Throws `E_STORE_IN_USE`, `E_STORE_CORRUPT` or `E_STORAGE`.
  */
-export function claimDirectory(directory: string, parts: readonly string[]): DataDirectory {
+export function claimDirectory(
+  directory: string,
+  parts: readonly string[],
+  laterParts: Readonly<Record<string, string>> = {},
+): DataDirectory {
   makePrivateDirectory(directory);
   const release = lockDirectory(directory);
   try {
     const file = join(directory, "set-up.json");
     const recorded = readRecord(file);
-    const leftovers = parts.filter((name) => existsSync(join(directory, name)));
+    const leftovers = [...parts, ...Object.keys(laterParts)].filter((name) =>
+      existsSync(join(directory, name)),
+    );
     if (recorded === undefined && leftovers.length > 0) {
       throw new HubError(
         "E_STORE_CORRUPT",
@@ -37,7 +45,9 @@ export function claimDirectory(directory: string, parts: readonly string[]): Dat
           `remove these and start again. If ${file} was lost, restore it from a backup`,
       );
     }
-    const missing = recorded === undefined ? [] : parts.filter((name) => !existsSync(join(directory, name)));
+    const missing = expectedIn(recorded, parts, laterParts).filter(
+      (name) => !existsSync(join(directory, name)),
+    );
     if (missing.length > 0) {
       throw new HubError(
         "E_STORE_CORRUPT",
@@ -49,6 +59,16 @@ export function claimDirectory(directory: string, parts: readonly string[]): Dat
     release();
     throw error;
   }
+}
+
+function expectedIn(
+  recorded: Readonly<Record<string, string>> | undefined,
+  parts: readonly string[],
+  laterParts: Readonly<Record<string, string>>,
+): string[] {
+  if (recorded === undefined) return [];
+  const later = Object.entries(laterParts).filter(([, word]) => recorded[word] !== undefined);
+  return [...parts, ...later.map(([name]) => name)];
 }
 
 function readRecord(file: string): Record<string, string> | undefined {

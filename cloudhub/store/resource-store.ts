@@ -67,8 +67,10 @@ export interface ResourceStore {
   /** Removes an object. @returns It as it was, with the revision of the deletion. Rejects as `put`. */
   remove(key: ObjectKey, expected: Exclude<Expected, "absent">): Promise<StoredObject>;
   /**
-   * Tells of every change of a type after a revision, in order, also of those to come, until the signal. A reader that
-   * falls too far behind is ended with `Expired`, as is one that begins too early.
+   * Tells of every change of a type after a revision, in order, also of those to come, until the signal.
+   *
+   * Throws `ApiError` `Expired` if it cannot tell of all that happened since; the iteration rejects with it when its
+   * reader falls too far behind.
    */
   follow(type: string, after: number, signal: AbortSignal): AsyncIterable<ObjectChange>;
   close(): Promise<void>;

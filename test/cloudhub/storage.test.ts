@@ -127,6 +127,34 @@ describe("damage", () => {
     await refuses(dataDir, "hub.db", /not the database that belongs here/);
   });
 
+  it("treats the database of objects like the other one", async () => {
+    const [dataDir, other] = [await usedDirectory(), await usedDirectory()];
+    renameSync(join(dataDir, "resources.db"), join(dataDir, "kept"));
+    await refuses(dataDir, "resources.db", /missing.*backup/);
+    renameSync(join(other, "resources.db"), join(dataDir, "resources.db"));
+    await refuses(dataDir, "resources.db", /not the database that belongs here/);
+    renameSync(join(dataDir, "kept"), join(dataDir, "resources.db"));
+    truncateSync(join(dataDir, "resources.db"), 100);
+    await refuses(dataDir, "resources.db", /damaged/);
+  });
+
+  it("adds a database of objects to a directory that was set up before there was one", async () => {
+    const dataDir = await usedDirectory();
+    const file = join(dataDir, "set-up.json");
+    const { resourcesId, ...older } = JSON.parse(readFileSync(file, "utf8"));
+    expect(resourcesId).toBeDefined();
+    writeFileSync(file, JSON.stringify(older));
+    rmSync(join(dataDir, "resources.db"));
+    const hub = await start(dataDir);
+    await hub.close();
+    expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({
+      ...older,
+      resourcesId: expect.any(String),
+    });
+    rmSync(join(dataDir, "resources.db"));
+    await refuses(dataDir, "resources.db", /missing/);
+  });
+
   it("does not use another program's database", async () => {
     const dataDir = await usedDirectory();
     rmSync(join(dataDir, "hub.db"));
