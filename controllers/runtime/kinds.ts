@@ -1,0 +1,27 @@
+import type { ResourceName } from "../../kubernetes/index.ts";
+
+/** The kinds that controllers work with. */
+const core = (resource: string): ResourceName => ({ group: "", version: "v1", resource });
+
+export const nodes = core("nodes");
+export const pods = core("pods");
+export const configMaps = core("configmaps");
+export const secrets = core("secrets");
+export const serviceAccounts = core("serviceaccounts");
+export const services = core("services");
+export const endpoints = core("endpoints");
+export const events = core("events");
+export const persistentVolumes = core("persistentvolumes");
+export const persistentVolumeClaims = core("persistentvolumeclaims");
+export const leases: ResourceName = { group: "coordination.k8s.io", version: "v1", resource: "leases" };
+export const deployments: ResourceName = { group: "apps", version: "v1", resource: "deployments" };
+export const volumeAttachments: ResourceName = {
+  group: "storage.k8s.io",
+  version: "v1",
+  resource: "volumeattachments",
+};
+export const certificateSigningRequests: ResourceName = {
+  group: "certificates.k8s.io",
+  version: "v1",
+  resource: "certificatesigningrequests",
+};
