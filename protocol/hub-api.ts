@@ -186,6 +186,8 @@ export interface ResourceView {
   readonly accepted: ResourceVersion | undefined;
   /** True: the newest version is a deletion. */
   readonly acceptedDeleted: boolean;
+  /** Id of the newest message the hub has accepted: publishers recognise their own. */
+  readonly acceptedId: MessageId | undefined;
   /** `current`: the node has the newest version. `refused`: it said that it can never take it. */
   readonly state: "current" | "waiting" | "refused";
 }

@@ -20,9 +20,9 @@ const messageSql = {
   // ── accepting
   resource:
     "SELECT version, deleted, accepted_version, accepted_deleted, waiting, refused FROM checkpoint WHERE node = ? AND resource = ?",
-  accept: `INSERT INTO checkpoint (node, resource, accepted_version, accepted_deleted, waiting) VALUES (?, ?, ?, ?, ?)
+  accept: `INSERT INTO checkpoint (node, resource, accepted_version, accepted_deleted, accepted_id, waiting) VALUES (?, ?, ?, ?, ?, ?)
       ON CONFLICT DO UPDATE SET accepted_version = excluded.accepted_version, accepted_deleted = excluded.accepted_deleted,
-        waiting = excluded.waiting, refused = NULL`,
+        accepted_id = excluded.accepted_id, waiting = excluded.waiting, refused = NULL`,
   insert: `INSERT INTO message (position, node, state, id, resource, operation, kind, version, priority, expires_at, size, accepted_at, packed)
       VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   supersede:
@@ -64,7 +64,7 @@ const messageSql = {
   // ── asking
   readCheckpoint:
     "SELECT version, deleted, at FROM checkpoint WHERE node = ? AND resource = ? AND version IS NOT NULL",
-  resources: `SELECT resource, version, deleted, at, accepted_version, accepted_deleted, waiting, refused FROM checkpoint
+  resources: `SELECT resource, version, deleted, at, accepted_version, accepted_deleted, accepted_id, waiting, refused FROM checkpoint
       WHERE node = ? AND resource GLOB ? ORDER BY resource LIMIT ?`,
   ledger: `SELECT ${ledgerColumns} FROM message WHERE node = ? ORDER BY position DESC`,
   packed: "SELECT packed FROM message WHERE node = ? AND position = ?",

@@ -286,7 +286,8 @@ export class MessageTable {
     if (row?.refused) this.#sql.supersedeRefused.run(op.now, row.refused);
     const bytes = op.numbered ? withVersion(packed, version) : packed;
     const position = this.#insert(op, bytes, version);
-    this.#sql.accept.run(op.node, op.resource, version, isDelete ? 1 : 0, isDelete ? null : position);
+    const waiting = isDelete ? null : position;
+    this.#sql.accept.run(op.node, op.resource, version, isDelete ? 1 : 0, op.id, waiting);
     return { position, version, packed: bytes === packed ? undefined : bytes };
   }
 

@@ -61,6 +61,8 @@ export const hubMigrations: readonly string[] = [
     PRIMARY KEY (kind, name)
   ) WITHOUT ROWID;
   `,
+  // Of the newest message accepted: publishers recognise what they have published.
+  "ALTER TABLE checkpoint ADD COLUMN accepted_id TEXT",
 ];
 
 /** Values of `message.state`. A replaced message that the node acks all the same is both. */

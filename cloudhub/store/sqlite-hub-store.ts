@@ -315,6 +315,7 @@ function resourceOf(row: ResourceStateRow): ResourceView {
     checkpoint: version === null ? undefined : { version, deleted: row.deleted === 1, at: row.at ?? 0 },
     accepted,
     acceptedDeleted: (row.accepted_version === null ? row.deleted : row.accepted_deleted) === 1,
+    acceptedId: (row.accepted_id ?? undefined) as MessageId | undefined,
     state:
       row.refused !== null
         ? "refused"

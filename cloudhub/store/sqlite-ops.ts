@@ -95,6 +95,7 @@ export interface ResourceStateRow {
   readonly at: number | null;
   readonly accepted_version: string | null;
   readonly accepted_deleted: number;
+  readonly accepted_id: string | null;
   readonly waiting: number | null;
   readonly refused: number | null;
 }
