@@ -1,5 +1,6 @@
 import { HubError, shown } from "./errors.ts";
 import type { Message } from "./message.ts";
+import { topicMatches } from "./topic.ts";
 
 /** Which messages a controller wants. A field left out matches all; all fields given must match. */
 export interface Filter {
@@ -10,6 +11,8 @@ export interface Filter {
   readonly operations?: readonly string[];
   /** Resource paths; `*` stands for any characters. */
   readonly resources?: readonly string[];
+  /** MQTT topic filters of resource paths. */
+  readonly topics?: readonly string[];
   /** True: the coming and going of nodes too. Default false. */
   readonly presence?: boolean;
 }
@@ -32,7 +35,8 @@ export function matches(filter: Filter, message: Matched): boolean {
     isOneOf(filter.groups, message.group) &&
     isOneOf(filter.sources, message.source) &&
     isOneOf(filter.operations, message.operation) &&
-    matchesAny(filter.resources, message.resource.path)
+    matchesAny(filter.resources, message.resource.path) &&
+    (filter.topics === undefined || filter.topics.some((topic) => topicMatches(topic, message.resource.path)))
   );
 }
 
@@ -58,7 +62,7 @@ export function requireFilter(value: unknown): Filter {
     throw new HubError("E_BAD_MESSAGE", `a filter must be an object, got ${shown(value)}`);
   for (const [key, field] of Object.entries(value)) {
     if (key === "presence" && typeof field === "boolean") continue;
-    const known = ["nodes", "groups", "sources", "operations", "resources"].includes(key);
+    const known = ["nodes", "groups", "sources", "operations", "resources", "topics"].includes(key);
     if (
       known &&
       Array.isArray(field) &&

@@ -39,7 +39,10 @@ const rules: Record<string, { folders: readonly string[]; packages: Readonly<Rec
     },
   },
   sdk: { folders: ["protocol", "platform", "transport", "kubernetes"], packages: {} },
-  controllers: { folders: ["sdk", "protocol", "platform", "kubernetes"], packages: {} },
+  controllers: {
+    folders: ["sdk", "protocol", "platform", "kubernetes"],
+    packages: { fastify: /router\/rest-server\.ts$/ },
+  },
   cli: { folders: ["sdk", "platform"], packages: { commander: /^cli\//, yaml: /^cli\// } },
 };
 
