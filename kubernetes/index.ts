@@ -12,7 +12,7 @@ export {
   statusReasons,
 } from "./api-error.ts";
 export { applyObject, type Writer, withManagedFields } from "./apply/apply.ts";
-export { builtInKinds } from "./built-in-kinds.ts";
+export { builtInKinds, documentKind } from "./built-in-kinds.ts";
 export { checkDefinition, kindsOfDefinition } from "./custom-kinds.ts";
 export { withDefaults } from "./defaults.ts";
 export { type FieldError, invalidObject, messageOf } from "./field-error.ts";
@@ -39,6 +39,12 @@ export {
   type Subresource,
   type Verb,
 } from "./resource-type.ts";
-export { type Reading, readObject } from "./schema/read-object.ts";
+export {
+  type Reading,
+  readObject,
+  strictFieldError,
+  unknownFieldWarning,
+} from "./schema/read-object.ts";
 export type { Schema } from "./schema/schema.ts";
+export { fieldSelector, labelSelector, type Selector } from "./selectors.ts";
 export { checkObject } from "./validation/check-object.ts";

@@ -116,9 +116,10 @@ const table: Readonly<Record<string, readonly Entry[]>> = {
     ["devices", "Device", status],
     ["devicestatuses", "DeviceStatus", { ...status, short: ["devstatus"] }],
   ],
+  /** Here users write what they desire into the status. */
   "devices.kubeedge.io/v1alpha2": [
     ["devicemodels", "DeviceModel"],
-    ["devices", "Device", status],
+    ["devices", "Device"],
   ],
   "rules.kubeedge.io/v1": [
     ["ruleendpoints", "RuleEndpoint", { short: ["re"] }],

@@ -1,16 +1,194 @@
-import type { FieldError } from "../field-error.ts";
+import { ApiError } from "../api-error.ts";
+import { isObject, isShallow, type JsonObject, own } from "../json.ts";
+import type { Kind } from "../kind.ts";
+import type { KubeObject } from "../object.ts";
 import type { Schema } from "./schema.ts";
 
-export interface Reading<T> {
+export interface Reading {
   /** Without the fields that the schema does not name. */
-  readonly object: T;
+  readonly object: KubeObject;
   /** Paths of the fields left out: `spec.containers[0].imagee`. */
   readonly unknown: readonly string[];
-  /** Fields of a wrong type, as they are still in the object. */
-  readonly mistyped: readonly FieldError[];
 }
 
-/** Reads an object as its kind has it. */
-export function readObject<T>(_schema: Schema, value: T): Reading<T> {
-  return { object: value, unknown: [], mistyped: [] };
+/** Deeper objects are refused: walking them would take too much stack. */
+const maxDepth = 256;
+
+/**
+ * Reads an object as its kind has it; unknown fields are left out and named. Throws an ApiError: `BadRequest` for what
+ * is no object, or where a field of a native kind has a wrong type. (Those of structural kinds are found by
+ * `checkObject`.)
+ */
+export function readObject(kind: Kind, value: unknown): Reading {
+  if (!isObject(value)) throw unreadable(kind, "json: cannot unmarshal a value that is no object");
+  if (!isShallow(value, maxDepth)) throw unreadable(kind, "exceeded max depth");
+  const unknown: string[] = [];
+  const walk: Walk =
+    kind.form === "native" ? { kind, unknown, strict: true } : { kind, unknown, strict: false };
+  const object = readFields(kind.schema, value, { path: "", goPath: "", struct: kind.type.kind }, walk);
+  return { object: object as unknown as KubeObject, unknown };
+}
+
+/** The answer where fields are validated strictly and some are unknown: 400. */
+export function strictFieldError(kind: Kind, unknown: readonly string[]): ApiError {
+  return unreadable(kind, `strict decoding error: ${unknown.map(unknownFieldWarning).join(", ")}`);
+}
+
+/** For the header `Warning`. */
+export function unknownFieldWarning(path: string): string {
+  return `unknown field ${JSON.stringify(path)}`;
+}
+
+interface Walk {
+  readonly kind: Kind;
+  readonly unknown: string[];
+  /** Wrong types are refused, and null is nothing. */
+  readonly strict: boolean;
+}
+
+/** Where a value is: for people, and as Kubernetes' decoder says it. */
+interface Place {
+  readonly path: string;
+  readonly goPath: string;
+  readonly struct: string;
+}
+
+function readFields(schema: Schema, value: JsonObject, place: Place, walk: Walk): JsonObject {
+  const struct = schema.definition?.slice(schema.definition.lastIndexOf(".") + 1) ?? place.struct;
+  const fields: [string, unknown][] = [];
+  for (const [key, field] of Object.entries(value)) {
+    const known = fieldSchema(schema, key, place);
+    const path = place.path === "" ? key : `${place.path}.${key}`;
+    if (known === undefined) {
+      if (keepsUnknown(schema)) fields.push([key, field]);
+      else walk.unknown.push(path);
+    } else if (field === null && dropsNull(known, walk)) {
+    } else {
+      const goPath = place.goPath === "" ? key : `${place.goPath}.${key}`;
+      fields.push([key, read(known, field, { path, goPath, struct }, walk)]);
+    }
+  }
+  return Object.fromEntries(fields);
+}
+
+function fieldSchema(schema: Schema, key: string, place: Place): Schema | undefined {
+  const known = own(schema.properties, key) ?? schema.additional;
+  if (known !== undefined) return known;
+  const isRoot = place.path === "" || schema.embedded === true;
+  return isRoot ? own(rootFields, key) : undefined;
+}
+
+/** Every object has them, described or not. */
+const rootFields: Readonly<Record<string, Schema>> = {
+  apiVersion: { type: "string" },
+  kind: { type: "string" },
+  metadata: { preserveUnknown: true },
+};
+
+function keepsUnknown(schema: Schema): boolean {
+  return schema.preserveUnknown === true;
+}
+
+function dropsNull(schema: Schema, { strict }: Walk): boolean {
+  if (strict) return schema.preserveUnknown !== true;
+  return schema.default !== undefined && schema.nullable !== true;
+}
+
+function read(schema: Schema, value: unknown, place: Place, walk: Walk): unknown {
+  if (isObject(value) && (schema.type === "object" || isBare(schema)))
+    return schema.properties === undefined && schema.additional === undefined && isBare(schema)
+      ? value
+      : readFields(schema, value, place, walk);
+  if (Array.isArray(value) && schema.type === "array") {
+    const items = schema.items ?? {};
+    return value.map((item, index) =>
+      readItem(items, item, { ...place, path: `${place.path}[${index}]` }, walk),
+    );
+  }
+  return walk.strict ? readScalar(schema, value, place, walk) : value;
+}
+
+/** What is said of no type: anything. */
+function isBare(schema: Schema): boolean {
+  return schema.type === undefined && schema.format === undefined;
+}
+
+function readItem(items: Schema, item: unknown, place: Place, walk: Walk): unknown {
+  if (item === null && walk.strict && items.type === "object") return {};
+  return read(items, item, place, walk);
+}
+
+function readScalar(schema: Schema, value: unknown, place: Place, walk: Walk): unknown {
+  if (schema.format === "quantity" && typeof value === "number") return String(value);
+  if (fits(schema, value)) return value;
+  const field = `${place.struct}.${place.goPath}`;
+  const text = `json: cannot unmarshal ${jsonTypeOf(value)} into Go struct field ${field} of type ${goTypeOf(schema)}`;
+  throw unreadable(walk.kind, text);
+}
+
+function fits(schema: Schema, value: unknown): boolean {
+  if (schema.format === "quantity") return typeof value === "string";
+  if (schema.format === "int-or-string") return typeof value === "string" || Number.isInteger(value);
+  switch (schema.type) {
+    case "string":
+      return typeof value === "string";
+    case "boolean":
+      return typeof value === "boolean";
+    case "integer":
+      return Number.isInteger(value) && inRange(Number(value), schema.format);
+    case "number":
+      return typeof value === "number";
+    case "object":
+    case "array":
+      return false;
+    case undefined:
+      return true;
+    default:
+      return schema.type satisfies never;
+  }
+}
+
+function inRange(value: number, format: string | undefined): boolean {
+  return format !== "int32" || Math.abs(value) <= 2 ** 31 - 1;
+}
+
+function jsonTypeOf(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "array";
+  if (typeof value === "number" && !Number.isInteger(value)) return `number ${value}`;
+  if (typeof value === "boolean") return "bool";
+  return typeof value;
+}
+
+function goTypeOf(schema: Schema): string {
+  const name = schema.definition?.split(".").slice(-2).join(".");
+  if (name !== undefined) return name;
+  if (schema.format === "int-or-string") return "intstr.IntOrString";
+  if (schema.format === "quantity") return "resource.Quantity";
+  if (schema.format === "date-time") return "time.Time";
+  switch (schema.type) {
+    case "integer":
+      return schema.format ?? "int";
+    case "number":
+      return "float64";
+    case "boolean":
+      return "bool";
+    case "array":
+      return `[]${goTypeOf(schema.items ?? {})}`;
+    case "object":
+      return `map[string]${goTypeOf(schema.additional ?? {})}`;
+    case "string":
+      return schema.format === "byte" ? "[]uint8" : "string";
+    case undefined:
+      return "interface {}";
+    default:
+      return schema.type satisfies never;
+  }
+}
+
+function unreadable({ type }: Kind, why: string): ApiError {
+  return new ApiError(
+    "BadRequest",
+    `${type.kind} in version ${JSON.stringify(type.version)} cannot be handled as a ${type.kind}: ${why}`,
+  );
 }
