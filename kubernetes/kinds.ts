@@ -1,6 +1,6 @@
 import type { ResourceType, Subresource, Verb } from "./resource-type.ts";
 
-/** The kinds that are served without a CustomResourceDefinition: Kubernetes' own and KubeEdge's. Pure. */
+/** The kinds that are served without a CustomResourceDefinition: Kubernetes' own, KubeEdge's and ours. Pure. */
 
 interface Traits {
   readonly short?: readonly string[];
@@ -133,6 +133,8 @@ const table: Readonly<Record<string, readonly Entry[]>> = {
     ["edgeapplications", "EdgeApplication", { ...status, short: ["eapp"] }],
     ["nodegroups", "NodeGroup", { ...cluster, ...status, short: ["ng"] }],
   ],
+  /** Its status comes with it. */
+  "cloud-edge-hub.io/v1": [["deadletters", "DeadLetter", { short: ["dl"] }]],
 };
 
 /** In the order in which discovery names them; of several versions of a group the preferred one comes first. */

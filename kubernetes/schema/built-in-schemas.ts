@@ -13,6 +13,7 @@ import {
 } from "./tables/coordination.ts";
 import { coreTable } from "./tables/core.ts";
 import { customResourcesTable } from "./tables/custom-resources.ts";
+import { deadLettersTable } from "./tables/dead-letters.ts";
 import { groupsTable, rulesTable, syncsTable } from "./tables/kubeedge.ts";
 import { devicesTable, olderDevicesTable } from "./tables/kubeedge-devices.ts";
 import { metaTable } from "./tables/meta.ts";
@@ -45,11 +46,18 @@ const nativeTables = [
   autoscalingTable,
 ] as const;
 
-const kubeEdgeTables = [devicesTable, olderDevicesTable, rulesTable, syncsTable, groupsTable] as const;
+const structuralTables = [
+  devicesTable,
+  olderDevicesTable,
+  rulesTable,
+  syncsTable,
+  groupsTable,
+  deadLettersTable,
+] as const;
 
 /** Definitions of all built-in kinds by full name: `io.k8s.api.core.v1.Pod`. */
 export function builtInSchemas(): ReadonlyMap<string, Schema> {
-  return readTables([...nativeTables, ...kubeEdgeTables]);
+  return readTables([...nativeTables, ...structuralTables]);
 }
 
 /** Where the definitions of a group are: `io.k8s.api.apps.v1`, `io.kubeedge.devices.v1beta1`. */
