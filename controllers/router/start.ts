@@ -17,6 +17,9 @@ export const defaultRouterOptions: RouterOptions = {
   statusMs: 1_000,
 };
 
+/** How soon it looks again whether all is listed. */
+const syncMs = 100;
+
 /** Runs rules for as long as it is not closed. */
 export function startRouter(parts: ControllerParts, options: RouterOptions): RunningController {
   const router = new Router(parts, options);
@@ -28,7 +31,8 @@ export function startRouter(parts: ControllerParts, options: RouterOptions): Run
   const queue = new WorkQueue(
     parts,
     async () => {
-      await Promise.all(all.map(({ synced }) => synced));
+      // Without all of it, rules would seem to have no endpoints.
+      if (!all.every(({ hasSynced }) => hasSynced)) return syncMs;
       await router.apply(ruleObjects.all(), endpoints.all(), letters.all());
       return undefined;
     },
