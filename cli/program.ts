@@ -7,6 +7,7 @@ import { getCommand } from "./commands/get.ts";
 import { nodesCommands } from "./commands/nodes.ts";
 import { publishCommand } from "./commands/publish.ts";
 import { queueCommands } from "./commands/queue.ts";
+import { rolloutCommands } from "./commands/rollout.ts";
 import { tokenCommands } from "./commands/token.ts";
 import { whereCommand } from "./commands/where.ts";
 import { Context } from "./context.ts";
@@ -65,6 +66,7 @@ Begin with:
     publishCommand,
     getCommand,
     whereCommand,
+    rolloutCommands,
     queueCommands,
   ],
 };

@@ -18,9 +18,11 @@ import {
   type Published,
   packMessage,
   type ResourceQuery,
+  type RolloutQuery,
   readArguments,
   requireFilter,
   requireRight,
+  requireRolloutQuery,
   shown,
   writeJson,
 } from "../protocol/index.ts";
@@ -177,6 +179,8 @@ export class ControllerLink implements Subscriber {
         );
       case "resources":
         return await this.#parts.hub.resources(this.#readable(args[0] as ResourceQuery));
+      case "rollout":
+        return await this.#rollout(args[0] as RolloutQuery);
       case "nodes":
         return await this.#nodes();
       default:
@@ -222,6 +226,12 @@ export class ControllerLink implements Subscriber {
     const limit = timeoutMs === null ? {} : { timeoutMs };
     await this.#parts.hub.acked(published, { ...limit, signal: this.#ended.signal });
     return null;
+  }
+
+  async #rollout(query: RolloutQuery): Promise<unknown> {
+    const { rights } = this.controller;
+    if (!mayUse(rights, "read")) throw new HubError("E_FORBIDDEN", "needs the verb read");
+    return await this.#parts.hub.rollout(requireRolloutQuery(query), (node) => coversNode(rights, node));
   }
 
   async #nodes(): Promise<unknown> {

@@ -26,7 +26,11 @@ import {
   publishEach,
   type ResourceQuery,
   type ResourceView,
+  type RolloutNode,
+  type RolloutQuery,
+  type RolloutView,
   requireNodeId,
+  requireVersion,
   type Subscription,
   volatile,
 } from "../protocol/index.ts";
@@ -42,6 +46,7 @@ import { LinkTable } from "./link-table.ts";
 import type { HubMetrics } from "./metrics.ts";
 import type { NodeLink, NodeLinkHub } from "./node-link.ts";
 import type { HubOptions } from "./options.ts";
+import { type NodeFacts, rolloutOf } from "./rollout.ts";
 import type { HubStore, NodeRecord } from "./store/hub-store.ts";
 import { Upstream } from "./upstream.ts";
 
@@ -194,6 +199,32 @@ export class Hub implements HubApi, NodeLinkHub {
   async resources(query: ResourceQuery): Promise<ResourceView[]> {
     const limit = Math.min(Math.max(query.limit ?? 1_000, 1), 10_000);
     return await this.#parts.store.resources({ ...query, node: this.known(query.node).node, limit });
+  }
+
+  /** @param covers Of which nodes it is told; default: of all. */
+  async rollout(query: RolloutQuery, covers?: (node: NodeRecord) => boolean): Promise<RolloutView> {
+    const { store } = this.#parts;
+    const resource = parseResource(query.resource).path;
+    const version = query.version === undefined ? undefined : requireVersion(query.version);
+    const slowest = Math.min(Math.max(query.slowest ?? 10, 0), 1_000);
+    const holdings = (await store.holdings(resource)).filter(({ node }) => {
+      const record = store.node(node);
+      return record !== undefined && (covers?.(record) ?? true);
+    });
+    const factsOf = (node: NodeId): NodeFacts => {
+      const link = this.links.get(node);
+      const lastSeenAt = store.node(node)?.lastSeenAt;
+      return { connected: link !== undefined, lastSeenAt, sends: (position) => link?.sendsOf(position) };
+    };
+    const view = rolloutOf({ resource, version, holdings, factsOf, slowest });
+    return { ...view, slowest: await Promise.all(view.slowest.map((one) => this.#withBacklog(one))) };
+  }
+
+  async #withBacklog(one: RolloutNode): Promise<RolloutNode> {
+    if (one.state !== "offline" && one.state !== "queued") return one;
+    // A node can be removed meanwhile.
+    if (this.#parts.store.node(one.node) === undefined) return one;
+    return { ...one, backlogMessages: (await this.#parts.store.outbox(one.node).backlog()).messages };
   }
 
   async nodes(): Promise<NodeView[]> {

@@ -22,6 +22,8 @@ import {
   type PublishOutcome,
   type ResourceQuery,
   type ResourceView,
+  type RolloutQuery,
+  type RolloutView,
   type Subscription,
 } from "../protocol/index.ts";
 import type { Listener } from "../transport/index.ts";
@@ -121,6 +123,10 @@ export class RunningHub implements HubApi {
 
   resources(query: ResourceQuery): Promise<ResourceView[]> {
     return this.#hub.resources(query);
+  }
+
+  rollout(query: RolloutQuery): Promise<RolloutView> {
+    return this.#hub.rollout(query);
   }
 
   nodes(): Promise<NodeView[]> {

@@ -23,7 +23,7 @@ type Plainly<Api, Names extends keyof Api> = {
     : never;
 };
 
-type ReadCalls = Plainly<HubApi, "where" | "checkpoint" | "resources" | "nodes">;
+type ReadCalls = Plainly<HubApi, "where" | "checkpoint" | "resources" | "rollout" | "nodes">;
 type AdminCalls = { [Name in keyof HubAdmin as `admin.${Name}`]: Plainly<HubAdmin, Name>[Name] };
 
 export type CallName = keyof Calls;

@@ -3,6 +3,7 @@ import { asHubError, type ErrorCode, type HubError } from "./errors.ts";
 import type { Filter } from "./filter.ts";
 import { createMessage, type Message, type MessageDraft, type MessageId, type NodeId } from "./message.ts";
 import type { Rights } from "./rights.ts";
+import type { RolloutQuery, RolloutView } from "./rollout.ts";
 import type { ResourceVersion } from "./version.ts";
 
 /**
@@ -35,6 +36,8 @@ export interface HubApi {
   checkpoint(node: string, resource: string): Promise<Checkpoint | undefined>;
   /** What a node has of each resource and what it will get, by resource path. */
   resources(query: ResourceQuery): Promise<ResourceView[]>;
+  /** How many nodes have a version of a resource, which lack it, and why. */
+  rollout(query: RolloutQuery): Promise<RolloutView>;
   nodes(): Promise<NodeView[]>;
   close(): Promise<void>;
 }

@@ -22,5 +22,6 @@ export * from "./pacer.ts";
 export { packMessage, unpackMessage } from "./packed-codec.ts";
 export * from "./resource.ts";
 export * from "./rights.ts";
+export * from "./rollout.ts";
 export * from "./topic.ts";
 export * from "./version.ts";

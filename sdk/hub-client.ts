@@ -23,6 +23,8 @@ import {
   publishEach,
   type ResourceQuery,
   type ResourceView,
+  type RolloutQuery,
+  type RolloutView,
   requireNodeId,
   type Subscription,
   unpackMessage,
@@ -154,6 +156,10 @@ export class HubClient implements HubApi {
 
   resources(query: ResourceQuery): Promise<ResourceView[]> {
     return this.#connection.call("resources", [query]);
+  }
+
+  rollout(query: RolloutQuery): Promise<RolloutView> {
+    return this.#connection.call("rollout", [query]);
   }
 
   nodes(): Promise<NodeView[]> {

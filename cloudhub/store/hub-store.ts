@@ -42,6 +42,27 @@ export interface NodeOutbox extends MessageStore {
   backlog(): Promise<{ messages: number; bytes: number }>;
 }
 
+/** What a node has of a resource and what it is to get. Times are wall clock, ms. */
+export interface Holding {
+  readonly node: NodeId;
+  /** What it has acked last; `undefined`: nothing yet. */
+  readonly holds: ResourceVersion | undefined;
+  /** True: what it has acked last is a deletion. */
+  readonly holdsDeletion: boolean;
+  readonly heldAt: number | undefined;
+  /** The newest version accepted for it. */
+  readonly accepted: ResourceVersion | undefined;
+  readonly acceptedDeletion: boolean;
+  /** `undefined`: it is not known any more. */
+  readonly acceptedAt: number | undefined;
+  /** Position of the put that waits. */
+  readonly waiting: number | undefined;
+  /** Why the node refused the newest version, if it did. */
+  readonly refused: string | undefined;
+  /** The newest version outlived its time. */
+  readonly expired: boolean;
+}
+
 /** A small JSON document with a revision, for tokens, controllers and certificates. */
 export interface Stored<T> {
   readonly name: string;
@@ -76,6 +97,8 @@ export interface HubStore {
   outbox(node: NodeId): NodeOutbox;
   checkpoint(node: NodeId, resource: string): Promise<Checkpoint | undefined>;
   resources(query: ResourceQuery & { readonly node: NodeId }): Promise<ResourceView[]>;
+  /** Of one resource, what each node has, of nodes that have it or are to get it. */
+  holdings(resource: string): Promise<Holding[]>;
   ledger(query: LedgerQuery & { readonly node: NodeId }): Promise<LedgerEntry[]>;
   /** Puts refused messages back into the queue. @returns How many. */
   requeue(node: NodeId, position?: number): Promise<number>;

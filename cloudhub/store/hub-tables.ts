@@ -79,6 +79,8 @@ export class HubTables implements OpHandler<StoreOp> {
         return this.#messages.checkpoint(op);
       case "resources":
         return this.#messages.resources(op);
+      case "holdings":
+        return this.#messages.holdings(op);
       case "ledger":
         return this.#messages.ledger(op);
       case "requeue":

@@ -20,9 +20,9 @@ const messageSql = {
   // ── accepting
   resource:
     "SELECT version, deleted, accepted_version, accepted_deleted, waiting, refused FROM checkpoint WHERE node = ? AND resource = ?",
-  accept: `INSERT INTO checkpoint (node, resource, accepted_version, accepted_deleted, accepted_id, waiting) VALUES (?, ?, ?, ?, ?, ?)
+  accept: `INSERT INTO checkpoint (node, resource, accepted_version, accepted_deleted, accepted_id, accepted_at, waiting) VALUES (?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT DO UPDATE SET accepted_version = excluded.accepted_version, accepted_deleted = excluded.accepted_deleted,
-        accepted_id = excluded.accepted_id, waiting = excluded.waiting, refused = NULL`,
+        accepted_id = excluded.accepted_id, accepted_at = excluded.accepted_at, waiting = excluded.waiting, refused = NULL`,
   insert: `INSERT INTO message (position, node, state, id, resource, operation, kind, version, priority, expires_at, size, accepted_at, packed)
       VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   supersede:
@@ -66,6 +66,12 @@ const messageSql = {
     "SELECT version, deleted, at FROM checkpoint WHERE node = ? AND resource = ? AND version IS NOT NULL",
   resources: `SELECT resource, version, deleted, at, accepted_version, accepted_deleted, accepted_id, waiting, refused FROM checkpoint
       WHERE node = ? AND resource GLOB ? ORDER BY resource LIMIT ?`,
+  // A put that was acked lately is known by its message only, see AckedPuts.
+  holding: `SELECT c.node, c.version, c.deleted, c.at, c.accepted_version, c.accepted_deleted, c.accepted_at, c.waiting,
+        m.state AS waiting_state, m.version AS waiting_version, m.ended_at AS waiting_ended_at,
+        r.version AS refused_version, r.accepted_at AS refused_accepted_at, r.reason AS refused_reason
+      FROM checkpoint c LEFT JOIN message m ON m.position = c.waiting LEFT JOIN message r ON r.position = c.refused
+      WHERE c.node = ? AND c.resource = ?`,
   ledger: `SELECT ${ledgerColumns} FROM message WHERE node = ? ORDER BY position DESC`,
   packed: "SELECT packed FROM message WHERE node = ? AND position = ?",
   refusedRows: `SELECT ${columns} FROM message WHERE node = ? AND state = 4 AND (? IS NULL OR position = ?) ORDER BY position`,

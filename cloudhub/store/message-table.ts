@@ -17,6 +17,7 @@ import { type MessageStatements, prepareMessages } from "./message-statements.ts
 import { kindNumbers, type LedgerRow, type MessageRow, messageStates } from "./schema.ts";
 import {
   type CheckpointRow,
+  type HoldingRow,
   type PageRow,
   type PutOp,
   type PutRow,
@@ -177,6 +178,15 @@ export class MessageTable {
     return this.#sql.resources.all(op.node, op.pattern, op.limit) as ResourceStateRow[];
   }
 
+  holdings({ nodes, resource }: Op<"holdings">): HoldingRow[] {
+    const rows: HoldingRow[] = [];
+    for (const node of nodes) {
+      const row = this.#sql.holding.get(node, resource) as HoldingRow | undefined;
+      if (row !== undefined) rows.push(row);
+    }
+    return rows;
+  }
+
   ledger(op: Op<"ledger">): LedgerRow[] {
     const found: LedgerRow[] = [];
     for (const row of this.#sql.ledger.iterate(op.node) as IterableIterator<LedgerRow>) {
@@ -287,7 +297,7 @@ export class MessageTable {
     const bytes = op.numbered ? withVersion(packed, version) : packed;
     const position = this.#insert(op, bytes, version);
     const waiting = isDelete ? null : position;
-    this.#sql.accept.run(op.node, op.resource, version, isDelete ? 1 : 0, op.id, waiting);
+    this.#sql.accept.run(op.node, op.resource, version, isDelete ? 1 : 0, op.id, op.now, waiting);
     return { position, version, packed: bytes === packed ? undefined : bytes };
   }
 

@@ -63,6 +63,8 @@ export const hubMigrations: readonly string[] = [
   `,
   // Of the newest message accepted: publishers recognise what they have published.
   "ALTER TABLE checkpoint ADD COLUMN accepted_id TEXT",
+
+  "ALTER TABLE checkpoint ADD COLUMN accepted_at INTEGER",
 ];
 
 /** Values of `message.state`. A replaced message that the node acks all the same is both. */

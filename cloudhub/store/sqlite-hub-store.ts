@@ -15,7 +15,16 @@ import {
   type ResourceView,
   unpackMessage,
 } from "../../protocol/index.ts";
-import type { HubStore, NodeOutbox, NodeRecord, RecordKind, RecordStore, Stored } from "./hub-store.ts";
+import { readHoldings } from "./holdings.ts";
+import type {
+  Holding,
+  HubStore,
+  NodeOutbox,
+  NodeRecord,
+  RecordKind,
+  RecordStore,
+  Stored,
+} from "./hub-store.ts";
 import { HubTables, type HubTablesOptions } from "./hub-tables.ts";
 import { type LedgerRow, messageStates } from "./schema.ts";
 import { SettleBatch } from "./settle-batch.ts";
@@ -149,6 +158,11 @@ class SqliteHubStore implements HubStore {
       limit: query.limit ?? 1_000,
     });
     return rows.map(resourceOf);
+  }
+
+  holdings(resource: string): Promise<Holding[]> {
+    const nodes = new Map([...this.#nodes].map(([node, { row }]) => [row, node]));
+    return readHoldings(this.#writer, nodes, resource);
   }
 
   async ledger(query: LedgerQuery & { readonly node: NodeId }): Promise<LedgerEntry[]> {

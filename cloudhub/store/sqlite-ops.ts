@@ -27,6 +27,8 @@ export type StoreOp =
     }
   | { readonly op: "backlog"; readonly node: number }
   | { readonly op: "checkpoint"; readonly node: number; readonly resource: string }
+  /** Row ids of nodes. */
+  | { readonly op: "holdings"; readonly nodes: Float64Array; readonly resource: string }
   | { readonly op: "resources"; readonly node: number; readonly pattern: string; readonly limit: number }
   | {
       readonly op: "ledger";
@@ -86,6 +88,24 @@ export interface CheckpointRow {
   readonly version: string;
   readonly deleted: number;
   readonly at: number;
+}
+
+/** One resource of a node, with the message that waits and the one that was refused. */
+export interface HoldingRow {
+  readonly node: number;
+  readonly version: string | null;
+  readonly deleted: number;
+  readonly at: number | null;
+  readonly accepted_version: string | null;
+  readonly accepted_deleted: number;
+  readonly accepted_at: number | null;
+  readonly waiting: number | null;
+  readonly waiting_state: number | null;
+  readonly waiting_version: string | null;
+  readonly waiting_ended_at: number | null;
+  readonly refused_version: string | null;
+  readonly refused_accepted_at: number | null;
+  readonly refused_reason: string | null;
 }
 
 export interface ResourceStateRow {
