@@ -93,6 +93,28 @@ export const hubSchema = section("The hub's configuration", {
       description: "A stock edgecore without keepalive for so many ms is disconnected",
     }),
   }),
+  router: section("Rules between REST, EventBus and ServiceBus (KubeEdge: router)", {
+    host: host(
+      "127.0.0.1",
+      "Address on which rules take REST requests: plain HTTP that asks nobody who he is",
+    ),
+    port: port(9_443, "Port for them (KubeEdge: 9443); opened with the first rule that begins at REST"),
+    restTimeoutMs: whole(60_000, 100, 3_600_000, {
+      description: "How long a service on a node may take to answer a REST request, ms",
+    }),
+    targetTimeoutMs: whole(60_000, 100, 3_600_000, {
+      description: "How long a REST target may take to answer a message of a node, ms",
+    }),
+    attempts: whole(5, 1, 100, {
+      description: "Calls of a REST target before a message becomes a dead letter",
+    }),
+    retryMs: whole(1_000, 1, 600_000, {
+      description: "Pause before the second call, ms; doubles from call to call",
+    }),
+    maxDeadLetters: whole(10_000, 0, 1_000_000, {
+      description: "Dead letters of one rule; what comes then stays at its node",
+    }),
+  }),
   store: section("What is kept, and how safely", {
     synchronous: choice("full", ["full", "normal"] as const, {
       description:
