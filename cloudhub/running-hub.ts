@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { ObjectsApi } from "../kubernetes/index.ts";
 import type { Clock } from "../platform/clock.ts";
 import { claimDirectory, type DataDirectory } from "../platform/data-directory.ts";
 import { type Logger, OncePer } from "../platform/logger.ts";
@@ -29,6 +30,7 @@ import {
 import type { Listener } from "../transport/index.ts";
 import { Admin } from "./admin.ts";
 import { Revocations } from "./admission.ts";
+import { type HubObjects, openObjects } from "./api/hub-objects.ts";
 import { Credentials } from "./credentials.ts";
 import { apiRequests } from "./http/api-server.ts";
 import { Hub } from "./hub.ts";
@@ -60,6 +62,8 @@ const day = 86_400_000;
 export class RunningHub implements HubApi {
   /** The operator's verbs. */
   readonly admin: HubAdmin;
+  /** The Kubernetes objects that the hub keeps, with all rights. */
+  readonly objects: ObjectsApi;
   /** The ports that are listened on, also where 0 was configured. */
   readonly ports: { readonly nodes: number; readonly join: number; readonly api: number };
   /** The hub's CA certificate, PEM; and the hash that join tokens carry. */
@@ -77,6 +81,7 @@ export class RunningHub implements HubApi {
       hub: Hub;
       admin: HubAdmin;
       metrics: HubMetrics;
+      objects: HubObjects;
       authority: Authority;
       store: HubStore;
       close(): Promise<void>;
@@ -84,6 +89,7 @@ export class RunningHub implements HubApi {
     words: Pick<RunningHub, "ports" | "adminFile">,
   ) {
     this.admin = parts.admin;
+    this.objects = parts.objects.registry;
     this.ports = words.ports;
     this.adminFile = words.adminFile;
     this.ca = { pem: parts.authority.caCertificatePem, hash: parts.authority.caHash };
@@ -193,6 +199,15 @@ async function open(
   const once = new OncePer(clock, logPeriodMs);
   const hub = new Hub({ store, clock, log, once, metrics }, options);
   opened.push(() => hub.close());
+  const objects = await openObjects({
+    store: resources,
+    hub,
+    clock,
+    log,
+    dataDir: join(options.dataDir, "pki"),
+    caPem: authority.caCertificatePem,
+  });
+  opened.push(() => objects.close());
   const credentials = new Credentials(store);
   const revocations = await Revocations.load(store);
   const identify: ListenerParts["identify"] = (certificate, now) => authority.identify(certificate, now);
@@ -272,7 +287,7 @@ async function open(
     knownNodes: store.nodes().length,
     caHash: authority.caHash,
   });
-  return new RunningHub({ hub, admin, metrics, authority, store, close }, { ports, adminFile });
+  return new RunningHub({ hub, admin, metrics, objects, authority, store, close }, { ports, adminFile });
 }
 
 function openStore(

@@ -23,7 +23,7 @@ const rules: Record<string, { folders: readonly string[]; packages: Readonly<Rec
     folders: ["protocol", "platform", "transport", "kubernetes"],
     packages: {
       fastify: /(http|join)\/[\w-]+\.ts$/,
-      jose: /join\/tokens\.ts$/,
+      jose: /(join\/|api\/service-account-)tokens\.ts$/,
       "prom-client": /(metrics|http\/api-server)\.ts$/,
     },
   },

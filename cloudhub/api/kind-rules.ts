@@ -8,6 +8,9 @@ import { withDefinitionStatus } from "./definitions.ts";
 export const lastingNamespaces = ["default", "kube-system", "kube-public", "kube-node-lease", "kubeedge"];
 const undeletable: ReadonlySet<string> = new Set(["default", "kube-system", "kube-public"]);
 
+/** A definition stays until its objects are gone. */
+export const definitionFinalizer = "customresourcecleanup.apiextensions.k8s.io";
+
 /** @param store Where the object's namespace is looked up. */
 export function beforeCreate(kind: Kind, object: KubeObject, store: Pick<ResourceStore, "get">): KubeObject {
   const { type } = kind;
@@ -15,13 +18,15 @@ export function beforeCreate(kind: Kind, object: KubeObject, store: Pick<Resourc
   else if (object.metadata.namespace)
     throw new ApiError("BadRequest", "namespace may not be set for a kind that has no namespaces");
   if (type.group === "") return coreObject(object);
-  if (type.kind === "CustomResourceDefinition") return withDefinitionStatus(object);
-  return object;
+  if (type.kind !== "CustomResourceDefinition") return object;
+  const finalizers = [...new Set([...(object.metadata.finalizers ?? []), definitionFinalizer])];
+  return withDefinitionStatus({ ...object, metadata: { ...object.metadata, finalizers } });
 }
 
 export function beforeUpdate(kind: Kind, object: KubeObject, old: KubeObject): KubeObject {
   if (kind.type.kind === "CustomResourceDefinition") return withDefinitionStatus(object);
   if (kind.type.group !== "" || kind.type.kind !== "Namespace") return object;
+  // They are changed through `finalize` only.
   const { finalizers } = (old.spec ?? {}) as { finalizers?: unknown };
   return finalizers === undefined
     ? object

@@ -118,6 +118,13 @@ function wanted(kind: Kind, object: KubeObject): object {
   return kind.type.hasStatus ? withoutUndefined({ ...rest, status: undefined }) : rest;
 }
 
+/** The object without one of its finalizers. */
+export function withoutFinalizer(object: KubeObject, finalizer: string): KubeObject {
+  const { finalizers = [], ...metadata } = object.metadata;
+  const left = finalizers.filter((one) => one !== finalizer);
+  return { ...object, metadata: left.length === 0 ? metadata : { ...metadata, finalizers: left } };
+}
+
 /** Without the fields that are `undefined`: JSON has none. */
 export function withoutUndefined<T extends object>(object: T): Defined<T> {
   const entries = Object.entries(object).filter(([, value]) => value !== undefined);

@@ -91,8 +91,7 @@ export class ObjectWriter {
         throw conflict(groupResource(kind.type), key.name, outdated);
       const sent = change(old);
       requirePreconditions(kind, old, { uid: sent.metadata.uid });
-      const changed = options.subresource ? changedStatus(kind, old, sent) : changedObject(kind, old, sent);
-      const object = readyObject(kind, beforeUpdate(kind, changed, old), old, options);
+      const object = readyObject(kind, next(kind, old, { sent, options }), old, options);
       if (isSame(old, object)) return old;
       if (options.dryRun) return object;
       try {
@@ -141,6 +140,25 @@ export class ObjectWriter {
     const stored = await this.#parts.store.remove(key, expected);
     this.#parts.committed({ kind, key, object: stored.object, deleted: true });
     return shownAs(kind, stored.object);
+  }
+}
+
+/** What an update makes of an object: the part of it that is sent to where it was sent. */
+function next(
+  kind: Kind,
+  old: KubeObject,
+  { sent, options }: { sent: KubeObject; options: RegistryOptions },
+): KubeObject {
+  switch (options.subresource) {
+    case undefined:
+      return beforeUpdate(kind, changedObject(kind, old, sent), old);
+    case "finalize":
+      return { ...old, spec: sent.spec };
+    case "status":
+    case "approval":
+      return changedStatus(kind, old, sent);
+    default:
+      return options.subresource satisfies never;
   }
 }
 

@@ -15,7 +15,9 @@ import {
 import { timestamp } from "./object-lifecycle.ts";
 
 /** What a write may say beyond what programs say. */
-export interface RegistryOptions extends WriteOptions {
+export interface RegistryOptions extends Omit<WriteOptions, "subresource"> {
+  /** The part that is changed: of a namespace what it waits for, of a signing request whether it is approved. */
+  readonly subresource?: "status" | "finalize" | "approval" | undefined;
   /** What is done about fields that the kind does not have; default `Warn`. */
   readonly fieldValidation?: FieldValidation | undefined;
   /** Takes what the client is told beside the answer. */

@@ -279,7 +279,7 @@ describe("lists and watches", () => {
     const watch = api.watch(pods, { resourceVersion: "1", bookmarkMs: 1_000, signal: end.signal });
     const next = watch.next();
     await new Promise((resolve) => setImmediate(resolve));
-    clock.advance(1_000);
+    await clock.advance(1_000);
     expect((await next).value).toMatchObject({ type: "BOOKMARK", object: { kind: "Pod", apiVersion: "v1" } });
     end.abort();
     await watch.return(undefined);

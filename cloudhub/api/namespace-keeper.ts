@@ -1,0 +1,146 @@
+import { isReason, type KubeObject } from "../../kubernetes/index.ts";
+import type { KeeperParts } from "./garbage-collector.ts";
+import { definitionFinalizer } from "./kind-rules.ts";
+import { coreResource, storedType } from "./kinds.ts";
+import { withoutFinalizer } from "./object-lifecycle.ts";
+import type { Committed } from "./object-writer.ts";
+import { WorkQueue } from "./work-queue.ts";
+
+const namespaces = coreResource("namespaces");
+const definitions = {
+  group: "apiextensions.k8s.io",
+  version: "v1",
+  resource: "customresourcedefinitions",
+};
+
+/**
+ * Looks after what holds other objects. A namespace gets its ServiceAccount `default` and the hub's CA; one that is
+ * deleted is emptied before it goes. The objects of a CustomResourceDefinition go before it does.
+ */
+export class NamespaceKeeper {
+  readonly #parts: KeeperParts;
+  readonly #caPem: string;
+  readonly #namespaces: WorkQueue;
+  readonly #definitions: WorkQueue;
+
+  /** @param caPem What clients inside pods trust. */
+  constructor(parts: KeeperParts, caPem: string) {
+    this.#parts = parts;
+    this.#caPem = caPem;
+    const { clock, log, registry, store } = parts;
+    const failed = (key: string, error: unknown): void =>
+      log.warn("a namespace or definition could not be looked after", { key, error });
+    this.#namespaces = new WorkQueue({ clock, failed }, (name) => this.#lookAtNamespace(name));
+    this.#definitions = new WorkQueue({ clock, failed }, (name) => this.#lookAtDefinition(name));
+    registry.onCommit((change) => this.#committed(change));
+    for (const { metadata } of store.list("namespaces").items) this.#namespaces.add(metadata.name ?? "");
+    for (const { metadata } of store.list("customresourcedefinitions.apiextensions.k8s.io").items)
+      this.#definitions.add(metadata.name ?? "");
+  }
+
+  async close(): Promise<void> {
+    await this.#namespaces.close();
+    await this.#definitions.close();
+  }
+
+  #committed({ kind, key, deleted }: Committed): void {
+    const { registry } = this.#parts;
+    if (key.type === "namespaces" && !deleted) this.#namespaces.add(key.name);
+    else if (kind.type.resource === definitions.resource && !deleted) this.#definitions.add(key.name);
+    else if (deleted && key.namespace !== "") this.#namespaces.add(key.namespace);
+    if (!deleted || kind.form !== "structural") return;
+    const definition = `${kind.type.resource}.${kind.type.group}`;
+    if (registry.kinds.ofDefinition(definition).length > 0) this.#definitions.add(definition);
+  }
+
+  async #lookAtNamespace(name: string): Promise<void> {
+    const found = this.#parts.store.get({ type: "namespaces", namespace: "", name })?.object;
+    if (found === undefined) return;
+    if (found.metadata.deletionTimestamp === undefined) await this.#furnish(name);
+    else if (await this.#isEmptied(name)) await this.#finish(name);
+  }
+
+  async #furnish(namespace: string): Promise<void> {
+    await this.#ensure({
+      apiVersion: "v1",
+      kind: "ServiceAccount",
+      metadata: { name: "default", namespace },
+    });
+    await this.#ensure({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: {
+        name: "kube-root-ca.crt",
+        namespace,
+        annotations: { "kubernetes.io/description": "The certificate authority of the API server." },
+      },
+      data: { "ca.crt": this.#caPem },
+    });
+  }
+
+  async #ensure(object: KubeObject): Promise<void> {
+    const { registry, store } = this.#parts;
+    const { name = "", namespace = "" } = object.metadata;
+    const resource = object.kind === "ConfigMap" ? "configmaps" : "serviceaccounts";
+    const there = store.get({ type: resource, namespace, name })?.object;
+    if (there === undefined) await registry.create(coreResource(resource), object);
+    else if (object.data !== undefined)
+      await registry.revise(coreResource(resource), { name, namespace }, (old) => ({
+        ...old,
+        data: object.data,
+      }));
+  }
+
+  /** Deletes what is left in a namespace. @returns True if that is nothing. */
+  async #isEmptied(namespace: string): Promise<boolean> {
+    const { registry, store } = this.#parts;
+    let left = 0;
+    for (const kind of registry.kinds.stored()) {
+      if (!kind.type.namespaced) continue;
+      for (const { metadata } of store.list(storedType(kind), { namespace }).items) {
+        const { name = "", deletionTimestamp } = metadata;
+        const gone = deletionTimestamp === undefined && (await this.#remove(kind.type, { namespace, name }));
+        if (!gone) left++;
+      }
+    }
+    return left === 0;
+  }
+
+  async #remove(
+    resource: Parameters<KeeperParts["registry"]["remove"]>[0],
+    name: { namespace?: string; name: string },
+  ): Promise<boolean> {
+    try {
+      return (await this.#parts.registry.remove(resource, name)).gone;
+    } catch (error) {
+      if (isReason(error, "NotFound")) return true;
+      throw error;
+    }
+  }
+
+  async #finish(name: string): Promise<void> {
+    const emptied = (object: KubeObject): KubeObject => ({
+      ...object,
+      spec: { ...(object.spec as object | undefined), finalizers: [] },
+    });
+    await this.#parts.registry.revise(namespaces, { name }, emptied, { subresource: "finalize" });
+  }
+
+  async #lookAtDefinition(name: string): Promise<void> {
+    const { registry, store } = this.#parts;
+    const type = "customresourcedefinitions.apiextensions.k8s.io";
+    const found = store.get({ type, namespace: "", name })?.object;
+    if (found?.metadata.deletionTimestamp === undefined) return;
+    const [kind] = registry.kinds.ofDefinition(name);
+    let left = 0;
+    for (const { metadata } of kind === undefined ? [] : store.list(storedType(kind)).items) {
+      const { name: object = "", namespace, deletionTimestamp } = metadata;
+      const key = namespace === undefined ? { name: object } : { namespace, name: object };
+      const gone =
+        deletionTimestamp === undefined && kind !== undefined && (await this.#remove(kind.type, key));
+      if (!gone) left++;
+    }
+    if (left > 0) return;
+    await registry.revise(definitions, { name }, (object) => withoutFinalizer(object, definitionFinalizer));
+  }
+}
