@@ -1,0 +1,127 @@
+import { ApiError } from "../../kubernetes/index.ts";
+import { KeyedLanes } from "../../platform/keyed-lanes.ts";
+import { type Logger, OncePer } from "../../platform/logger.ts";
+import { contentOf, HubError, type Incoming, type Message, type PublishDraft } from "../../sdk/index.ts";
+import type { ControllerParts } from "../runtime/parts.ts";
+import { isPassing } from "./answers.ts";
+import { failureReply, type Handler, type Handlers, type Reply } from "./requests.ts";
+
+type UpstreamParts = Pick<ControllerParts, "hub" | "clock" | "log">;
+
+/**
+ * What edges ask and report of Kubernetes objects. A message is acked when it is done and answered. What failed and can
+ * succeed later comes again; any other failure is the answer.
+ */
+export class Upstream {
+  readonly #parts: UpstreamParts;
+  readonly #handlers: Handlers;
+  readonly #log: Logger;
+  readonly #complaints: OncePer;
+  /** Requests about one resource keep their order; others do not wait for them. */
+  readonly #lanes = new KeyedLanes();
+  readonly #stop = new AbortController();
+
+  constructor(parts: UpstreamParts, handlers: Handlers) {
+    this.#parts = parts;
+    this.#handlers = handlers;
+    this.#log = parts.log;
+    this.#complaints = new OncePer(parts.clock, 60_000);
+  }
+
+  start(): void {
+    void this.#run();
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#lanes.idle();
+  }
+
+  async #run(): Promise<void> {
+    const filter = { groups: ["meta"], sources: ["edged", "metamanager"] };
+    try {
+      for await (const incoming of this.#parts.hub.subscribe(filter, { signal: this.#stop.signal })) {
+        const { node, resource } = incoming.message;
+        void this.#lanes.run(`${node} ${resource.path}`, () => this.#take(incoming));
+      }
+    } catch (error) {
+      if (!this.#stop.signal.aborted) this.#log.error("nodes are not listened to any more", { error });
+    }
+  }
+
+  async #take({ message, ack, nack }: Incoming): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    const handler = this.#handlers[`${message.resource.type} ${message.operation}`];
+    if (handler === undefined) {
+      this.#complain("a node asks what nobody answers", message);
+      ack();
+      return;
+    }
+    try {
+      const reply = await this.#reply(handler, message);
+      if (reply !== undefined) await this.#answer(message, reply);
+      ack();
+    } catch (error) {
+      this.#complain("a node's request could not be done now", message, error);
+      nack(error instanceof Error ? error.message.slice(0, 200) : undefined);
+    }
+  }
+
+  /** Throws what can succeed later. */
+  async #reply(handler: Handler, message: Message): Promise<Reply | undefined> {
+    const { node, operation, resource } = message;
+    try {
+      const content = readContent(message);
+      return await handler.answer({ node, operation, ...resource, content });
+    } catch (error) {
+      if (error instanceof ApiError ? isPassing(error) : error instanceof HubError && error.retryable)
+        throw error;
+      if (!(error instanceof ApiError)) this.#complain("a node's request failed", message, error);
+      const told = error instanceof ApiError ? error : new ApiError("InternalError", "the request failed");
+      return failureReply(handler.failure, told);
+    }
+  }
+
+  /** An answer that cannot be delivered is no loss: the edge asks again. */
+  async #answer(message: Message, reply: Reply): Promise<void> {
+    const { node, resource, id } = message;
+    const draft: PublishDraft = {
+      node,
+      operation: "response",
+      resource:
+        reply.type === undefined
+          ? resource.path
+          : `${resource.namespace ?? "null"}/${reply.type}/${resource.name}`,
+      parentId: id,
+      content: reply.content,
+      ...(reply.source === undefined ? {} : { source: reply.source }),
+      ...(reply.resourceVersion === undefined ? {} : { resourceVersion: reply.resourceVersion }),
+    };
+    try {
+      await this.#parts.hub.publish(draft);
+    } catch (error) {
+      if (!(error instanceof HubError && error.code === "E_LINK_LOST"))
+        this.#complain("an answer could not be sent", message, error);
+    }
+  }
+
+  #complain(what: string, message: Message, error?: unknown): void {
+    const { node, operation, resource } = message;
+    const kind = `${operation} ${resource.type}`;
+    if (this.#complaints.pass(`${what} ${node} ${kind}`) !== undefined)
+      this.#log.warn(what, {
+        node,
+        operation,
+        resource: resource.path,
+        ...(error === undefined ? {} : { error }),
+      });
+  }
+}
+
+function readContent(message: Message): unknown {
+  try {
+    return contentOf(message);
+  } catch {
+    throw new ApiError("BadRequest", "the content is no JSON");
+  }
+}

@@ -1,0 +1,382 @@
+import { isDeepStrictEqual } from "node:util";
+import type { KubeObject } from "../../kubernetes/index.ts";
+import { messagesOf, readCapture } from "./capture.ts";
+import { eventually, patiently } from "./patience.ts";
+import type { RawWebSocket } from "./raw-websocket.ts";
+import { connect, type StockEdge } from "./stock-edge.ts";
+import { ackOf, keepalive, newHeader, type WireJson } from "./wire-json.ts";
+
+/** An API error as Go writes it. */
+interface ErrStatus {
+  readonly status: string;
+  readonly reason: string;
+  readonly code: number;
+  readonly message: string;
+}
+
+interface Wrapped {
+  readonly Object: KubeObject | null;
+  readonly Err: { readonly ErrStatus: ErrStatus } | null;
+}
+
+/** What differs between the lines of edgecore. Source: edge modules §16. */
+export interface Line {
+  /** How messages about nodes name their namespace. */
+  readonly nodeNamespace: "default" | "null";
+  /** True: nodes are read from the local rows, and the cloud pushes them. */
+  readonly readsNodeLocally: boolean;
+}
+
+export const line115: Line = { nodeNamespace: "default", readsNodeLocally: false };
+export const current: Line = { nodeNamespace: "null", readsNodeLocally: true };
+
+const renewMs = 100;
+
+/**
+ * A stock edgecore with edged on, from the recordings of one: MetaManager's rows, acks and requests, and of the kubelet
+ * what it does with a node, its lease and its pods. Whatever the cloud says in another shape than a real one is a fault.
+ */
+export class StockKubelet {
+  readonly node: string;
+  /** MetaManager's table: what was stored last under a key. */
+  readonly rows = new Map<string, unknown>();
+  /** Downstream messages in their order: `insert default/pod/pb`. */
+  readonly pushed: string[] = [];
+  /** What was not as a real cloud says it. */
+  readonly faults: string[] = [];
+  readonly #edge: StockEdge;
+  readonly #line: Line;
+  readonly #asked = new Map<string, (answer: WireJson) => void>();
+  readonly #running = new Set<string>();
+  #link: RawWebSocket | undefined;
+  #lease: KubeObject | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(edge: StockEdge, line: Line = line115) {
+    this.#edge = edge;
+    this.node = edge.node;
+    this.#line = line;
+  }
+
+  /** Opens the link and does what an edgecore does on it, until it ends. */
+  async connect(): Promise<void> {
+    const link = await connect(this.#edge);
+    this.#link = link;
+    void this.#read(link);
+    link.send(keepalive());
+    await this.#register();
+    const renew = async (): Promise<void> => {
+      await this.#renewLease();
+      await this.#syncNode();
+    };
+    this.#timer = setInterval(() => void renew().catch(() => undefined), renewMs);
+    for (const [key, pod] of this.rows) if (isPodKey(key)) void this.#runPod(pod as KubeObject);
+  }
+
+  /** The link ends without a word; what is stored stays. */
+  cut(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#link?.reset();
+    this.#link = undefined;
+  }
+
+  /** The lease is not renewed any more, the link stays. */
+  hang(): void {
+    clearInterval(this.#timer);
+  }
+
+  // ── MetaManager ──────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Sends a request and waits for the answer, which must be one. */
+  async request(operation: string, resource: string, content: unknown): Promise<WireJson> {
+    const route = { source: "edged", group: "meta", operation, resource };
+    const message: WireJson = { header: newHeader(), route, content };
+    const answer = new Promise<WireJson>((resolve) => this.#asked.set(message.header.msg_id, resolve));
+    this.#send(message);
+    const came = await patiently(`an answer to ${operation} ${resource}`, answer);
+    this.#checkRoute(message, came);
+    if (operation !== "patch" && operation !== "delete") {
+      this.#storeAnswer(came);
+      this.#send(ackOf(came));
+    }
+    return came;
+  }
+
+  #storeAnswer({ route, content }: WireJson): void {
+    const key = route.resource ?? "";
+    const wrapped = content as Partial<Wrapped> | null;
+    if (content === "OK" || key.includes("/serviceaccounttoken/")) return;
+    if (wrapped !== null && typeof wrapped === "object" && "Object" in wrapped && "Err" in wrapped) {
+      if (wrapped.Err === null) this.rows.set(key, wrapped.Object);
+      return;
+    }
+    this.rows.set(key, content);
+  }
+
+  async #read(link: RawWebSocket): Promise<void> {
+    for (;;) {
+      const text = await link.nextText().catch((error: Error) => error);
+      if (this.#link !== link) return;
+      if (typeof text === "string") this.#received(JSON.parse(text) as WireJson);
+      else if (text.message.startsWith("the connection")) return;
+    }
+  }
+
+  #received(message: WireJson): void {
+    const { header, route } = message;
+    const waiting = header.parent_msg_id === undefined ? undefined : this.#asked.get(header.parent_msg_id);
+    if (waiting !== undefined) {
+      this.#asked.delete(header.parent_msg_id as string);
+      waiting(message);
+    } else if (header.parent_msg_id !== undefined) this.#fault("an answer to nothing", message);
+    else if (route.group !== "resource" || route.source !== "edgecontroller")
+      this.#fault("nobody takes this", message);
+    else this.#pushed(message);
+  }
+
+  #pushed(message: WireJson): void {
+    const { header, route } = message;
+    const { operation = "", resource = "" } = route;
+    const object = message.content as KubeObject;
+    this.pushed.push(`${operation} ${resource}`);
+    if (!object.kind || !object.apiVersion) this.#fault("MetaServer would not find it", message);
+    if (operation !== "delete" && header.resourceversion !== object.metadata.resourceVersion)
+      this.#fault("its version is not the object's", message);
+    const [namespace = "", type = ""] = resource.split("/");
+    if (type === "node" && (operation !== "update" || namespace !== "null" || !this.#line.readsNodeLocally))
+      this.#fault("no cloud says so", message);
+    if (operation === "delete") this.#deleted(resource, object);
+    else this.rows.set(resource, object);
+    this.#send(ackOf(message));
+    if (type === "pod" && operation !== "delete") void this.#runPod(object);
+  }
+
+  #deleted(resource: string, object: KubeObject): void {
+    const row = this.rows.get(resource);
+    // MetaManager looks for the uid in the stored text.
+    if (isPodKey(resource) && !JSON.stringify(row ?? "").includes(object.metadata.uid ?? "")) return;
+    this.rows.delete(resource);
+    this.#running.delete(object.metadata.uid ?? "");
+  }
+
+  #send(message: WireJson): void {
+    this.#link?.send(message);
+  }
+
+  // ── the node and its lease ───────────────────────────────────────────────────────────────────────────────
+
+  async #register(): Promise<void> {
+    await this.#queryLease();
+    await this.#queryNode();
+    const recorded = messagesOf(readCapture("b-join-edged-enabled"), "edge");
+    const said = recorded.find(
+      ({ message }) => message.route.operation === "insert" && message.route.resource?.includes("/node/"),
+    );
+    const text = JSON.stringify(said?.message.content).replaceAll("edge-b", this.node);
+    const inserted = await this.request("insert", this.#nodeKey("node"), JSON.parse(text) as unknown);
+    const { Err } = this.#wrapped(inserted);
+    if (Err !== null && Err.ErrStatus.reason !== "AlreadyExists") this.#fault("not registered", inserted);
+    await eventually(() => this.rows.has(this.#nodeKey("node"))).toBe(true);
+    await this.#syncNode();
+    await this.#renewLease();
+  }
+
+  async #queryNode(): Promise<KubeObject | undefined> {
+    if (this.#line.readsNodeLocally) return this.rows.get(this.#nodeKey("node")) as KubeObject | undefined;
+    const answer = await this.request("query", this.#nodeKey("node"), null);
+    const content = answer.content as KubeObject & { ErrStatus?: ErrStatus };
+    if (content.ErrStatus !== undefined) {
+      if (Object.keys(content).length > 1 || content.ErrStatus.reason !== "NotFound")
+        this.#fault("no bare status error", answer);
+      return undefined;
+    }
+    if (content.kind !== "Node" || content.apiVersion !== "v1" || "Object" in content)
+      this.#fault("no bare Node", answer);
+    if (answer.header.resourceversion !== content.metadata.resourceVersion) this.#fault("no version", answer);
+    return content;
+  }
+
+  /** Reads the node and says what of it is wrong: an empty patch if nothing is. */
+  async #syncNode(): Promise<void> {
+    const node = await this.#queryNode();
+    if (node === undefined) return;
+    const { conditions = [] } = (node.status ?? {}) as { conditions?: { type: string; status: string }[] };
+    const ready = conditions.find((one) => one.type === "Ready");
+    if (ready?.status === "True" && this.#timer !== undefined) return;
+    const condition = {
+      type: "Ready",
+      status: "True",
+      reason: "EdgeReady",
+      message: "edge is posting ready status",
+    };
+    const order = [
+      ...new Set([...conditions.map(({ type }) => ({ type })), { type: "Ready" }].map((one) => one.type)),
+    ];
+    const status = {
+      "$setElementOrder/conditions": order.map((type) => ({ type })),
+      conditions: [condition],
+    };
+    const patch = ready?.status === "True" ? {} : { status };
+    const answer = await this.request("patch", this.#nodeKey("nodepatch"), JSON.stringify(patch));
+    const { Object: patched } = this.#wrapped(answer);
+    const now = (patched?.status as { conditions?: { type: string }[] } | undefined)?.conditions ?? [];
+    // A list that is replaced as a whole makes the kubelet patch for ever.
+    if (now.length < conditions.length) this.#fault("conditions were not merged", answer);
+    if (answer.header.resourceversion !== patched?.metadata.resourceVersion)
+      this.#fault("no version", answer);
+    if (this.#line.readsNodeLocally) this.rows.set(this.#nodeKey("node"), patched);
+  }
+
+  async #queryLease(): Promise<void> {
+    const { Object: lease, Err } = this.#wrapped(await this.request("query", this.#leaseKey, null));
+    this.#lease = Err === null ? (lease as KubeObject) : undefined;
+  }
+
+  async #renewLease(): Promise<void> {
+    const spec = {
+      holderIdentity: this.node,
+      leaseDurationSeconds: 40,
+      renewTime: new Date().toISOString().replace("Z", "000Z"),
+    };
+    const known = this.#lease;
+    const metadata = known?.metadata ?? {
+      name: this.node,
+      namespace: "kube-node-lease",
+      creationTimestamp: null,
+    };
+    const answer = await this.request(known === undefined ? "insert" : "update", this.#leaseKey, {
+      metadata,
+      spec,
+    });
+    const { Object: lease, Err } = this.#wrapped(answer);
+    if (Err !== null) {
+      await this.#queryLease();
+      return;
+    }
+    const before = known?.metadata.resourceVersion;
+    const { uid, resourceVersion } = lease?.metadata ?? {};
+    if (uid === undefined || resourceVersion === undefined || resourceVersion === before)
+      this.#fault("the lease has not moved", answer);
+    this.#lease = lease as KubeObject;
+  }
+
+  // ── pods ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** What the recorded kubelet did with the recorded pod, with any other likewise. */
+  async #runPod(pod: KubeObject): Promise<void> {
+    const uid = pod.metadata.uid ?? "";
+    const spec = pod.spec as { nodeName?: string };
+    if (spec.nodeName !== this.node) return;
+    try {
+      if (pod.metadata.deletionTimestamp !== undefined) await this.#endPod(pod);
+      else if (!this.#running.has(uid)) {
+        this.#running.add(uid);
+        await this.#patchPod(pod, 0);
+        await this.#readNeeded(pod);
+        await this.#patchPod(pod, 1);
+      }
+    } catch (error) {
+      // The link has ended: the next one finds the pod in its row.
+      this.#running.delete(uid);
+      if (this.#link !== undefined) this.faults.push(`${pod.metadata.name}: ${(error as Error).message}`);
+    }
+  }
+
+  async #endPod(pod: KubeObject): Promise<void> {
+    const { namespace, name, uid } = pod.metadata;
+    await this.#patchPod(pod, 2);
+    const options = { gracePeriodSeconds: 0, preconditions: { uid } };
+    const answer = await this.request("delete", `${namespace}/pod/${name}`, options);
+    if (answer.content !== "OK") this.#fault("the pod may not go", answer);
+  }
+
+  async #patchPod(pod: KubeObject, step: number): Promise<void> {
+    const { namespace, name, uid = "" } = pod.metadata;
+    const patches = messagesOf(readCapture("b-pod-lifecycle-edged"), "edge").filter(
+      ({ message }) => message.route.operation === "patch",
+    );
+    const recorded = patches[step]?.message.content as string;
+    const theirs = (JSON.parse(recorded) as KubeObject).metadata.uid ?? "";
+    const patch = recorded.replaceAll(theirs, uid);
+    const answer = await this.request("patch", `${namespace}/podpatch/${name}`, patch);
+    const { Object: patched, Err } = this.#wrapped(answer);
+    if (Err !== null || patched === null) return;
+    if (patched.metadata.uid !== uid) this.#fault("another pod was patched", answer);
+    if (answer.header.resourceversion !== patched.metadata.resourceVersion) this.#fault("no version", answer);
+    const key = `${namespace}/pod/${name}`;
+    if (this.rows.has(key)) this.rows.set(key, patched);
+  }
+
+  /** Every volume of the pod, and its environment. */
+  async #readNeeded(pod: KubeObject): Promise<void> {
+    const { namespace, name, uid } = pod.metadata;
+    const text = JSON.stringify(pod.spec);
+    for (const [, secret] of text.matchAll(/"secretName":"([^"]+)"/g))
+      await this.#readObject("Secret", `${namespace}/secret/${secret}`);
+    if (text.includes('"serviceAccountToken"')) {
+      const boundObjectRef = { kind: "Pod", apiVersion: "v1", name, uid };
+      const spec = { audiences: null, expirationSeconds: 3607, boundObjectRef };
+      const status = { token: "", expirationTimestamp: null };
+      const content = { metadata: { creationTimestamp: null }, spec, status };
+      const answer = await this.request("query", `${namespace}/serviceaccounttoken/default`, content);
+      const given = answer.content as {
+        spec: unknown;
+        status?: { token?: string; expirationTimestamp?: string };
+      };
+      if (!isDeepStrictEqual(given.spec, spec))
+        this.#fault("the spec of the token's request has changed", answer);
+      if (!given.status?.token || !given.status.expirationTimestamp) this.#fault("no token", answer);
+    }
+    for (const [, configMap] of text.matchAll(/"(?:configMap|configMapRef)":\{"name":"([^"]+)"/g))
+      await this.#readObject("ConfigMap", `${namespace}/configmap/${configMap}`);
+  }
+
+  async #readObject(kind: string, key: string): Promise<void> {
+    const answer = await this.request("query", key, null);
+    const object = answer.content as KubeObject;
+    if (object.kind !== kind || object.apiVersion !== "v1") this.#fault(`no ${kind}`, answer);
+    if (answer.header.resourceversion !== object.metadata?.resourceVersion) this.#fault("no version", answer);
+  }
+
+  // ── shapes ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  #checkRoute({ route }: WireJson, answer: WireJson): void {
+    const expected = {
+      source: "edgecontroller",
+      group: "resource",
+      operation: "response",
+      resource: route.resource,
+    };
+    if (!isDeepStrictEqual({ ...answer.route }, expected)) this.#fault("not the route of an answer", answer);
+  }
+
+  #wrapped(answer: WireJson): Wrapped {
+    const content = answer.content as Wrapped;
+    const keys = Object.keys(content ?? {}).sort();
+    if (!isDeepStrictEqual(keys, ["Err", "Object"])) this.#fault("no ObjectResp", answer);
+    if (content.Err !== null) {
+      const { status, reason, code, message } = content.Err.ErrStatus ?? {};
+      if (status !== "Failure" || !reason || !code || !message) this.#fault("no full ErrStatus", answer);
+    } else if (content.Object === null) this.#fault("success without an object", answer);
+    return content;
+  }
+
+  #fault(what: string, { route, content }: WireJson): void {
+    this.faults.push(
+      `${what}: ${route.operation} ${route.resource} ${JSON.stringify(content)?.slice(0, 300)}`,
+    );
+  }
+
+  get #leaseKey(): string {
+    return `kube-node-lease/lease/${this.node}`;
+  }
+
+  #nodeKey(type: "node" | "nodepatch"): string {
+    return `${this.#line.nodeNamespace}/${type}/${this.node}`;
+  }
+}
+
+function isPodKey(key: string): boolean {
+  return key.split("/")[1] === "pod";
+}
