@@ -376,7 +376,9 @@ export class Hub implements HubApi, NodeLinkHub {
   #presenceOf(node: NodeId, connected: boolean): Message {
     const operation = connected ? "connected" : "disconnected";
     const timestamp = this.#parts.clock.wallTime();
-    const content = { client_id: node, event_type: operation, timestamp: Math.floor(timestamp / 1000) };
+    const dialect = this.links.get(node)?.dialect;
+    const at = Math.floor(timestamp / 1000);
+    const content = { client_id: node, event_type: operation, timestamp: at, ...(dialect && { dialect }) };
     const draft = { node, source: presenceSource, resource: presenceResource, operation, content };
     return createMessage(draft, { id: randomUUID(), timestamp, delivery: () => volatile });
   }

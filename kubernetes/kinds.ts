@@ -111,12 +111,13 @@ const table: Readonly<Record<string, readonly Entry[]>> = {
   ],
   "coordination.k8s.io/v1": [["leases", "Lease"]],
   "discovery.k8s.io/v1": [["endpointslices", "EndpointSlice"]],
+  /** A Device's status is a part of it: users list there what they want to hear of. */
   "devices.kubeedge.io/v1beta1": [
     ["devicemodels", "DeviceModel"],
-    ["devices", "Device", status],
+    ["devices", "Device"],
     ["devicestatuses", "DeviceStatus", { ...status, short: ["devstatus"] }],
   ],
-  /** Here users write what they desire into the status. */
+  /** Here they write there what they desire, too. */
   "devices.kubeedge.io/v1alpha2": [
     ["devicemodels", "DeviceModel"],
     ["devices", "Device"],

@@ -65,10 +65,13 @@ export type CloudWish = Extract<
   { action: "twin/cloud_updated" | "updated" | "membership/updated" | "membership/detail/result" }
 >;
 
+/** Of one device, as state: so the newest of it is all that must arrive. */
+const membershipPrefix = "membership/device/";
+
 /** Reads the resource of a message of group `twin`. @returns `undefined`: nothing DeviceTwin knows. */
 export function parseResource(path: string, operation: string, form: IdForm): CloudWish | undefined {
   if (path === "membership/detail") return { action: "membership/detail/result" };
-  if (path === "membership") return { action: "membership/updated" };
+  if (path === "membership" || path.startsWith(membershipPrefix)) return { action: "membership/updated" };
   const action = path.endsWith("/twin/cloud_updated") ? "twin/cloud_updated" : "updated";
   if (!path.startsWith("device/") || (action === "updated" && operation !== "updated")) return undefined;
   const id = action === "updated" ? path.slice(7) : path.slice(7, -action.length - 1);
