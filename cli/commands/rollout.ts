@@ -30,7 +30,7 @@ refused it; see then: hubctl queue list. With -w it goes on until all nodes have
       parse: text,
       fallback: "default",
     }),
-    version: single({
+    resourceVersion: single({
       value: "N",
       description: "which nodes have this version or a newer one (default: the newest accepted for each)",
       parse: text,
@@ -46,10 +46,10 @@ refused it; see then: hubctl queue list. With -w it goes on until all nodes have
   examples: [
     "rollout status configmap/limits",
     "rollout status pod/web -n shop -w --timeout 10m",
-    "rollout status default/configmap/limits --version 7 -o json",
+    "rollout status default/configmap/limits --resource-version 7 -o json",
   ],
-  async run(context, { resource }, { namespace, version, slowest, watch }) {
-    const query = { slowest, ...(version === undefined ? {} : { version }) };
+  async run(context, { resource }, { namespace, resourceVersion, slowest, watch }) {
+    const query = { slowest, ...(resourceVersion === undefined ? {} : { version: resourceVersion }) };
     const first = await find(context, pathsOf(resource, namespace), query);
     if (watch) return await follow(context, first, query);
     const { output, io } = context;

@@ -272,6 +272,9 @@ describe.each([
       { resource: "default/configmap/b", accepted: "7", state: "waiting" },
     ]);
     expect(await api.resources({ node: "edge-1", resource: "*/b" })).toHaveLength(1);
+    expect(await api.rollout({ resource: "default/configmap/b" })).toMatchObject({
+      slowest: [{ node: "edge-1" }],
+    });
     expect(await api.nodes()).toMatchObject([
       { node: "edge-1", connected: false, backlogMessages: 2, joinedAt: expect.any(Number) },
     ]);
