@@ -15,6 +15,13 @@ export { applyObject, type Writer, withManagedFields } from "./apply/apply.ts";
 export { builtInKinds, documentKind } from "./built-in-kinds.ts";
 export { checkDefinition, kindsOfDefinition } from "./custom-kinds.ts";
 export { withDefaults } from "./defaults.ts";
+export {
+  aggregatedDiscovery,
+  coreVersions,
+  groupDocument,
+  groupList,
+  resourceList,
+} from "./discovery.ts";
 export { type FieldError, invalidObject, messageOf } from "./field-error.ts";
 export type { Kind } from "./kind.ts";
 export { builtInTypes, groupVersionOf } from "./kinds.ts";
