@@ -93,6 +93,12 @@ export const hubSchema = section("The hub's configuration", {
       description: "A stock edgecore without keepalive for so many ms is disconnected",
     }),
   }),
+  controllers: section("Controllers in the hub's process", {
+    disable: texts({
+      description:
+        "Names of controllers that do not run here, because others do their work: edge (nodes, pods, ConfigMaps, Secrets), router, …; see docs/edge-controller.md",
+    }),
+  }),
   router: section("Rules between REST, EventBus and ServiceBus (KubeEdge: router)", {
     host: host(
       "127.0.0.1",

@@ -1,8 +1,17 @@
+import {
+  type ControllerName,
+  type ControllersOptions,
+  controllerNames,
+  startControllers,
+} from "../controllers/index.ts";
+import { systemClock } from "../platform/clock.ts";
 import { describeFlags, loadOptions, parseFlags, printConfig } from "../platform/config.ts";
 import { exitCodeOf, runUntilStopped } from "../platform/lifecycle.ts";
+import { createLogger } from "../platform/logger.ts";
 import { version } from "../platform/version.ts";
+import { HubError } from "../protocol/index.ts";
 import { startHub } from "./index.ts";
-import { hubSchema } from "./options.ts";
+import { type HubOptions, hubSchema } from "./options.ts";
 
 const prefix = "CLOUDHUB";
 
@@ -33,9 +42,38 @@ export async function main(argv: readonly string[]): Promise<void> {
       environment: process.env,
       flags: flags.flags,
     });
-    await runUntilStopped((fatal) => startHub(options, { onFatal: fatal, processMetrics: true }));
+    const enable = enabledControllers(options.controllers.disable);
+    await runUntilStopped(async (onFatal) => {
+      const log = createLogger(options.logLevel, { program: "cloudhub" });
+      const hub = await startHub(options, { log, onFatal, processMetrics: true });
+      const parts = { hub, objects: hub.objects, clock: systemClock, log };
+      const router = routerOptions(options.router);
+      const controllers = startControllers(parts, { enable, clusterCa: hub.ca.pem, router });
+      return {
+        async close() {
+          await controllers.close();
+          await hub.close();
+        },
+      };
+    });
   } catch (error) {
     process.stderr.write(`cloudhub: ${error instanceof Error ? error.message : error}\n`);
     process.exit(exitCodeOf(error));
   }
+}
+
+function enabledControllers(disabled: readonly string[]): readonly ControllerName[] {
+  const unknown = disabled.find((name) => !controllerNames.some((known) => known === name));
+  if (unknown !== undefined)
+    throw new HubError(
+      "E_BAD_OPTION",
+      `controllers.disable: there is no controller ${unknown}; there are ${controllerNames.join(", ")}`,
+    );
+  return controllerNames.filter((name) => !disabled.includes(name));
+}
+
+function routerOptions(options: HubOptions["router"]): NonNullable<ControllersOptions["router"]> {
+  const { host, port, restTimeoutMs, targetTimeoutMs, attempts, retryMs, maxDeadLetters } = options;
+  const rest = { host, port, timeoutMs: restTimeoutMs };
+  return { rest, timeoutMs: targetTimeoutMs, attempts, retryMs, maxDeadLetters };
 }

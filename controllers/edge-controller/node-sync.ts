@@ -32,6 +32,8 @@ export class NodeSync {
   /** By path; `undefined`: to be asked from the hub. */
   #sent: Map<string, Sent> | undefined;
   readonly #touched = new Set<string>();
+  /** What the node does not have though the hub has accepted it. */
+  readonly #lost = new Set<string>();
 
   constructor(node: string, parts: NodeSyncParts) {
     this.node = node;
@@ -50,7 +52,7 @@ export class NodeSync {
 
   /** The node does not have what it was sent. */
   forget(path: string): void {
-    this.#sent?.delete(path);
+    this.#lost.add(path);
     this.touch(path);
   }
 
@@ -88,6 +90,7 @@ export class NodeSync {
 
   async #bring(paths: readonly string[], sent: Map<string, Sent>): Promise<void> {
     const { objects, hub } = this.#parts;
+    for (const path of paths) if (this.#lost.delete(path)) sent.delete(path);
     // What pods need goes before them.
     const order = [...paths].sort((a, b) => Number(isPod(a)) - Number(isPod(b)));
     const steps = order.flatMap((path) => {

@@ -1,25 +1,26 @@
 import { onTestFinished } from "vitest";
 import { type RunningController, startControllers } from "../../controllers/index.ts";
 import { configMaps, secrets } from "../../controllers/runtime/kinds.ts";
-import type { KubeObject, ResourceName } from "../../kubernetes/index.ts";
+import type { KubeObject, ObjectsApi, ResourceName } from "../../kubernetes/index.ts";
 import { type Clock, systemClock } from "../../platform/clock.ts";
 import { silentLogger } from "../../platform/logger.ts";
-import { FakeObjects } from "../support/fake-objects.ts";
 import { messagesOf, type RecordedMessage, readCapture } from "./capture.ts";
 import { hubForTest, type TestHub } from "./test-hub.ts";
 
 /** A hub with controllers, as a stock edge has before it: all that a cloud is. */
 export class Cloud {
   readonly world: TestHub;
-  readonly objects: FakeObjects;
   #controllers: RunningController;
   readonly #clock: Clock;
 
   private constructor(world: TestHub, clock: Clock) {
     this.world = world;
     this.#clock = clock;
-    this.objects = new FakeObjects();
     this.#controllers = this.#start();
+  }
+
+  get objects(): ObjectsApi {
+    return this.world.hub.objects;
   }
 
   static async start(clock: Clock = systemClock): Promise<Cloud> {
@@ -50,7 +51,6 @@ export function recordedPod(node: string): { pod: KubeObject; needed: [ResourceN
   const spec = { ...(pod.spec as object), nodeName: node };
   const needed: [ResourceName, KubeObject][] = [
     [configMaps, asWritten(contentOn(conversation, "default/configmap/cmb"))],
-    [configMaps, asWritten(contentOn(conversation, "default/configmap/kube-root-ca.crt"))],
     [secrets, asWritten(contentOn(conversation, "default/secret/sb"))],
   ];
   const { status: _status, ...rest } = pod;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { leases, nodes, pods, serviceAccounts } from "../../controllers/runtime/kinds.ts";
+import { leases, nodes, pods } from "../../controllers/runtime/kinds.ts";
 import type { KubeObject } from "../../kubernetes/index.ts";
 import { Cloud, recordedPod } from "./cloud.ts";
 import { eventually } from "./patience.ts";
@@ -19,8 +19,6 @@ interface Condition {
 
 async function started(line: Line = line115): Promise<{ cloud: Cloud; kubelet: StockKubelet }> {
   const cloud = await Cloud.start();
-  const metadata = { name: "default", namespace: "default" };
-  await cloud.objects.create(serviceAccounts, { apiVersion: "v1", kind: "ServiceAccount", metadata });
   const kubelet = new StockKubelet(await cloud.world.join(), line);
   return { cloud, kubelet };
 }

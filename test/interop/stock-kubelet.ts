@@ -141,7 +141,11 @@ export class StockKubelet {
     const object = message.content as KubeObject;
     this.pushed.push(`${operation} ${resource}`);
     if (!object.kind || !object.apiVersion) this.#fault("MetaServer would not find it", message);
-    if (operation !== "delete" && header.resourceversion !== object.metadata.resourceVersion)
+    // A repetition has a version of its own.
+    if (
+      operation !== "delete" &&
+      !(Number(header.resourceversion) >= Number(object.metadata.resourceVersion))
+    )
       this.#fault("its version is not the object's", message);
     const [namespace = "", type = ""] = resource.split("/");
     if (type === "node" && (operation !== "update" || namespace !== "null" || !this.#line.readsNodeLocally))
