@@ -88,7 +88,7 @@ export class MetaApi {
     const [contentType = ""] = (request.headers["content-type"] ?? "").split(";");
     const body = await this.#bodyOf(request);
     const asked = { path, verb, query, contentType: contentType.trim().toLowerCase(), body, gone };
-    return await write(this.#parts.cloud, asked);
+    return await write(this.#parts, asked);
   }
 
   async #bodyOf(request: IncomingMessage): Promise<string> {

@@ -45,8 +45,8 @@ export class MetaServer implements EdgeModule {
     this.#log = log;
     this.#failed = failed;
     this.#cloud = new CloudApi(agent, options.cloudTimeoutMs);
-    const objects = new LocalObjects(store.meta);
     const changes = new ChangeLog(logLimits, clock.wallTime());
+    const objects = new LocalObjects(store, changes);
     const shared = { clock, cloud: this.#cloud, objects };
     this.#watches = new Watches(
       { ...shared, store, log: changes },

@@ -51,6 +51,7 @@ export class ObjectReads {
     const answered = outcome?.approved ? objectFrom(outcome.body) : undefined;
     if (answered) await this.#keep(path, answered);
     else if (outcome?.approved === false && outcome.status.code === 404) await this.#forget(path);
+    await turnEnd(clock);
     const object = answered ?? this.#have(path);
     if (object) return shownObject(object, form, wishOf(path, query, clock));
     throw new StatusError(outcome && !outcome.approved ? outcome.status : notFound(path));

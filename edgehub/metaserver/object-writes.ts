@@ -1,6 +1,7 @@
 import type { ObjectPath } from "./api-path.ts";
 import type { ApplicationDraft } from "./application.ts";
 import type { CloudApi } from "./cloud-api.ts";
+import type { LocalObjects } from "./local-objects.ts";
 import { isRecord } from "./objects.ts";
 import { deleted, refuse, StatusError } from "./status.ts";
 import { deleteOption, patchOption, writeOption } from "./verb-options.ts";
@@ -28,49 +29,75 @@ const patchTypes: ReadonlySet<string> = new Set([
   "application/apply-patch+yaml",
 ]);
 
+/** What a write needs to know: the cloud's name for a version of this node's; `undefined`: it is the cloud's own. */
+type VersionsOfCloud = Pick<LocalObjects, "cloudVersionOf">;
+
 /** Passes a write to the cloud: only there objects change. Rejects with a StatusError, `E_LINK_LOST`, `E_TIMEOUT`. */
-export async function write(cloud: CloudApi, request: WriteRequest): Promise<WriteAnswer> {
-  const outcome = await cloud.ask(draftOf(request), request.gone);
+export async function write(
+  { cloud, objects }: { cloud: CloudApi; objects: VersionsOfCloud },
+  request: WriteRequest,
+): Promise<WriteAnswer> {
+  const outcome = await cloud.ask(draftOf(request, objects), request.gone);
   if (!outcome.approved) throw new StatusError(outcome.status);
   const code = request.verb === "create" ? 201 : 200;
   return { code, text: outcome.body ?? JSON.stringify(deleted(request.path)) };
 }
 
-function draftOf({ path, verb, query, contentType, body }: WriteRequest): ApplicationDraft {
+function draftOf(
+  { path, verb, query, contentType, body }: WriteRequest,
+  objects: VersionsOfCloud,
+): ApplicationDraft {
+  const forCloud = (given: unknown): unknown => withCloudVersion(given, path, objects);
   switch (verb) {
     case "create":
       requireObject(contentType, body);
       return { path, verb, option: writeOption("CreateOptions", query), body };
     case "update": {
-      requireObject(contentType, body);
+      const object = forCloud(requireObject(contentType, body));
       const option = writeOption("UpdateOptions", query);
-      return { path, verb: path.subresource === "status" ? "updatestatus" : verb, option, body };
+      const updated = object === undefined ? body : JSON.stringify(object);
+      return { path, verb: path.subresource === "status" ? "updatestatus" : verb, option, body: updated };
     }
-    case "patch":
-      requirePatch(contentType, body);
-      return { path, verb, option: patchOption(path, { type: contentType, body }, query), body: "" };
-    case "delete":
-      return {
-        path,
-        verb,
-        option: deleteOption(query, body === "" ? undefined : jsonOf(contentType, body)),
-        body: "",
-      };
+    case "patch": {
+      const patch = forCloud(requirePatch(contentType, body));
+      const given = { type: contentType, body: patch === undefined ? body : JSON.stringify(patch) };
+      return { path, verb, option: patchOption(path, given, query), body: "" };
+    }
+    case "delete": {
+      const options = body === "" ? undefined : jsonOf(contentType, body);
+      const preconditions = isRecord(options) ? forCloud({ metadata: options.preconditions }) : undefined;
+      const given = isRecord(preconditions)
+        ? { ...(options as object), preconditions: preconditions.metadata }
+        : options;
+      return { path, verb, option: deleteOption(query, given), body: "" };
+    }
     default:
       return verb satisfies never;
   }
 }
 
-function requireObject(contentType: string, body: string): void {
-  if (!isRecord(jsonOf(contentType, body))) throw refuse("BadRequest", "the body must be an object");
+/** @returns What names a version of this node's, with the cloud's; `undefined`: it names none, or an older one. */
+function withCloudVersion(given: unknown, path: ObjectPath, objects: VersionsOfCloud): unknown {
+  const { metadata } = isRecord(given) ? given : {};
+  const version = isRecord(metadata) ? metadata.resourceVersion : undefined;
+  const meant = typeof version === "string" ? objects.cloudVersionOf(path, version) : undefined;
+  if (meant === undefined) return undefined;
+  return { ...(given as object), metadata: { ...(metadata as object), resourceVersion: meant } };
 }
 
-function requirePatch(contentType: string, body: string): void {
+function requireObject(contentType: string, body: string): unknown {
+  const object = jsonOf(contentType, body);
+  if (!isRecord(object)) throw refuse("BadRequest", "the body must be an object");
+  return object;
+}
+
+/** @returns The patch, if it is JSON. */
+function requirePatch(contentType: string, body: string): unknown {
   if (!patchTypes.has(contentType)) {
     const text = `the body of the request was in an unknown format - accepted media types include: ${[...patchTypes].join(", ")}`;
     throw refuse("UnsupportedMediaType", text);
   }
-  if (contentType.endsWith("+json")) jsonOf("", body);
+  return contentType.endsWith("+json") ? jsonOf("", body) : undefined;
 }
 
 function jsonOf(contentType: string, body: string): unknown {
