@@ -1,10 +1,16 @@
 import { counted, formatAge, formatBytes } from "../../platform/quantities.ts";
-import { readDatabase } from "../../platform/read-only-sqlite.ts";
 import type { Database } from "../../platform/sqlite.ts";
-import { type Column, formatTable } from "../../platform/table.ts";
-import { contentOf, type Message, type NodeId, unpackMessage } from "../../protocol/index.ts";
-import { edgeApplicationId } from "../store/schema.ts";
-import type { Listing } from "./listing.ts";
+import {
+  contentOf,
+  HubError,
+  type Message,
+  matchesPattern,
+  type NodeId,
+  unpackMessage,
+} from "../../protocol/index.ts";
+import { notFound } from "./find.ts";
+import { type ListColumn, type Listing, listingOf, type Wanted } from "./listing.ts";
+import { readEdge } from "./place.ts";
 
 interface OutboxRow {
   readonly position: number;
@@ -33,7 +39,7 @@ export interface Upward {
   readonly refusal: { readonly code: string; readonly text: string } | undefined;
 }
 
-export const upwardColumns = (now: number): Column<Upward>[] => [
+export const upwardColumns = (now: number): ListColumn<Upward>[] => [
   { title: "POSITION", cell: (row) => row.position, align: "right" },
   { title: "RESOURCE", cell: (row) => row.message.resource.path, keep: "end" },
   { title: "OPERATION", cell: (row) => row.message.operation },
@@ -42,6 +48,8 @@ export const upwardColumns = (now: number): Column<Upward>[] => [
   { title: "SIZE", cell: (row) => formatBytes(row.size), align: "right" },
   { title: "SINCE", cell: (row) => formatAge(row.at, now) },
   { title: "EXPIRES", cell: (row) => row.expiresAt && formatAge(row.expiresAt, now), sparse: true },
+  { title: "VERSION", cell: (row) => row.message.resourceVersion, wide: true },
+  { title: "ID", cell: (row) => row.message.id, wide: true },
   {
     title: "STATE",
     cell: (row) => (row.refusal ? `refused: ${row.refusal.code}: ${row.refusal.text}` : "waiting"),
@@ -59,18 +67,43 @@ export function upwardMessages(database: Database): { waiting: Upward[]; refused
   return { waiting: waiting.map(waitingOf), refused: refused.map(refusedOf) };
 }
 
-/** All of them as a list. @param now Wall clock, ms. Throws as `readDatabase`. */
-export function listMessages(file: string, now: number): Listing {
-  const { waiting, refused } = readDatabase(file, edgeApplicationId, upwardMessages);
-  const all = [...refused, ...waiting];
+/** All of them as a list. @param now Wall clock, ms. Throws `E_NOT_FOUND`, `E_BAD_OPTION`, and as `readDatabase`. */
+export function listMessages(file: string, wanted: Wanted, now: number): Listing {
+  const { name, namespace } = wanted;
+  const { waiting, refused } = readEdge(file, upwardMessages);
+  const all = [...refused, ...waiting].filter(
+    ({ message }) => namespace === undefined || message.resource.namespace === namespace,
+  );
   const bytes = waiting.reduce((sum, row) => sum + row.size, 0);
   const oldest = waiting[0] === undefined ? "" : `, the oldest accepted ${formatAge(waiting[0].at, now)}`;
-  return {
-    rows: all.length,
-    plain: all.map(plainUpward),
+  return listingOf(name === undefined ? all : [findMessage(all, name)], {
+    wanted,
+    columns: upwardColumns(now),
+    plain: plainUpward,
     remark: `${counted(waiting.length, "message")} waiting (${formatBytes(bytes)})${oldest}; ${refused.length} refused by the hub`,
-    lines: (at, columns) => formatTable(all, upwardColumns(at), { width: columns }),
-  };
+  });
+}
+
+/** The one that is meant by its position, id or resource path. Throws `E_NOT_FOUND`, `E_BAD_OPTION` if several fit. */
+export function findMessage(all: readonly Upward[], wanted: string): Upward {
+  const found = all.filter(
+    ({ position, message }) =>
+      String(position) === wanted || message.id === wanted || matchesPattern(wanted, message.resource.path),
+  );
+  const [first, second] = found;
+  if (first === undefined)
+    throw notFound(
+      "message",
+      wanted,
+      all.map(({ message }) => message.resource.path),
+    );
+  if (second === undefined) return first;
+  const places = found.slice(0, 10).map(({ position }) => position);
+  const more = found.length > places.length ? ", …" : "";
+  throw new HubError(
+    "E_BAD_OPTION",
+    `${found.length} messages fit ${wanted}; name one by its position: ${places.join(", ")}${more}`,
+  );
 }
 
 function waitingOf(row: OutboxRow): Upward {

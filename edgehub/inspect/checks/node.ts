@@ -2,11 +2,9 @@ import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { checkOptions } from "../../../platform/config.ts";
 import { counted, formatAge, formatBytes } from "../../../platform/quantities.ts";
-import { readDatabase } from "../../../platform/read-only-sqlite.ts";
 import { loadIdentity, renewAt } from "../../identity.ts";
 import { edgeSchema } from "../../options.ts";
-import { edgeApplicationId } from "../../store/schema.ts";
-import { isReadable } from "../place.ts";
+import { isReadable, readEdge } from "../place.ts";
 import { type Check, failed, ok, type Verdict, warning } from "./verdict.ts";
 
 /** What lies on this machine. */
@@ -114,7 +112,7 @@ export const databaseCheck: Check = {
   name: "database",
   run({ place, options, wallTime }) {
     isReadable(place.database);
-    return readDatabase(place.database, edgeApplicationId, (database): Verdict => {
+    return readEdge(place.database, (database): Verdict => {
       const pages = Number(database.pragma("page_count", { simple: true }));
       const size = pages * Number(database.pragma("page_size", { simple: true }));
       const isExamined = size <= examinedBytes;
