@@ -19,7 +19,7 @@ import type { Identity } from "./identity.ts";
 import { Membership } from "./membership.ts";
 import { MetaManager } from "./metamanager/meta-manager.ts";
 import type { EdgeOptions } from "./options.ts";
-import { Requests } from "./requests.ts";
+import { type RequestLimit, Requests } from "./requests.ts";
 import { EdgeStore } from "./store/edge-store.ts";
 import type { OutboxCounts } from "./store/outbox.ts";
 import { type ModuleFactory, Supervisor } from "./supervisor.ts";
@@ -99,6 +99,7 @@ export class EdgeHub implements Agent {
         counters: this.counters,
         identity: () => this.#membership.identity as Identity,
         received: (message, origin) => this.#dispatcher.dispatch(message, origin),
+        withdraws: (id, error) => this.#requests.refuse(id, error),
         turnedAway: (error) => this.#membership.turnedAway(error),
         connection: (connected) => this.#connection(connected),
         ...(addresses ? { addresses } : {}),
@@ -158,7 +159,7 @@ export class EdgeHub implements Agent {
     return message;
   }
 
-  async request(draft: UpstreamDraft, limit: { timeoutMs: number; signal?: AbortSignal }): Promise<Message> {
+  async request(draft: UpstreamDraft, limit: RequestLimit): Promise<Message> {
     if (!this.connected) throw new HubError("E_LINK_LOST", "not connected to the cloud");
     const message = this.draft({ delivery: event({ ttlMs: limit.timeoutMs }), ...draft });
     const answer = this.#requests.answerTo(message, limit);

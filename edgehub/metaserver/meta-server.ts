@@ -83,7 +83,7 @@ export class MetaServer implements EdgeModule {
   }
 
   connection(connected: boolean): void {
-    if (connected) this.#cloud.connected();
+    this.#cloud.connection(connected);
   }
 
   async stop(): Promise<void> {

@@ -95,6 +95,7 @@ function reasonOf(code: ErrorCode): Reason {
     case "E_TIMEOUT":
       return "Timeout";
     case "E_LINK_LOST":
+    case "E_NO_CONSUMER":
     case "E_CLOSED":
     case "E_OUTBOX_FULL":
     case "E_STORAGE_FULL":

@@ -37,7 +37,7 @@ async function connected(cloud: (question: Message) => Promise<Message>) {
 }
 
 function syncs(agent: TestAgent): string[][] {
-  return agent.outbox
+  return agent.asked
     .filter(({ resource }) => resource.path === "watchapp/sync")
     .map((message) => Object.values(contentOf(message) as Record<string, Asked>).map(({ Key }) => Key));
 }
@@ -177,15 +177,52 @@ describe("with a cloud that answers", () => {
 });
 
 describe("with a cloud that does not answer", () => {
-  it("a read waits once, the next ones are answered from this node at once", async () => {
+  it("what this node has is shown after a second, and at once as soon as it is known to be silent", async () => {
     const { agent, client } = await connected(() => new Promise(() => {}));
     await putConfigMap(agent, "a", 1);
+    const first = [client.get(`${maps}/a`), client.get(maps)];
+    await until("the questions", () => agent.asked.length === 2);
+    await agent.clock.advance(1_000);
+    const [object, list] = await Promise.all(first);
+    expect(object?.body).toEqual(configMap("a", 1));
+    expect(list?.body.items).toHaveLength(1);
+    await agent.clock.advance(9_000);
+    expect((await client.get(`${maps}/a`)).body).toEqual(configMap("a", 1));
+    expect(agent.asked).toHaveLength(2);
+  });
+
+  it("what this node does not have is waited for, once", async () => {
+    const { agent, client } = await connected(() => new Promise(() => {}));
     const first = client.get(`${maps}/a`);
     await until("the question", () => agent.asked.length === 1);
-    await agent.clock.advance(10_000);
-    expect((await first).body).toEqual(configMap("a", 1));
-    expect((await client.get(maps)).body.items).toHaveLength(1);
+    await agent.clock.advance(9_999);
+    const second = client.get(`${maps}/b`);
+    await until("the second question", () => agent.asked.length === 2);
+    await agent.clock.advance(1);
+    expect([await first, await second].map(({ status }) => status)).toEqual([404, 404]);
+  });
+
+  it("nobody waits for a link that has gone", async () => {
+    const { agent, client, server } = await connected(() => new Promise(() => {}));
+    const read = client.get(`${maps}/a`);
+    await until("the question", () => agent.asked.length === 1);
+    agent.connected = false;
+    server.connection(false);
+    expect((await read).status).toBe(404);
+  });
+
+  it("that is known at once from a hub where nobody takes such questions, and looked at again soon", async () => {
+    const nobody = new HubError("E_NO_CONSUMER", "nobody takes this", { retryable: true });
+    const { agent, client } = await connected(() => Promise.reject(nobody));
+    expect((await client.get(`${maps}/a`)).status).toBe(404);
+    expect((await client.get(maps)).body.items).toEqual([]);
     expect(agent.asked).toHaveLength(1);
+    const write = await client.send("POST", maps, JSON.stringify(configMap("a", 1)));
+    expect(write).toMatchObject({ status: 503, body: { reason: "ServiceUnavailable" } });
+    agent.cloud = async (question) => approved(question, configMap("a", 9));
+    await agent.clock.advance(5_000);
+    await client.get(`${maps}/a`);
+    expect((await client.get(`${maps}/a`)).body).toEqual(configMap("a", 9));
   });
 
   it("it is tried again after a while, and no client waits for that", async () => {
