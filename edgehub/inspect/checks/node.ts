@@ -5,7 +5,7 @@ import { counted, formatAge, formatBytes } from "../../../platform/quantities.ts
 import { loadIdentity, renewAt } from "../../identity.ts";
 import { edgeSchema } from "../../options.ts";
 import { isReadable, readEdge } from "../place.ts";
-import { type Check, failed, ok, type Verdict, warning } from "./verdict.ts";
+import { type Check, failed, newToken, ok, type Verdict, warning } from "./verdict.ts";
 
 /** What lies on this machine. */
 
@@ -27,8 +27,6 @@ export const agentCheck: Check = {
 function isConfigured(node: string): boolean {
   return node !== checkOptions(edgeSchema, {}).node;
 }
-
-const newToken = "give it a token made for it in hub.token (at the hub: hubctl token create --node NAME)";
 
 /** The node's certificate and its end. */
 export const certificateCheck: Check = {
