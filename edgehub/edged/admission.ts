@@ -1,6 +1,6 @@
-import type { Reason } from "./plan.ts";
 import type { Pod } from "./pod.ts";
 import { hostPortsOf } from "./pod-spec.ts";
+import type { Reason } from "./pod-view.ts";
 
 /** Whether a pod fits beside those that this node has taken in. Pure. Source: kubelet's admission of pods. */
 

@@ -125,6 +125,7 @@ export class PodLoop {
       const pod = wanted.get(uid);
       const own = byUid.get(uid) ?? [];
       const lane = this.#laneOf(uid, pod, own[0]);
+      if (lane?.work !== undefined) lane.worker.hasten(pod);
       if (lane === undefined || lane.work || lane.freshFrom >= look) continue;
       lane.work = this.#run(lane, { pod, running: own, mustWait: waiting.has(uid) });
     }

@@ -1,6 +1,6 @@
 import { environmentOf, expand, type PodContext, type Problems } from "./environment.ts";
 import { flagOf, type Json, objectOf, optionalWhole, textOf, textsOf } from "./fields.ts";
-import type { Container, Pod } from "./pod.ts";
+import { type Container, lastingContainers, type Pod } from "./pod.ts";
 import { bytesOf, cpuMillisOf } from "./quantity.ts";
 import type { ContainerSpec, Mount, SandboxSpec } from "./runtime.ts";
 
@@ -77,7 +77,7 @@ export function logPathOf(container: string, attempt: number): string {
 
 /** Ports of the node that a pod takes. */
 export function hostPortsOf(pod: Pod): readonly Container["ports"][number][] {
-  return pod.containers
+  return lastingContainers(pod)
     .flatMap((container) => container.ports)
     .map((port) =>
       pod.hostNetwork && port.hostPort === 0 ? { ...port, hostPort: port.containerPort } : port,

@@ -23,6 +23,7 @@ export interface Pod extends PodIdentity {
   /** ms since 1970. */
   readonly createdAt: number;
   readonly restartPolicy: "Always" | "OnFailure" | "Never";
+  /** Sidecars among them. */
   readonly initContainers: readonly Container[];
   readonly containers: readonly Container[];
   readonly volumes: readonly Volume[];
@@ -47,6 +48,8 @@ export interface Pod extends PodIdentity {
 export interface Container {
   readonly name: string;
   readonly image: string;
+  /** An init container that runs beside the others, `restartPolicy: Always`. */
+  readonly sidecar: true | undefined;
   readonly pullPolicy: "Always" | "IfNotPresent" | "Never";
   readonly command: readonly string[];
   readonly args: readonly string[];
@@ -111,6 +114,11 @@ export function parsePod(value: unknown): Pod | BadPod {
   const spec = objectOf(object.spec);
   const problem = problemOf(spec);
   return problem === undefined ? podOf(object, spec, identity) : { identity, isEnding, problem };
+}
+
+/** Those that run side by side: sidecars, then containers. */
+export function lastingContainers(pod: Pod): Container[] {
+  return [...pod.initContainers.filter(({ sidecar }) => sidecar), ...pod.containers];
 }
 
 export function isBad(pod: Pod | BadPod): pod is BadPod {
@@ -187,8 +195,8 @@ function podOf(object: Json, spec: Json, identity: PodIdentity): Pod {
       : undefined,
     createdAt: Number.isNaN(createdAt) ? 0 : createdAt,
     restartPolicy: restartPolicy === "OnFailure" || restartPolicy === "Never" ? restartPolicy : "Always",
-    initContainers: objectsOf(spec.initContainers).map(containerOf),
-    containers: objectsOf(spec.containers).map(containerOf),
+    initContainers: objectsOf(spec.initContainers).map((one) => containerOf(one, true)),
+    containers: objectsOf(spec.containers).map((one) => containerOf(one, false)),
     volumes: volumesOf(spec.volumes),
     hostNetwork: flagOf(spec.hostNetwork),
     hostPid: flagOf(spec.hostPID),
@@ -208,8 +216,8 @@ function podOf(object: Json, spec: Json, identity: PodIdentity): Pod {
   };
 }
 
-function containerOf(object: Json): Container {
-  const read = readContainer(object);
+function containerOf(object: Json, isInit: boolean): Container {
+  const read = readContainer(object, isInit);
   const text = JSON.stringify(inOneOrder(read));
   return { ...read, hash: createHash("sha256").update(text).digest("hex").slice(0, 16) };
 }
@@ -225,12 +233,13 @@ function inOneOrder(value: unknown): unknown {
   return Object.fromEntries(sorted);
 }
 
-function readContainer(object: Json): Omit<Container, "hash"> {
+function readContainer(object: Json, isInit: boolean): Omit<Container, "hash"> {
   const image = textOf(object.image);
   const resources = objectOf(object.resources);
   return {
     name: textOf(object.name),
     image,
+    sidecar: isInit && object.restartPolicy === "Always" ? true : undefined,
     pullPolicy: pullPolicyOf(textOf(object.imagePullPolicy), image),
     command: textsOf(object.command, 10_000),
     args: textsOf(object.args, 10_000),

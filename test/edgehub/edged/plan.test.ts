@@ -5,16 +5,16 @@ import {
   goDuration,
   nextCrashBackoff,
 } from "../../../edgehub/edged/crash-backoff.ts";
+import { planPod } from "../../../edgehub/edged/plan.ts";
+import { type Pod, parsePod } from "../../../edgehub/edged/pod.ts";
+import { type Phase, podStatusOf } from "../../../edgehub/edged/pod-status.ts";
 import {
   type Action,
   type ContainerMemory,
   historyOf,
   type PodView,
-  planPod,
   type StartFailure,
-} from "../../../edgehub/edged/plan.ts";
-import { type Pod, parsePod } from "../../../edgehub/edged/pod.ts";
-import { type Phase, podStatusOf } from "../../../edgehub/edged/pod-status.ts";
+} from "../../../edgehub/edged/pod-view.ts";
 import { noProbes } from "../../../edgehub/edged/probe.ts";
 import type { RuntimeContainer, RuntimePod } from "../../../edgehub/edged/runtime.ts";
 import { randomOf, seeds } from "../../support/seeds.ts";
