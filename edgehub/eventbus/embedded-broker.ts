@@ -130,6 +130,10 @@ export class EmbeddedBroker implements Broker {
     });
   }
 
+  tell(topic: string, payload: Uint8Array | string): Promise<void> {
+    return this.publish(topic, payload);
+  }
+
   #accept(stream: Duplex, maxPacketBytes: number): void {
     const gauge = new PacketGauge(maxPacketBytes);
     const gate = new InboundGate(() => void stream.emit("readable"));

@@ -103,9 +103,9 @@ export class EventBus implements EdgeModule, LocalMqtt {
     }
   }
 
-  /** Publishes for DeviceTwin. Resolves when a broker has it; another one that is away misses it. */
+  /** Publishes for DeviceTwin. Resolves when the brokers have it, or will get it; rejects if none will. */
   async publish(topic: string, payload: Uint8Array | string): Promise<void> {
-    const results = await Promise.allSettled(this.#brokers.map((broker) => broker.publish(topic, payload)));
+    const results = await Promise.allSettled(this.#brokers.map((broker) => broker.tell(topic, payload)));
     if (results.some(({ status }) => status === "fulfilled")) return;
     const [first] = results;
     throw asHubError(first?.status === "rejected" ? first.reason : undefined);

@@ -1,6 +1,7 @@
 import { pause } from "../../platform/clock.ts";
 import { type Fields, OncePer } from "../../platform/logger.ts";
 import { asHubError, Backoff, HubError } from "../../protocol/index.ts";
+import { Backlog } from "./backlog.ts";
 import type { Broker, BrokerParts } from "./broker.ts";
 import type { BrokerUrl } from "./broker-url.ts";
 import { Echoes } from "./echoes.ts";
@@ -48,6 +49,10 @@ export class ExternalBroker implements Broker {
   readonly #options: ExternalBrokerOptions;
   readonly #once: OncePer;
   readonly #echoes = new Echoes();
+  readonly #backlog = new Backlog({
+    send: (topic, payload) => this.publish(topic, payload),
+    lost: (topic, error) => this.#warn("a document for the external broker is lost", error, { topic }),
+  });
   readonly #stopping = new AbortController();
   /** Filters the broker has of us. */
   readonly #granted = new Set<string>();
@@ -72,6 +77,9 @@ export class ExternalBroker implements Broker {
     this.#stopping.abort();
     this.#session?.end();
     await this.#running;
+    const count = this.#backlog.size;
+    if (count > 0)
+      this.#parts.agent.log.warn("documents that waited for the external broker are lost", { count });
   }
 
   async publish(topic: string, payload: Uint8Array | string): Promise<void> {
@@ -81,6 +89,11 @@ export class ExternalBroker implements Broker {
     if (this.#version === 4 && this.#parts.takes(topic))
       this.#echoes.expect(topic, payload, this.#parts.agent.clock.now());
     await session.publish(topic, payload);
+  }
+
+  tell(topic: string, payload: Uint8Array | string): Promise<void> {
+    this.#backlog.add(topic, payload);
+    return Promise.resolve();
   }
 
   /** One change after the other. Never rejects: what a broker refuses is logged. */
@@ -133,6 +146,7 @@ export class ExternalBroker implements Broker {
     this.#parts.agent.log.info("external broker connected", { host, port, version, resumed });
     if (!resumed) this.#granted.clear();
     void this.filtersChanged();
+    this.#backlog.connected();
   }
 
   /** What cannot be taken at any time is confirmed all the same: the broker would send it for ever, and nothing else. */

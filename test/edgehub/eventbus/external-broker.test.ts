@@ -1,3 +1,4 @@
+import { type AddressInfo, createConnection, createServer, type Socket } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { Program } from "../../support/processes.ts";
 import { type BusOptions, type BusWorld, device, received, startBus, waitFor } from "./harness.ts";
@@ -17,6 +18,37 @@ const external = (port: number, options: BusOptions = {}): BusOptions => ({
   ...options,
   eventBus: { mqttMode: "external", mqttServerExternal: `tcp://127.0.0.1:${port}`, ...options.eventBus },
 });
+
+/** A way to a broker that can be cut. */
+async function startWay(to: number): Promise<{ port: number; isOpen: boolean; cut(): void }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    if (!way.isOpen) return socket.destroy();
+    const other = createConnection(to, "127.0.0.1");
+    for (const [from, into] of [
+      [socket, other],
+      [other, socket],
+    ] as const) {
+      sockets.add(from);
+      from.on("error", () => undefined).on("close", () => into.destroy());
+      from.pipe(into);
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const way = {
+    port: (server.address() as AddressInfo).port,
+    isOpen: true,
+    cut(): void {
+      way.isOpen = false;
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+  onTestFinished(() => {
+    way.cut();
+    server.close();
+  });
+  return way;
+}
 
 async function connected(port: number, options: BusOptions = {}): Promise<BusWorld> {
   const world = await startBus(external(port, options));
@@ -128,6 +160,35 @@ describe("an external broker", () => {
     expect(world.failures).toEqual([]);
   });
 
+  it("gets DeviceTwin's documents of the time it was away, in order", async () => {
+    const { port } = await startBroker();
+    const way = await startWay(port);
+    const world = await connected(way.port);
+    const client = await device(`mqtt://127.0.0.1:${port}`);
+    const seen = received(client);
+    const topic = "$hw/events/device/d/twin/update/delta";
+    await client.subscribeAsync(topic, { qos: 1 });
+    await world.bus.publish(topic, "0");
+    await waitFor("the first is there", () => seen.length === 1);
+    way.cut();
+    await world.logged("external broker lost");
+    const numbers = Array.from({ length: 200 }, (_, i) => `${i + 1}`);
+    for (const i of numbers) await world.bus.publish(topic, i);
+    way.isOpen = true;
+    await waitFor("all are there", () => seen.length > numbers.length);
+    expect(seen).toEqual(["0", ...numbers].map((i) => `${topic} ${i}`));
+  });
+
+  it("says how much was lost when the agent ends before it is back", async () => {
+    const world = await startBus(external(1));
+    await world.bus.publish("$hw/events/device/d/twin/update/result", "{}");
+    await world.module.stop(new AbortController().signal);
+    expect(world.lines).toContainEqual({
+      event: "documents that waited for the external broker are lost",
+      count: 1,
+    });
+  });
+
   it("that refuses us is tried again, and named in the log", async () => {
     const { port } = await startBroker(0, "secret");
     const world = await startBus(external(port, { eventBus: { mqttUsername: "u", mqttPassword: "wrong" } }));
@@ -172,8 +233,9 @@ describe("both brokers", () => {
     await world.logged("external broker lost");
     const message = world.fromCloud("publish", "down", "2");
     await expect(world.module.handle(message, "s")).rejects.toMatchObject({ retryable: true });
-    // DeviceTwin's results are not kept from the programs inside.
+    // DeviceTwin's results are not kept from the programs inside, and wait for those outside.
     await world.bus.publish("down", "result");
+    await waitFor("it arrives", () => seen[0]?.at(-1) === "down result");
     await startBroker(port);
     const later = await device(`mqtt://127.0.0.1:${port}`);
     const laterSeen = received(later);
@@ -184,7 +246,7 @@ describe("both brokers", () => {
         () => false,
       ),
     );
-    await waitFor("it arrives", () => laterSeen.length === 1);
+    await waitFor("both arrive", () => laterSeen.includes("down 2"));
     expect(seen[0]).toEqual(["down 1", "down 2", "down result"]);
   });
 });
