@@ -18,26 +18,34 @@ export interface DataDirectory {
  * Claims a data directory, creating it with mode 0700 if need be.
  *
  * A directory is new until it has been recorded as set up; then its files must be there. One that was left
- * half set up is refused rather than completed: it is not known what is missing.
+ * half set up is refused rather than completed, as it is not known what is missing; unless it can be told that nothing
+ * has used it yet.
  *
- * @param parts Names inside it that setting up creates.
+ * @param parts Names inside it that setting up creates. @param later Names of what its use creates: while there is none
+ *   of them, an interrupted set-up goes on. Default: that cannot be told.
  * Throws `E_STORE_IN_USE`, `E_STORE_CORRUPT` or `E_STORAGE`.
  */
-export function claimDirectory(directory: string, parts: readonly string[]): DataDirectory {
+export function claimDirectory(
+  directory: string,
+  parts: readonly string[],
+  later?: readonly string[],
+): DataDirectory {
   makePrivateDirectory(directory);
   const release = lockDirectory(directory);
   try {
     const file = join(directory, "set-up.json");
     const recorded = readRecord(file);
-    const leftovers = parts.filter((name) => existsSync(join(directory, name)));
-    if (recorded === undefined && leftovers.length > 0) {
+    const isThere = (name: string): boolean => existsSync(join(directory, name));
+    const leftovers = parts.filter(isThere);
+    const isUsed = later === undefined || later.some(isThere);
+    if (recorded === undefined && leftovers.length > 0 && isUsed) {
       throw new HubError(
         "E_STORE_CORRUPT",
         `${directory} holds ${leftovers.join(", ")} but was never set up completely. If its first start was interrupted, nothing has used it yet: ` +
           `remove these and start again. If ${file} was lost, restore it from a backup`,
       );
     }
-    const missing = recorded === undefined ? [] : parts.filter((name) => !existsSync(join(directory, name)));
+    const missing = recorded === undefined ? [] : parts.filter((name) => !isThere(name));
     if (missing.length > 0) {
       throw new HubError(
         "E_STORE_CORRUPT",

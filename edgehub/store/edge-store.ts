@@ -79,7 +79,7 @@ export class EdgeStore {
       return done;
     });
     if (applied === "unchanged") return applied;
-    for (const listener of this.#listeners) listener({ key: path, type, applied, message });
+    this.#tell({ key: path, type, applied, message });
     return applied;
   }
 
@@ -111,6 +111,19 @@ export class EdgeStore {
   onChange(listener: (change: MetaChange) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** A listener that throws keeps no other from being told. */
+  #tell(change: MetaChange): void {
+    const failures: unknown[] = [];
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(change);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
   }
 
   close(): void {
