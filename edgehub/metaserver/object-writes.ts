@@ -1,6 +1,7 @@
 import type { ObjectPath } from "./api-path.ts";
 import type { ApplicationDraft } from "./application.ts";
 import type { CloudApi } from "./cloud-api.ts";
+import { deleteCollection } from "./collection.ts";
 import type { LocalObjects } from "./local-objects.ts";
 import { isRecord } from "./objects.ts";
 import { deleted, refuse, StatusError } from "./status.ts";
@@ -8,7 +9,7 @@ import { deleteOption, patchOption, writeOption } from "./verb-options.ts";
 
 export interface WriteRequest {
   readonly path: ObjectPath;
-  readonly verb: "create" | "update" | "patch" | "delete";
+  readonly verb: "create" | "update" | "patch" | "delete" | "deletecollection";
   readonly query: URLSearchParams;
   /** Media type, without parameters; empty: the client did not say. */
   readonly contentType: string;
@@ -34,19 +35,28 @@ type VersionsOfCloud = Pick<LocalObjects, "cloudVersionOf">;
 
 /** Passes a write to the cloud: only there objects change. Rejects with a StatusError, `E_LINK_LOST`, `E_TIMEOUT`. */
 export async function write(
-  { cloud, objects }: { cloud: CloudApi; objects: VersionsOfCloud },
+  parts: { cloud: CloudApi; objects: LocalObjects },
   request: WriteRequest,
 ): Promise<WriteAnswer> {
-  const outcome = await cloud.ask(draftOf(request, objects), request.gone);
+  const { verb, path, gone } = request;
+  if (verb === "deletecollection") {
+    const status = await deleteCollection(parts, { ...request, options: deleteOptionsIn(request) });
+    return { code: 200, text: JSON.stringify(status) };
+  }
+  const outcome = await parts.cloud.ask(draftOf({ ...request, verb }, parts.objects), gone);
   if (!outcome.approved) throw new StatusError(outcome.status);
-  const code = request.verb === "create" ? 201 : 200;
-  return { code, text: outcome.body ?? JSON.stringify(deleted(request.path)) };
+  return { code: verb === "create" ? 201 : 200, text: outcome.body ?? JSON.stringify(deleted(path)) };
+}
+
+function deleteOptionsIn({ contentType, body }: WriteRequest): unknown {
+  return body === "" ? undefined : jsonOf(contentType, body);
 }
 
 function draftOf(
-  { path, verb, query, contentType, body }: WriteRequest,
+  request: WriteRequest & { readonly verb: Exclude<WriteRequest["verb"], "deletecollection"> },
   objects: VersionsOfCloud,
 ): ApplicationDraft {
+  const { path, verb, query, contentType, body } = request;
   const forCloud = (given: unknown): unknown => withCloudVersion(given, path, objects);
   switch (verb) {
     case "create":
@@ -64,7 +74,7 @@ function draftOf(
       return { path, verb, option: patchOption(path, given, query), body: "" };
     }
     case "delete": {
-      const options = body === "" ? undefined : jsonOf(contentType, body);
+      const options = deleteOptionsIn(request);
       const preconditions = isRecord(options) ? forCloud({ metadata: options.preconditions }) : undefined;
       const given = isRecord(preconditions)
         ? { ...(options as object), preconditions: preconditions.metadata }

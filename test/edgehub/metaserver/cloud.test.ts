@@ -176,6 +176,66 @@ describe("with a cloud that answers", () => {
   });
 });
 
+describe("deleting a collection", () => {
+  /** A cloud with these objects on pages of two, which notes what it is asked. */
+  const cloudWith = (names: string[], refuse?: { name: string; code: number }) => {
+    const told: string[] = [];
+    const cloud = async (question: Message): Promise<Message> => {
+      const { Key, Verb, Option } = asked(question);
+      const option = JSON.parse(decoded(Option));
+      told.push(`${Verb} ${Key} ${option.continue ?? option.preconditions?.uid ?? ""}`.trim());
+      if (refuse && Key.endsWith(`/${refuse.name}`))
+        return answerTo(question, {
+          Status: "Rejected",
+          Error: { ErrStatus: { code: refuse.code, message: "no" } },
+        });
+      if (Verb !== "list") return answerTo(question, {});
+      const from = Number(option.continue ?? 0);
+      const items = names.slice(from, from + 2).map((name) => {
+        const object = configMap(name, 1);
+        return { ...object, metadata: { ...object.metadata, uid: `uid-${name}` } };
+      });
+      const metadata = {
+        resourceVersion: "9",
+        ...(from + 2 < names.length ? { continue: String(from + 2) } : {}),
+      };
+      return approved(question, { kind: "ConfigMapList", apiVersion: "v1", metadata, items });
+    };
+    return { told, cloud };
+  };
+
+  it("deletes the cloud's objects one by one, each only if it is still the same", async () => {
+    const { told, cloud } = cloudWith(["a", "b", "c"]);
+    const { client } = await connected(cloud);
+    const answer = await client.send("DELETE", `${maps}?labelSelector=app%3Dx`);
+    expect(answer).toMatchObject({ status: 200, body: { kind: "Status", status: "Success" } });
+    expect(told).toEqual([
+      "list /core/v1/configmaps/default/null",
+      "delete /core/v1/configmaps/default/a uid-a",
+      "delete /core/v1/configmaps/default/b uid-b",
+      "list /core/v1/configmaps/default/null 2",
+      "delete /core/v1/configmaps/default/c uid-c",
+    ]);
+  });
+
+  test.each([
+    [404, 200, 3],
+    [403, 403, 2],
+  ])("goes on where an object has gone, and ends at a refusal: %i", async (code, status, questions) => {
+    const { told, cloud } = cloudWith(["a", "b"], { name: "a", code });
+    const { client } = await connected(cloud);
+    expect((await client.send("DELETE", maps)).status).toBe(status);
+    expect(told).toHaveLength(questions);
+  });
+
+  it("needs a namespace, and a link", async () => {
+    const { client, agent } = await connected(cloudWith([]).cloud);
+    expect((await client.send("DELETE", "/api/v1/configmaps")).status).toBe(405);
+    agent.connected = false;
+    expect((await client.send("DELETE", maps)).status).toBe(503);
+  });
+});
+
 describe("with a cloud that does not answer", () => {
   it("what this node has is shown after a second, and at once as soon as it is known to be silent", async () => {
     const { agent, client } = await connected(() => new Promise(() => {}));

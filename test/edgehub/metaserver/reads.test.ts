@@ -153,8 +153,8 @@ describe("a request that cannot be answered", () => {
     ["GET", `${maps}?labelSelector=a%20b`, 400, "BadRequest"],
     ["GET", `${maps}?fieldSelector=spec.x%3D1`, 400, "BadRequest"],
     ["GET", `${maps}?watch=1&resourceVersion=17`, 410, "Expired"],
-    ["GET", "/api/v1/namespaces/default/pods/web/log", 405, "MethodNotAllowed"],
-    ["DELETE", maps, 405, "MethodNotAllowed"],
+    ["POST", "/api/v1/namespaces/default/pods/web/log", 405, "MethodNotAllowed"],
+    ["DELETE", "/api/v1/configmaps", 405, "MethodNotAllowed"],
     ["POST", maps, 503, "ServiceUnavailable", configMap("a", 1)],
     ["POST", maps, 400, "BadRequest", "{"],
     ["POST", maps, 400, "BadRequest", "[]"],
@@ -203,7 +203,10 @@ describe("a port that is taken", () => {
     let server: MetaServer | undefined;
     const supervisor = new Supervisor(agent, (inner, failed) => {
       const options = { server: "127.0.0.1", port, cloudTimeoutMs: 1, maxBodyBytes: 1, maxWatches: 1 };
-      server = new MetaServer(inner, failed, { ...options, watchStallMs: 1, watchBytes: 1 });
+      const more = { watchStallMs: 1, watchBytes: 1 };
+      server = new MetaServer(inner, failed, { ...options, ...more }, () =>
+        Promise.reject(new Error("no logs")),
+      );
       return server;
     });
     await supervisor.start();
