@@ -2,7 +2,9 @@ import { join } from "node:path";
 import type { Clock } from "../../platform/clock.ts";
 import { asHubError, HubError } from "../../protocol/index.ts";
 import { passes } from "./check.ts";
+import { textIn } from "./disk.ts";
 import { environmentOf, type PodContext, type Problems } from "./environment.ts";
+import { hostsMount } from "./hosts-file.ts";
 import { isDown, provideImage } from "./image-source.ts";
 import type { Container, Pod } from "./pod.ts";
 import { containerSpecOf, sandboxSpecOf } from "./pod-spec.ts";
@@ -49,7 +51,8 @@ export class ContainerStarter {
   /** @returns Why not; `undefined`: it runs. Rejects if the runtime cannot be reached. */
   async runSandbox(pod: Pod, attempt: number): Promise<Reason | undefined> {
     return await this.#attempt("FailedCreatePodSandBox", async () => {
-      await this.#parts.runtime.runSandbox(sandboxSpecOf(pod, attempt, this.logDirectory(pod)));
+      const place = { logDirectory: this.logDirectory(pod), resolvConf: textIn("/etc/resolv.conf") };
+      await this.#parts.runtime.runSandbox(sandboxSpecOf(pod, attempt, place));
       return undefined;
     });
   }
@@ -85,6 +88,8 @@ export class ContainerStarter {
     const uncreated = await this.#attempt("CreateContainerError", async () => {
       const mounts =
         problems.length > 0 ? [] : volumes.mounts(pod, container, { paths, attempt, env }, problems);
+      if (problems.length === 0 && runtime.name === "cri")
+        mounts.push(...hostsMount(pod, podIp, mounts, join(volumes.directory(pod.uid), "etc-hosts")));
       const parts = { attempt, image: image?.id ?? "", mounts };
       const spec = containerSpecOf(pod, container, parts, context, problems);
       const message = problems.slice(0, 3).join("; ").slice(0, 1_000);

@@ -66,7 +66,7 @@ export class Edged implements EdgeModule {
   constructor(agent: Agent, { runtime, facts }: EdgedParts, options: EdgedOptions) {
     const { rootDirectory } = options;
     const logRoot = join(rootDirectory, "logs");
-    const volumes = new Volumes(rootDirectory);
+    const volumes = new Volumes(rootDirectory, runtime.name === "cri");
     const contextOf = (pod: Pod, podIp: string) => ({
       find: (kind: "configmap" | "secret", name: string) => this.#objects.find(kind, pod.namespace, name),
       token: (audience: string, seconds: number) => this.#tokens.find(pod, audience, seconds),

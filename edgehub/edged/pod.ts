@@ -11,7 +11,7 @@ import {
   wordsOf,
 } from "./fields.ts";
 import { hookOf, type Probe, type ProbeCheck, probeOf } from "./probe.ts";
-import type { PodIdentity, PortMapping } from "./runtime.ts";
+import type { Mount, PodIdentity, PortMapping } from "./runtime.ts";
 import { type Volume, volumesOf } from "./volume.ts";
 
 /** A Pod object as Edged reads it. Pure. */
@@ -29,11 +29,15 @@ export interface Pod extends PodIdentity {
   readonly volumes: readonly Volume[];
   readonly hostNetwork: boolean;
   readonly hostPid: boolean;
+  readonly hostIpc: boolean;
+  readonly sharesProcesses: boolean;
+  readonly hostAliases: readonly { readonly ip: string; readonly hostnames: readonly string[] }[];
   readonly hostname: string;
   readonly dns: {
     readonly policy: string;
     readonly servers: readonly string[];
     readonly searches: readonly string[];
+    readonly options: readonly string[];
   };
   readonly graceSeconds: number;
   readonly activeDeadlineSeconds: number | undefined;
@@ -84,6 +88,7 @@ export interface VolumeMount {
   readonly subPath: string;
   /** `subPath` with references to the environment. */
   readonly subPathExpr: string;
+  readonly propagation: Mount["propagation"];
 }
 
 /** A pod that cannot run here, and why. */
@@ -99,6 +104,10 @@ const dnsName = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
 const label = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const uidText = /^[A-Za-z0-9][-A-Za-z0-9_.]{0,127}$/;
 const maxContainers = 100;
+const propagations: Readonly<Record<string, Mount["propagation"]>> = {
+  HostToContainer: "hostToContainer",
+  Bidirectional: "bidirectional",
+};
 
 /** Reads a Pod object. Fields that a kubelet defaults have their defaults. */
 export function parsePod(value: unknown): Pod | BadPod {
@@ -200,11 +209,20 @@ function podOf(object: Json, spec: Json, identity: PodIdentity): Pod {
     volumes: volumesOf(spec.volumes),
     hostNetwork: flagOf(spec.hostNetwork),
     hostPid: flagOf(spec.hostPID),
+    hostIpc: flagOf(spec.hostIPC),
+    sharesProcesses: flagOf(spec.shareProcessNamespace),
+    hostAliases: objectsOf(spec.hostAliases).map((alias) => ({
+      ip: textOf(alias.ip),
+      hostnames: textsOf(alias.hostnames),
+    })),
     hostname: (textOf(spec.hostname) || identity.name).slice(0, 63).replace(/[-.]+$/, ""),
     dns: {
       policy: textOf(spec.dnsPolicy, "ClusterFirst"),
       servers: textsOf(dnsConfig.nameservers, 32),
       searches: textsOf(dnsConfig.searches, 32),
+      options: objectsOf(dnsConfig.options, 32).map(({ name, value }) =>
+        typeof value === "string" && value !== "" ? `${textOf(name)}:${value}` : textOf(name),
+      ),
     },
     graceSeconds,
     activeDeadlineSeconds: optionalWhole(spec.activeDeadlineSeconds),
@@ -255,6 +273,7 @@ function readContainer(object: Json, isInit: boolean): Omit<Container, "hash"> {
       readOnly: flagOf(mount.readOnly),
       subPath: textOf(mount.subPath),
       subPathExpr: textOf(mount.subPathExpr),
+      propagation: propagations[textOf(mount.mountPropagation)],
     })),
     startup: probeOf(object.startupProbe),
     liveness: probeOf(object.livenessProbe),
