@@ -1,6 +1,7 @@
 import { type AddressInfo, createConnection, createServer, type Socket } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { Program } from "../../support/processes.ts";
+import { certificateFiles } from "../../support/mqtt-certificates.ts";
+import { Program, temporaryDirectory } from "../../support/processes.ts";
 import { type BusOptions, type BusWorld, device, received, startBus, waitFor } from "./harness.ts";
 
 /** A broker in another process, killed with the test. */
@@ -211,6 +212,40 @@ describe("an external broker", () => {
     expect(await world.logged("a message of the external broker was not taken")).toMatchObject({
       error: { code: "E_TOO_LARGE" },
     });
+  });
+});
+
+describe("an external broker behind WebSockets", () => {
+  it.each(["ws", "wss"] as const)("is reached by %s", async (scheme) => {
+    const { path, remove } = temporaryDirectory();
+    onTestFinished(remove);
+    const files = await certificateFiles(path);
+    const isEncrypted = scheme === "wss";
+    // Another agent's, which listens there too.
+    const broker = await startBus({
+      eventBus: {
+        mqttServerInternal: `${scheme}://127.0.0.1:0`,
+        ...(isEncrypted && {
+          internalCertFile: files.server.cert,
+          internalPrivateKeyFile: files.server.key,
+        }),
+      },
+    });
+    const eventBus = {
+      mqttMode: "external" as const,
+      mqttServerExternal: `${scheme}://127.0.0.1:${broker.port()}/mqtt`,
+    };
+    const world = await startBus({
+      eventBus: { ...eventBus, ...(isEncrypted && { tlsMqttCAFile: files.ca }) },
+    });
+    expect(await world.logged("external broker connected")).toMatchObject({ version: "3.1.1" });
+    await world.module.handle(world.fromCloud("subscribe", "default/test/up"), "s");
+    await broker.bus.publish("default/test/up", "x".repeat(100_000));
+    await waitFor("it has come", () => world.outbox().length === 1);
+    if (!isEncrypted) return;
+    const doubting = await startBus({ eventBus });
+    const { error } = await doubting.logged("external broker cannot be reached");
+    expect(String(error)).toMatch(/certificate/);
   });
 });
 
