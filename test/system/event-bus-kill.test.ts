@@ -2,13 +2,13 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, it, onTestFinished } from "vitest";
 import { contentOf, type NodeId, unpackMessage } from "../../protocol/index.ts";
-import { device } from "../edgehub/eventbus/harness.ts";
+import { device, waitFor } from "../edgehub/eventbus/harness.ts";
 import { Program, temporaryDirectory } from "../support/processes.ts";
 
 const kills = 4;
 const messagesEach = 2_000;
 
-function startAgent(dataDir: string): Program {
+function startAgent(dataDir: string, eventBus: Readonly<Record<string, string>> = {}): Program {
   const flags = {
     node: "edge-1",
     dataDir,
@@ -16,6 +16,7 @@ function startAgent(dataDir: string): Program {
     "hub.join": "https://127.0.0.1:1",
     "hub.token": "x".repeat(64),
     "eventBus.mqttServerInternal": "tcp://127.0.0.1:0",
+    ...eventBus,
   };
   return new Program(
     "edgehub/main.ts",
@@ -61,4 +62,40 @@ it("loses no message that a device got confirmed, though the agent is killed in 
   expect(missing).toEqual([]);
   expect(kept).toEqual(kept.toSorted((a, b) => a - b));
   expect(confirmed.size).toBeGreaterThanOrEqual((kills * messagesEach) / 2);
+});
+
+it("loses no message of an external broker, though the agent is killed in the middle of them", async () => {
+  const { path, remove } = temporaryDirectory();
+  onTestFinished(remove);
+  const broker = new Program("test/edgehub/eventbus/broker-process.ts", ["0"]);
+  onTestFinished(() => void broker.kill());
+  const { port } = await broker.logged("listening");
+  const external = {
+    "eventBus.mqttMode": "external",
+    "eventBus.mqttServerExternal": `tcp://127.0.0.1:${port}`,
+  };
+  const client = await device(`mqtt://127.0.0.1:${port}`);
+  let next = 0;
+  for (let kill = 0; kill < kills; kill++) {
+    const agent = startAgent(path, external);
+    onTestFinished(() => void agent.kill());
+    await agent.logged("external broker connected");
+    // The first time: it has subscribed when a message arrives.
+    while (kill === 0 && outboxIn(path).length === 0)
+      await client.publishAsync("a/user/n", `${next++}`, { qos: 1 });
+    const first = outboxIn(path)[0] ?? 0;
+    const before = next;
+    const all = Array.from({ length: 500 }, () => client.publishAsync("a/user/n", `${next++}`, { qos: 1 }));
+    await waitFor("some have come", () => outboxIn(path).some((number) => number >= before));
+    await agent.kill("SIGKILL");
+    await Promise.all(all);
+    if (kill < kills - 1) continue;
+    const last = startAgent(path, external);
+    onTestFinished(() => void last.kill());
+    const wanted = Array.from({ length: next - first }, (_, i) => first + i);
+    await waitFor("all have come", () => {
+      const kept = new Set(outboxIn(path));
+      return wanted.every((number) => kept.has(number));
+    });
+  }
 });
