@@ -96,6 +96,11 @@ describe("a container", () => {
     });
   });
 
+  it("that ended sooner than the runtime wrote down its start ended when it started", () => {
+    const ended = statusOf({ state: "exited", startedAt: 2 * second, finishedAt: 2 * second - 5_000_000 });
+    expect(containerOf(line, ended)).toMatchObject({ startedAt: 2_000, finishedAt: 2_000 });
+  });
+
   it("that was killed has the code of its signal", () => {
     const killed = statusOf({ state: "exited", exitCode: 137, reason: "OOMKilled", message: "memory" });
     expect(containerOf(line, killed)).toMatchObject({
