@@ -128,7 +128,7 @@ export function helpOf(command: Command): string {
     return `  ${flag.padEnd(24)}  ${description}\n`;
   });
   const detail = command.detail === undefined ? "" : `\n${command.detail}\n`;
-  return `edgehub ${command.name} ${command.usage}
+  return `${`edgehub ${command.name} ${command.usage}`.trimEnd()}
   ${command.summary}
 ${detail}${examplesOf(command)}
 Options:

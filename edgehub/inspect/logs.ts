@@ -13,6 +13,10 @@ export const logs: Command = {
   summary: "what a container has written to its standard output and error",
   detail: `Reads the files of this node, so that it needs neither the agent nor the container runtime. -f goes on with the
 next start when the container is started again, and ends when its logs are removed, or with Ctrl-C.`,
+  examples: [
+    ["edgehub logs camera -f --tail 20", "the last lines, and what comes"],
+    ["edgehub logs plant/camera -c main -p --timestamps", "of the start before, with times"],
+  ],
   options: [
     { name: "namespace", short: "n", value: "NAME", description: "of the pod; or write NAMESPACE/POD" },
     { name: "container", short: "c", value: "NAME", description: "if the pod has several" },

@@ -1,5 +1,6 @@
 import { counted, formatAge, formatBytes } from "../../platform/quantities.ts";
 import type { Database } from "../../platform/sqlite.ts";
+import type { Column } from "../../platform/table.ts";
 import {
   contentOf,
   HubError,
@@ -39,7 +40,8 @@ export interface Upward {
   readonly refusal: { readonly code: string; readonly text: string } | undefined;
 }
 
-export const upwardColumns = (now: number): ListColumn<Upward>[] => [
+/** @param now Wall clock, ms. */
+export const upwardColumns = (now: number): Column<Upward>[] => [
   { title: "POSITION", cell: (row) => row.position, align: "right" },
   { title: "RESOURCE", cell: (row) => row.message.resource.path, keep: "end" },
   { title: "OPERATION", cell: (row) => row.message.operation },
@@ -48,12 +50,15 @@ export const upwardColumns = (now: number): ListColumn<Upward>[] => [
   { title: "SIZE", cell: (row) => formatBytes(row.size), align: "right" },
   { title: "SINCE", cell: (row) => formatAge(row.at, now) },
   { title: "EXPIRES", cell: (row) => row.expiresAt && formatAge(row.expiresAt, now), sparse: true },
-  { title: "VERSION", cell: (row) => row.message.resourceVersion, wide: true },
-  { title: "ID", cell: (row) => row.message.id, wide: true },
   {
     title: "STATE",
     cell: (row) => (row.refusal ? `refused: ${row.refusal.code}: ${row.refusal.text}` : "waiting"),
   },
+];
+
+const wideColumns: ListColumn<Upward>[] = [
+  { title: "VERSION", cell: (row) => row.message.resourceVersion, wide: true },
+  { title: "ID", cell: (row) => row.message.id, wide: true },
 ];
 
 /** What the hub refused, and what waits to go up, each oldest first. */
@@ -78,7 +83,7 @@ export function listMessages(file: string, wanted: Wanted, now: number): Listing
   const oldest = waiting[0] === undefined ? "" : `, the oldest accepted ${formatAge(waiting[0].at, now)}`;
   return listingOf(name === undefined ? all : [findMessage(all, name)], {
     wanted,
-    columns: upwardColumns(now),
+    columns: [...upwardColumns(now), ...wideColumns],
     plain: plainUpward,
     remark: `${counted(waiting.length, "message")} waiting (${formatBytes(bytes)})${oldest}; ${refused.length} refused by the hub`,
   });
@@ -91,6 +96,10 @@ export function findMessage(all: readonly Upward[], wanted: string): Upward {
       String(position) === wanted || message.id === wanted || matchesPattern(wanted, message.resource.path),
   );
   const [first, second] = found;
+  if (first === undefined && /^\d+$/.test(wanted)) {
+    const text = `no message ${wanted} on this node: the hub has taken it, or there was none; see edgehub get messages`;
+    throw new HubError("E_NOT_FOUND", text);
+  }
   if (first === undefined)
     throw notFound(
       "message",

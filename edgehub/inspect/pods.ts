@@ -6,7 +6,7 @@ import type { ContainerState, ContainerStatus, PodStatus } from "../edged/pod-st
 import { ageOf } from "../metaserver/table.ts";
 import { findNamed } from "./find.ts";
 import { type ListColumn, type Listing, listingOf, type Wanted } from "./listing.ts";
-import { listOf, objectOf, textOf } from "./objects.ts";
+import { listOf, objectOf, patched, textOf } from "./objects.ts";
 import { readEdge } from "./place.ts";
 
 /** A pod of this node: what the cloud wants, and what Edged made of it. */
@@ -109,7 +109,7 @@ function memoryIn(text: string): PodMemory[] {
 }
 
 function sentStatus({ sent }: PodMemory): Partial<PodStatus> | undefined {
-  return sent ? (objectOf(jsonIn(sent).status) as Partial<PodStatus>) : undefined;
+  return sent ? (objectOf(patched(jsonIn(sent).status)) as Partial<PodStatus>) : undefined;
 }
 
 /** Empty for what is damaged: the agent takes it for nothing, too. */

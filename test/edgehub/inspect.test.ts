@@ -56,6 +56,14 @@ const status = {
   qosClass: "BestEffort",
 };
 
+/** As Edged tells it: a strategic merge patch. */
+const patch = {
+  ...status,
+  message: null,
+  "$setElementOrder/conditions": [{ type: "Ready" }],
+  podIPs: [{ ip: "10.1.2.3" }, { $patch: "delete", ip: "10.1.2.2" }],
+};
+
 const press: Device = {
   id: "press",
   name: "press",
@@ -100,7 +108,7 @@ async function node(): Promise<{ argv: (...words: string[]) => string[]; store: 
     containers: { main: { attempt: 4, hash: "", backoff: { delayMs: 40_000, at: 0 } } },
     conditions: [],
     ips: [],
-    sent: JSON.stringify({ metadata: { uid: "uid-camera" }, status }),
+    sent: JSON.stringify({ metadata: { uid: "uid-camera" }, status: patch }),
   });
   await store.write(() => {
     new DeviceTable(store.database).put(press);
@@ -184,6 +192,13 @@ describe("edgehub get", () => {
     const { argv } = await node();
     const { out } = await edgehub(argv("get", ...words, "-o", "json"));
     expect(JSON.parse(out)).toMatchObject(found);
+  });
+
+  it("gives a pod's status as it is, not as the patch that told the cloud", async () => {
+    const { argv } = await node();
+    const { out } = await edgehub(argv("get", "pod", "camera", "-o", "json"));
+    expect(JSON.parse(out).status).toEqual({ ...status, podIPs: [{ ip: "10.1.2.3" }] });
+    expect((await edgehub(argv("describe", "pod", "camera"))).out).not.toMatch(/null|undefined/);
   });
 
   test.each([

@@ -16,10 +16,17 @@ export const hubCheck: Check = {
         return ok(`${told(answer)}; who it is can be told once this node has joined`);
       return admission(answer, identity.node);
     } catch (error) {
+      if (identity === undefined && isAlert(error))
+        return ok(`${options.hub.server} asks for a certificate, which this node gets when it joins`);
       return refusal(error, { url: options.hub.server, field: "hub.server" });
     }
   },
 };
+
+/** TLS itself has turned this side away, so it is spoken there. */
+function isAlert(error: unknown): boolean {
+  return /ALERT/.test(String((error as NodeJS.ErrnoException).code));
+}
 
 /** Whether the hub would let this node in. Pure. */
 export function admission(answer: HubAnswer, node: string): Verdict {
