@@ -67,6 +67,15 @@ export class LocalObjects {
     return undefined;
   }
 
+  /** An object that the cloud gave, with what this node knows better: how its pods are, and itself. */
+  withStatus(object: KubeObject, { group, plural }: ObjectPath): KubeObject {
+    const [type = ""] = singularsOf(plural);
+    if (group !== "" || !hasReports(type)) return object;
+    const { name, namespace = "null" } = object.metadata;
+    const { patch } = this.#store.reports.get(`${namespace}/${type}/${name}`) ?? {};
+    return patch === undefined ? object : withReport(object, patch);
+  }
+
   /** Paths of all resources. */
   keys(): string[] {
     return [...this.#store.meta.keys(), ...this.#registered().map(({ key }) => key)];

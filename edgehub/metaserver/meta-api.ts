@@ -9,7 +9,7 @@ import { discoveryDocument, versionDocument } from "./discovery.ts";
 import type { LocalObjects } from "./local-objects.ts";
 import type { ObjectReads, ReadRequest } from "./object-reads.ts";
 import { write } from "./object-writes.ts";
-import { openApiDocument } from "./openapi.ts";
+import { openApiDocument, openApiV2Packed, openApiV2PackedType } from "./openapi.ts";
 import { answerLog, type OpenLog } from "./pod-log.ts";
 import { formOf } from "./representation.ts";
 import { refuse, type Status, StatusError, statusOf } from "./status.ts";
@@ -55,6 +55,8 @@ export class MetaApi {
     const { pathname, searchParams: query } = urlOf(request);
     if (probes.has(pathname)) return sendText(response, 200, "ok", "text/plain");
     const path = readObjectPath(pathname);
+    if (pathname === "/openapi/v2" && request.headers.accept?.includes(openApiV2PackedType))
+      return sendText(response, 200, openApiV2Packed, openApiV2PackedType);
     const document = path === undefined ? this.#document(pathname, request) : undefined;
     if (document) return sendJson(response, 200, document);
     if (path === undefined) throw refuse("NotFound", "the server could not find the requested resource");
@@ -144,7 +146,7 @@ function sendJson(response: ServerResponse, code: number, value: object): void {
   sendText(response, code, JSON.stringify(value), "application/json");
 }
 
-function sendText(response: ServerResponse, code: number, text: string, type: string): void {
+function sendText(response: ServerResponse, code: number, text: string | Buffer, type: string): void {
   if (response.destroyed) return;
   response.writeHead(code, { "content-type": type, "content-length": Buffer.byteLength(text) });
   response.end(text);

@@ -46,7 +46,7 @@ export class ObjectReads {
 
   /** Rejects with a StatusError if there is no such object. */
   async get({ path, query, form, gone }: ReadRequest): Promise<object> {
-    const { cloud, clock } = this.#parts;
+    const { cloud, clock, objects } = this.#parts;
     const outcome = await cloud.tryToAsk(
       { path, verb: "get", option: "{}", body: "" },
       { hasOwn: () => this.#have(path) !== undefined, signal: gone },
@@ -55,7 +55,7 @@ export class ObjectReads {
     if (answered) await this.#keep(path, answered);
     else if (outcome?.approved === false && outcome.status.code === 404) await this.#forget(path);
     await turnEnd(clock);
-    const object = answered ?? this.#have(path);
+    const object = answered ? objects.withStatus(answered, path) : this.#have(path);
     if (object) return shownObject(object, form, wishOf(path, query, clock));
     throw new StatusError(outcome && !outcome.approved ? outcome.status : notFound(path));
   }
@@ -75,7 +75,8 @@ export class ObjectReads {
     const answered = outcome?.approved ? readList(parsed(outcome.body)) : undefined;
     if (answered) {
       log.rememberList(answered.version, before);
-      return shownList(answered.list, answered.items, form, wishOf(path, query, clock));
+      const items = answered.items.map((object) => objects.withStatus(object, path));
+      return shownList(answered.list, items, form, wishOf(path, query, clock));
     }
     if (next !== undefined)
       throw refuse("Expired", "the cloud began this list, and does not answer any more");

@@ -112,7 +112,10 @@ function requirePatch(contentType: string, body: string): unknown {
 
 function jsonOf(contentType: string, body: string): unknown {
   if (contentType !== "" && contentType !== "application/json")
-    throw refuse("UnsupportedMediaType", "objects are taken as application/json only");
+    throw refuse(
+      "UnsupportedMediaType",
+      "objects are taken as application/json only; with kubectl, write them to a file first: --dry-run=client -o json",
+    );
   try {
     return JSON.parse(body);
   } catch (error) {

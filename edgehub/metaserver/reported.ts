@@ -18,16 +18,22 @@ const utf8 = new TextDecoder();
  * The object with its newest status.
  *
  * @param patch As it went to the cloud; one for another uid, or none at all, changes nothing.
- * @param version The object's, if it is changed.
+ * @param version The object's, if it is changed; `undefined`: as it was.
  */
-export function withReport(object: KubeObject, patch: Uint8Array, version: string): KubeObject {
+export function withReport(object: KubeObject, patch: Uint8Array, version?: string): KubeObject {
   const { metadata = {}, status } = readPatch(patch);
   const { uid, labels } = isRecord(metadata) ? metadata : {};
   if (!isRecord(status) || (typeof uid === "string" && uid !== object.metadata.uid)) return object;
-  const given = isRecord(labels) ? { labels: merged(object.metadata.labels ?? {}, labels) } : {};
+  const given = isRecord(labels)
+    ? { labels: merged(object.metadata.labels ?? {}, labels) as Readonly<Record<string, string>> }
+    : {};
   return {
     ...object,
-    metadata: { ...object.metadata, ...given, resourceVersion: version } as KubeObject["metadata"],
+    metadata: {
+      ...object.metadata,
+      ...given,
+      ...(version === undefined ? {} : { resourceVersion: version }),
+    },
     status: merged(isRecord(object.status) ? object.status : {}, status),
   };
 }

@@ -176,6 +176,15 @@ describe("a request that cannot be answered", () => {
     expect(body.details).toEqual({ name: "web", group: "apps", kind: "deployments" });
   });
 
+  it("is for the documents of older clients, and gets them in their form", async () => {
+    const { client } = await startServer();
+    const accept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    const packed = await client.get("/openapi/v2", { accept });
+    expect(packed).toMatchObject({ status: 200, headers: { "content-type": accept } });
+    expect(packed.body).toBe("\n\u00032.0\u0012\u0015\n\nKubernetes\u0012\u0007v1.32.0");
+    expect((await client.get("/openapi/v2")).body).toMatchObject({ swagger: "2.0", paths: {} });
+  });
+
   it("takes no JSON", async () => {
     const { client } = await startServer();
     const { status, body } = await client.get(maps, { accept: "application/vnd.kubernetes.protobuf" });

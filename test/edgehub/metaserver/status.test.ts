@@ -166,6 +166,40 @@ describe("status of pods", () => {
   });
 });
 
+it("is in what the cloud answers, of this node's pods and no others", async () => {
+  const { agent, client } = await startServer();
+  await put(agent, 7);
+  await report(agent, running);
+  agent.connected = true;
+  const other = pod(8, { metadata: { name: "web", namespace: "default", uid: "other" } });
+  const { kind: _, apiVersion: __, ...bare } = pod(9);
+  agent.cloud = async (question: Message) => {
+    const asked = contentOf(question) as { Verb: string };
+    const list = {
+      kind: "PodList",
+      apiVersion: "v1",
+      metadata: { resourceVersion: "12" },
+      items: [bare, other],
+    };
+    const body = asked.Verb === "list" ? list : pod(9);
+    const RespBody = Buffer.from(JSON.stringify(body)).toString("base64");
+    return createMessage(
+      {
+        node: "edge-1",
+        operation: "applicationResponse",
+        resource: "ignore/Application/ignore",
+        parentId: question.id,
+        content: { ...asked, Status: "Approved", RespBody },
+      },
+      { id: crypto.randomUUID(), timestamp: 0, delivery: () => volatile },
+    );
+  };
+  const { body } = await client.get(`${pods}/web`);
+  expect([body.status.phase, body.metadata.resourceVersion]).toEqual(["Running", "9"]);
+  const { items } = (await client.get(pods)).body;
+  expect(items.map((one: typeof body) => one.status.phase)).toEqual(["Running", "Pending"]);
+});
+
 describe("the node", () => {
   const condition = (status: string) => ({ conditions: [{ type: "Ready", status, lastHeartbeatTime: "t" }] });
   const nodePatch = (agent: TestAgent, status: object, resource = "default/nodepatch/edge-1") =>
