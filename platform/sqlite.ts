@@ -125,7 +125,7 @@ export function storageError(error: unknown, file: string): HubError {
 function corrupt(file: string, text: string): HubError {
   return new HubError(
     "E_STORE_CORRUPT",
-    `${file} is damaged (${text}). Nothing has been changed. Stop, keep a copy of the file, then restore it from a backup, ` +
+    `${file} is damaged (${text.replace(/\s+/g, " ")}). Nothing has been changed. Stop, keep a copy of the file, then restore it from a backup, ` +
       `or rebuild it with: sqlite3 ${file} .recover | sqlite3 ${file}.recovered`,
   );
 }
