@@ -164,7 +164,7 @@ function containerStatus(
     ready,
     restartCount: Math.max(last?.attempt ?? 0, remembered),
     image: namedImage(last?.image) ?? container.image,
-    imageID: last?.imageId ?? "",
+    imageID: last?.imageRef ?? last?.imageId ?? "",
     ...(last ? { containerID: `${parts.idScheme}://${last.id}` } : {}),
     started: isRunning && (isInit || (verdict?.started ?? false)),
   };

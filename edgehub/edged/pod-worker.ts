@@ -3,6 +3,7 @@ import type { ContainerStarter } from "./container-starter.ts";
 import { ContainerStopper, type StopAction } from "./container-stopper.ts";
 import { crashMaxMs, crashMinMs, nextCrashBackoff } from "./crash-backoff.ts";
 import { removeTree } from "./disk.ts";
+import { logTail } from "./log-tail.ts";
 import { type Plan, planPod } from "./plan.ts";
 import { type BadPod, isBad, lastingContainers, type Pod } from "./pod.ts";
 import { newMemory, type PodMemories, type PodMemory } from "./pod-memory.ts";
@@ -18,7 +19,7 @@ import {
 } from "./pod-view.ts";
 import type { ProbeVerdict } from "./probe.ts";
 import type { Prober } from "./prober.ts";
-import type { PodIdentity, Runtime, RuntimePod } from "./runtime.ts";
+import type { PodIdentity, Runtime, RuntimeContainer, RuntimePod } from "./runtime.ts";
 import type { Volumes } from "./volumes.ts";
 
 export interface WorkerParts {
@@ -157,7 +158,7 @@ export class PodWorker {
   }
 
   async #report(pod: Pod, view: PodView, plan: Plan): Promise<void> {
-    const { runtime, hostIp, idScheme, volumes } = this.#parts;
+    const { runtime, hostIp, idScheme } = this.#parts;
     const { startTime, conditions } = this.record.memory;
     this.status = podStatusOf(pod, {
       view,
@@ -167,9 +168,17 @@ export class PodWorker {
       before: conditions,
       idScheme: idScheme(),
       usesHostAddress: runtime.name === "process",
-      lastWords: ({ name, attempt }) => volumes.terminationMessage(pod.uid, name, attempt),
+      lastWords: (ended) => this.#lastWords(pod, ended),
     });
     await this.record.tellStatus(this.status);
+  }
+
+  #lastWords({ uid, initContainers, containers }: Pod, ended: RuntimeContainer): string {
+    const { name, attempt, exitCode, logPath } = ended;
+    const words = this.#parts.volumes.terminationMessage(uid, name, attempt);
+    const container = [...initContainers, ...containers].find((one) => one.name === name);
+    if (words !== "" || exitCode === 0 || !container?.terminationMessageFromLog) return words;
+    return logTail(logPath);
   }
 
   async #perform(

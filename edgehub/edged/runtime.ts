@@ -143,6 +143,8 @@ export interface RuntimeContainer {
   readonly state: "created" | "running" | "exited" | "unknown";
   readonly image: string;
   readonly imageId: string;
+  /** The image by its registry and digest, as it is reported; `undefined`: by its id. */
+  readonly imageRef?: string;
   readonly createdAt: number;
   readonly startedAt: number | undefined;
   readonly finishedAt: number | undefined;

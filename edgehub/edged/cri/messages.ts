@@ -179,6 +179,7 @@ export const containerStatus = message({
   finishedAt: nanoseconds(6),
   exitCode: int(7),
   image: one(8, imageSpec),
+  imageRef: string(9),
   reason: string(10),
   message: string(11),
   logPath: string(15),

@@ -45,6 +45,7 @@ export function containerOf(listed: ListedContainer, status: ContainerStatus): R
     state: status.state,
     image: status.image?.image || listed.image?.image || "",
     imageId: imageIdOf(listed),
+    ...(status.imageRef ? { imageRef: status.imageRef } : {}),
     createdAt: time(listed.createdAt) ?? 0,
     startedAt,
     // containerd writes down a start when a short run may be over.

@@ -83,6 +83,7 @@ describe("a container", () => {
       finishedAt: 3 * second,
       reason: "Completed",
       image: { image: "localhost/app:test" },
+      imageRef: "localhost/app@sha256:2",
       logPath: "/logs/main/2.log",
     });
     expect(containerOf(line, ended)).toMatchObject({
@@ -92,6 +93,7 @@ describe("a container", () => {
       exitCode: 0,
       reason: "Completed",
       image: "localhost/app:test",
+      imageRef: "localhost/app@sha256:2",
       logPath: "/logs/main/2.log",
     });
   });
