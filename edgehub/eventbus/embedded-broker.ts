@@ -8,7 +8,7 @@ import { asHubError, HubError, shown } from "../../protocol/index.ts";
 import type { Broker, BrokerParts } from "./broker.ts";
 import { type BrokerUrl, isLoopback } from "./broker-url.ts";
 import { hangUp } from "./hang-up.ts";
-import { InboundGate } from "./inbound-gate.ts";
+import { InboundGate, type PacketSource } from "./inbound-gate.ts";
 import { limitSessions, type SessionStore } from "./limited-sessions.ts";
 import { listenMqtt, type MqttListening } from "./mqtt-listener.ts";
 import { PacketGauge } from "./packet-gauge.ts";
@@ -35,6 +35,8 @@ export interface EmbeddedBrokerOptions {
 
 const logEveryMs = 60_000;
 const defaultDrainTimeoutMs = 10_000;
+/** What clients name is as long as they like. */
+const loggedLength = 200;
 const badCredentials = 4;
 /** What a packet has beside its payload: topic, will, user name and password, 64 KiB each at most. */
 const packetOverheadBytes = 4 * 65_537;
@@ -150,7 +152,7 @@ export class EmbeddedBroker implements Broker {
       return null;
     };
     const client = this.#aedes.handle(stream);
-    gate.watch(client);
+    gate.watch(client as unknown as PacketSource);
   }
 
   /** @returns False: the client is told so in the confirmation. */
@@ -199,7 +201,9 @@ export class EmbeddedBroker implements Broker {
     const before = client ? this.#confirming.get(client) : undefined;
     const pass = (): void => {
       if (packet.retain && !this.#retained.admit(topic, payload.length)) {
-        this.#warn("too much is retained: a message is passed on, but not kept", client, { topic });
+        this.#warn("too much is retained: a message is passed on, but not kept", client, {
+          topic: topic.slice(0, loggedLength),
+        });
         packet.retain = false;
       }
       done();
@@ -237,7 +241,7 @@ export class EmbeddedBroker implements Broker {
   }
 
   #logRefusal(client: Client | null, topic: string, error: HubError): void {
-    this.#warn("a client's message was not taken", client, { topic, error });
+    this.#warn("a client's message was not taken", client, { topic: topic.slice(0, loggedLength), error });
   }
 
   #limitSessions(): void {
@@ -249,15 +253,13 @@ export class EmbeddedBroker implements Broker {
       perClient: this.#options.sessionQueueSize,
       isConnected: (clientId) => clients[clientId] !== undefined,
       dropped: (clientId) => {
-        const held = this.#once.pass(`queue ${clientId}`);
-        if (held === undefined) return;
-        this.#parts.agent.log.warn("messages for a client that is away are dropped", { clientId, held });
+        this.#warn("messages for a client that is away are dropped", { id: clientId });
       },
     });
   }
 
-  #warn(what: string, client: Client | null | undefined, fields: Fields = {}): void {
-    const clientId = client?.id ?? undefined;
+  #warn(what: string, client: Pick<Client, "id"> | null | undefined, fields: Fields = {}): void {
+    const clientId = client?.id?.slice(0, loggedLength);
     const held = this.#once.pass(`${what} ${clientId}`);
     if (held !== undefined) this.#parts.agent.log.warn(what, { clientId, ...fields, held });
   }

@@ -31,6 +31,8 @@ export interface EventBusLimits {
 }
 
 const logEveryMs = 60_000;
+/** A topic is as long as a client likes. */
+const loggedLength = 200;
 /** Messages that one broker has and another has not, remembered for their repetition. */
 const maxHalfPublished = 1_000;
 
@@ -141,8 +143,9 @@ export class EventBus implements EdgeModule, LocalMqtt {
     } catch (cause) {
       const error = asHubError(cause);
       if (error.retryable) throw error;
-      const held = this.#once.pass(`report ${topic}`);
-      if (held !== undefined) agent.log.warn("DeviceTwin refused a message", { topic, error, held });
+      const start = topic.slice(0, loggedLength);
+      const held = this.#once.pass(`report ${start}`);
+      if (held !== undefined) agent.log.warn("DeviceTwin refused a message", { topic: start, error, held });
     }
   }
 

@@ -33,6 +33,8 @@ const sessionExpirySeconds = 7 * 86_400;
 /** Of a packet beside its payload: topic and properties, 64 KiB each at most. */
 const packetOverheadBytes = 2 * 65_540;
 const logEveryMs = 60_000;
+/** A topic is as long as a client likes. */
+const loggedLength = 200;
 const protocols = { tcp: "mqtt", tls: "mqtts", ws: "ws", wss: "wss" } as const;
 
 /** MQTT's version 5, or 4 for 3.1.1. */
@@ -155,7 +157,9 @@ export class ExternalBroker implements Broker {
     if (this.#version === 4 && this.#echoes.take(topic, payload, agent.clock.now())) return undefined;
     return take(topic, payload)?.catch((cause: unknown) => {
       const error = asHubError(cause);
-      this.#warn("a message of the external broker was not taken", error, { topic });
+      this.#warn("a message of the external broker was not taken", error, {
+        topic: topic.slice(0, loggedLength),
+      });
       if (error.retryable) throw error;
     });
   }

@@ -1,11 +1,10 @@
 import type { EventEmitter } from "node:events";
-import type { Client } from "aedes";
 
 const maxPackets = 1_000;
 const maxBytes = 1 << 20;
 
 /** What is used of the broker's client, which is not part of its interface. */
-interface PacketSource {
+export interface PacketSource {
   readonly _parser: EventEmitter;
   /** Called when a packet has been dealt with. */
   _nextBatch(error?: unknown): void;
@@ -28,8 +27,7 @@ export class InboundGate {
     this.#reopened = reopened;
   }
 
-  watch(client: Client): void {
-    const source = client as unknown as PacketSource;
+  watch(source: PacketSource): void {
     const next = source._nextBatch.bind(source);
     // Ahead of the broker, which may be done with the packet at once.
     source._parser.prependListener("packet", () => this.#packets++);

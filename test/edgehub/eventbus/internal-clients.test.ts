@@ -158,6 +158,29 @@ describe("a client", () => {
   });
 });
 
+describe("what the agent publishes", () => {
+  it("is retained if so configured, and waits for sessions with a quality", async () => {
+    const world = await startBus({ eventBus: { mqttRetain: true, mqttQOS: 1 } });
+    const session = { clientId: "sleeper", clean: false };
+    const sleeper = await device(urlOf(world), session);
+    await sleeper.subscribeAsync("$hw/#", { qos: 1 });
+    await sleeper.endAsync();
+    const topic = "$hw/events/device/d/twin/update/delta";
+    for (const text of ["1", "2"]) await world.bus.publish(topic, text);
+    const late = await device(urlOf(world));
+    const seen = received(late);
+    await late.subscribeAsync("$hw/#");
+    await waitFor("the last one arrives", () => seen.length === 1);
+    expect(seen).toEqual([`${topic} 2`]);
+    const woken = await rawClient(world.port());
+    woken.write(connectPacket("sleeper", { clean: false }));
+    // CONNACK with a session, and both with packet ids.
+    const length = connack.length + 2 * (2 + 2 + topic.length + 2 + 1);
+    await waitFor("both arrive", () => woken.answer.length >= length);
+    expect(woken.answer[2]).toBe(1);
+  });
+});
+
 describe("a restart of the agent", () => {
   it("ends sessions and retained messages; what was to go up is there", async () => {
     const world = await startBus();
