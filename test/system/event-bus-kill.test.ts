@@ -24,12 +24,21 @@ function startAgent(dataDir: string, eventBus: Readonly<Record<string, string>> 
   );
 }
 
-/** What waits to go up, as numbers in their order. */
-function outboxIn(dataDir: string): number[] {
+/** The contents of what waits to go up, in their order. */
+function contentsIn(dataDir: string): unknown[] {
   const database = new Database(join(dataDir, "edge.db"), { readonly: true });
   const rows = database.prepare("SELECT packed FROM outbox ORDER BY position").pluck().all() as Uint8Array[];
   database.close();
-  return rows.map((packed) => Number(contentOf(unpackMessage(packed, "edge-1" as NodeId))));
+  return rows.map((packed) => contentOf(unpackMessage(packed, "edge-1" as NodeId)));
+}
+
+const outboxIn = (dataDir: string): number[] => contentsIn(dataDir).map(Number);
+
+/** A device as DeviceTwin keeps it. */
+function addDevice(dataDir: string, id: string): void {
+  const database = new Database(join(dataDir, "edge.db"));
+  database.prepare("INSERT INTO device VALUES (?, ?, '', '', '', '{}', '{}')").run(id, id);
+  database.close();
 }
 
 it("loses no message that a device got confirmed, though the agent is killed in the middle of them", async () => {
@@ -98,4 +107,43 @@ it("loses no message of an external broker, though the agent is killed in the mi
       return wanted.every((number) => kept.has(number));
     });
   }
+});
+
+it("loses no report to DeviceTwin that was confirmed, nor counts one twice, though the agent is killed", async () => {
+  const { path, remove } = temporaryDirectory();
+  onTestFinished(remove);
+  const made = startAgent(path);
+  await made.logged("internal broker listens");
+  await made.kill("SIGTERM");
+  addDevice(path, "d");
+  const confirmed = new Set<string>();
+  let next = 0;
+  for (let kill = 0; kill < kills; kill++) {
+    const agent = startAgent(path);
+    onTestFinished(() => void agent.kill());
+    const { port } = await agent.logged("internal broker listens");
+    const client = await device(`mqtt://127.0.0.1:${port}`);
+    client.on("error", () => undefined);
+    const goal = confirmed.size + 200;
+    const enough = Promise.withResolvers<void>();
+    for (let i = 0; i < 400; i++) {
+      const value = `${next++}`;
+      const report = JSON.stringify({ event_id: value, twin: { t: { actual: { value } } } });
+      client.publish("$hw/events/device/d/twin/update", report, { qos: 1 }, (error) => {
+        if (error) return;
+        confirmed.add(value);
+        if (confirmed.size >= goal) enough.resolve();
+      });
+    }
+    await enough.promise;
+    await agent.kill("SIGKILL");
+  }
+  const kept = contentsIn(path).map((content) => {
+    const { t } = (content as { twin: { t: { actual: { value: string }; actual_version: object } } }).twin;
+    return { value: t.actual.value, version: t.actual_version };
+  });
+  const values = kept.map(({ value }) => value);
+  expect([...confirmed].filter((value) => !values.includes(value))).toEqual([]);
+  expect(values.map(Number)).toEqual(values.map(Number).toSorted((a, b) => a - b));
+  expect(kept.map(({ version }) => version)).toEqual(values.map((_, i) => ({ cloud: 0, edge: i + 1 })));
 });
