@@ -1,5 +1,5 @@
 import { OncePer } from "../../platform/logger.ts";
-import { asHubError, contentOf, type Message } from "../../protocol/index.ts";
+import { asHubError, contentOf, event, type Message } from "../../protocol/index.ts";
 import type { Agent } from "../agent.ts";
 import {
   type Application,
@@ -17,6 +17,8 @@ const refusedProbeMs = 5_000;
 /** Before a cloud has answered anything, a read that this node can answer waits so long for it. */
 const graceMs = 1_000;
 const logPeriodMs = 600_000;
+/** Its own: a question does not stand behind events that nobody takes, nor they behind it. */
+const priority = 10;
 
 /**
  * The Kubernetes API of the cloud, which may have none. A hub says at once that nobody takes a question; other clouds
@@ -116,7 +118,8 @@ export class CloudApi {
 
   async #request(resource: string, content: unknown, signal?: AbortSignal): Promise<Message> {
     const limit = { timeoutMs: this.#timeoutMs, onlyNow: true, ...(signal ? { signal } : {}) };
-    return await this.#agent.request({ ...applicationRoute, resource, content }, limit);
+    const delivery = event({ ttlMs: this.#timeoutMs, priority });
+    return await this.#agent.request({ ...applicationRoute, resource, content, delivery }, limit);
   }
 
   /** @param waitMs `undefined`: as long as it takes to know that the cloud does not answer. */

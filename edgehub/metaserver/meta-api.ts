@@ -9,7 +9,7 @@ import { discoveryDocument, versionDocument } from "./discovery.ts";
 import type { LocalObjects } from "./local-objects.ts";
 import type { ObjectReads, ReadRequest } from "./object-reads.ts";
 import { write } from "./object-writes.ts";
-import { openApiDocument, openApiV2Packed, openApiV2PackedType } from "./openapi.ts";
+import { openApiDocument, openApiV2Packed, openApiV2Type, openApiV2Wanted } from "./openapi.ts";
 import { answerLog, type OpenLog } from "./pod-log.ts";
 import { formOf } from "./representation.ts";
 import { refuse, type Status, StatusError, statusOf } from "./status.ts";
@@ -55,8 +55,8 @@ export class MetaApi {
     const { pathname, searchParams: query } = urlOf(request);
     if (probes.has(pathname)) return sendText(response, 200, "ok", "text/plain");
     const path = readObjectPath(pathname);
-    if (pathname === "/openapi/v2" && request.headers.accept?.includes(openApiV2PackedType))
-      return sendText(response, 200, openApiV2Packed, openApiV2PackedType);
+    if (pathname === "/openapi/v2" && request.headers.accept?.includes(openApiV2Wanted))
+      return sendText(response, 200, openApiV2Packed, openApiV2Type);
     const document = path === undefined ? this.#document(pathname, request) : undefined;
     if (document) return sendJson(response, 200, document);
     if (path === undefined) throw refuse("NotFound", "the server could not find the requested resource");

@@ -33,7 +33,9 @@ export const openApiV2Packed = Buffer.concat([
   Buffer.from([0x12, 7]),
   Buffer.from("v1.32.0"),
 ]);
-export const openApiV2PackedType = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+/** What clients ask for; it is no media type, so the answer has another. */
+export const openApiV2Wanted = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+export const openApiV2Type = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 function placesOf({ kinds }: Catalogue): Set<string> {
   return new Set(kinds.map(placeOf));
