@@ -66,4 +66,8 @@ export const edgeMigrations: readonly string[] = [
     patch BLOB                     -- the newest status, strategic merge patch
   ) WITHOUT ROWID;
   `,
+  `
+  -- What has expired makes room in a full outbox: looked for at each message that finds it full.
+  CREATE INDEX outbox_expiry ON outbox (expires_at) WHERE expires_at IS NOT NULL;
+  `,
 ];
