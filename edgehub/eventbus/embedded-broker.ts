@@ -253,7 +253,7 @@ export class EmbeddedBroker implements Broker {
       perClient: this.#options.sessionQueueSize,
       isConnected: (clientId) => clients[clientId] !== undefined,
       dropped: (clientId) => {
-        this.#warn("messages for a client that is away are dropped", { id: clientId });
+        this.#warn("messages for a client's session are dropped", { id: clientId });
       },
     });
   }

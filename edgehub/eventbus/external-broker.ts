@@ -81,7 +81,7 @@ export class ExternalBroker implements Broker {
     await this.#running;
     const count = this.#backlog.size;
     if (count > 0)
-      this.#parts.agent.log.warn("documents that waited for the external broker are lost", { count });
+      this.#parts.agent.log.warn("the external broker has not confirmed all documents", { count });
   }
 
   async publish(topic: string, payload: Uint8Array | string): Promise<void> {

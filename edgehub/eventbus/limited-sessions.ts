@@ -1,4 +1,5 @@
 import { SessionBook, type SessionLimits } from "./session-book.ts";
+import { isTopicFilter } from "./topics.ts";
 
 interface ClientRef {
   readonly id: string;
@@ -46,10 +47,8 @@ export function limitSessions(store: SessionStore, limits: SessionLimits): void 
   store.addSubscriptions = async (client, subscriptions) => {
     if (stored.has(subscriptions)) return;
     stored.add(subscriptions);
-    const admitted = book.subscribe(
-      client.id,
-      subscriptions.map(({ topic }) => topic),
-    );
+    const topics = subscriptions.map(({ topic }) => topic).filter(isTopicFilter);
+    const admitted = book.subscribe(client.id, topics);
     await original.add(
       client,
       subscriptions.filter(({ topic }) => admitted.has(topic)),

@@ -185,7 +185,7 @@ describe("an external broker", () => {
     await world.bus.publish("$hw/events/device/d/twin/update/result", "{}");
     await world.module.stop(new AbortController().signal);
     expect(world.lines).toContainEqual({
-      event: "documents that waited for the external broker are lost",
+      event: "the external broker has not confirmed all documents",
       count: 1,
     });
   });
@@ -199,6 +199,20 @@ describe("an external broker", () => {
     expect(world.failures).toEqual([]);
     const other = await startBus(external(port, { eventBus: { mqttUsername: "u", mqttPassword: "secret" } }));
     await other.logged("external broker connected");
+  });
+
+  it("that refuses a subscription of the cloud is named in the log, and the others go on", async () => {
+    const { port } = await startBroker();
+    const world = await connected(port);
+    await world.module.handle(world.fromCloud("subscribe", "forbidden"), "s");
+    expect(await world.logged("the external broker refuses a subscription")).toMatchObject({
+      filter: "forbidden",
+    });
+    await world.module.handle(world.fromCloud("subscribe", "allowed"), "s");
+    const client = await device(`mqtt://127.0.0.1:${port}`);
+    for (const topic of ["forbidden", "allowed"]) await client.publishAsync(topic, "x", { qos: 1 });
+    await waitFor("it has come", () => world.outbox().length > 0);
+    expect(world.outbox()).toEqual([{ topic: "allowed", content: "x" }]);
   });
 
   it("cannot stop us with a message that is too large", async () => {
