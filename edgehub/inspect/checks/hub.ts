@@ -47,7 +47,7 @@ export function admission(answer: HubAnswer, node: string): Verdict {
     case "E_IDENTITY":
       return failed(found, `if it is to be this node of this hub, ${newToken}, and start the agent again`);
     case "E_NODE_LIMIT":
-      return failed(found, "raise nodes.maxNodes at the hub, or remove nodes: hubctl node remove");
+      return failed(found, "raise nodes.maxNodes at the hub, or remove nodes: hubctl nodes remove");
     default:
       return failed(found, "see the hub's log");
   }
