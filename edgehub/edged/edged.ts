@@ -6,6 +6,7 @@ import type { MetaChange } from "../store/edge-store.ts";
 import { AccountTokens } from "./account-tokens.ts";
 import { CloudObjects } from "./cloud-objects.ts";
 import { ContainerStarter } from "./container-starter.ts";
+import { Evictor } from "./evictor.ts";
 import { Housekeeper } from "./housekeeper.ts";
 import type { MachineFacts } from "./machine.ts";
 import { NodeReporter } from "./node-reporter.ts";
@@ -87,6 +88,7 @@ export class Edged implements EdgeModule {
       runtime,
       changed: () => this.#loop.soon(),
     });
+    const housekeeper = new Housekeeper({ agent, runtime, volumes, logRoot }, options);
     this.#loop = new PodLoop(
       {
         agent,
@@ -98,7 +100,11 @@ export class Edged implements EdgeModule {
         prober: this.#prober,
         watch: this.#watch,
         wanted: this.#wanted,
-        housekeeper: new Housekeeper({ agent, runtime, volumes, logRoot }, options),
+        housekeeper,
+        evictor: new Evictor(
+          { agent, runtime, housekeeper, rootDirectory, free: facts.free },
+          options.eviction,
+        ),
         hostIp: facts.hostIp,
         idScheme: () => this.#watch.version.split(" ")[0] ?? "",
       },

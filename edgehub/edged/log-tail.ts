@@ -1,4 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import type { Pod } from "./pod.ts";
+import type { RuntimeContainer } from "./runtime.ts";
+import type { Volumes } from "./volumes.ts";
 
 /** As a kubelet: so much of a log stands for the last words of a container that left none. */
 const maxLines = 80;
@@ -6,8 +9,15 @@ const maxBytes = 2_048;
 /** Lines carry their time and stream; more than this never counts. */
 const readBytes = 32_768;
 
-/** What a container said last, from its log in CRI's format. Empty if there is none. */
-export function logTail(logPath: string): string {
+/** What a container wrote for its end; or the end of its log, if it failed without a word and wants that. */
+export function lastWordsOf(
+  { uid, initContainers, containers }: Pod,
+  { name, attempt, exitCode, logPath }: RuntimeContainer,
+  volumes: Pick<Volumes, "terminationMessage">,
+): string {
+  const words = volumes.terminationMessage(uid, name, attempt);
+  const container = [...initContainers, ...containers].find((one) => one.name === name);
+  if (words !== "" || exitCode === 0 || !container?.terminationMessageFromLog) return words;
   return tailOf(endOf(logPath));
 }
 

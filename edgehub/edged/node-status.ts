@@ -1,4 +1,5 @@
 import { version } from "../../platform/version.ts";
+import { diskShortage, memoryShortage } from "./eviction.ts";
 import type { MachineInfo } from "./machine.ts";
 import { kubeTime } from "./pod-status.ts";
 import type { RuntimeImage } from "./runtime.ts";
@@ -37,8 +38,6 @@ export interface NodeCondition {
 /** The kubelet whose behaviour this is. */
 const kubeletLine = "v1.26.15";
 const kubeletPort = 10_350;
-const lowMemoryBytes = 100 << 20;
-const lowDiskShare = 0.1;
 const lowProcesses = 1_000;
 const maxImages = 50;
 
@@ -62,11 +61,8 @@ export function nodeConditions(
   now: number,
 ): NodeCondition[] {
   const { free, diskTotalBytes } = parts;
-  const lowMemory = free.memoryBytes !== undefined && free.memoryBytes < lowMemoryBytes;
-  const lowDisk =
-    free.diskBytes !== undefined &&
-    diskTotalBytes !== undefined &&
-    free.diskBytes < diskTotalBytes * lowDiskShare;
+  const lowMemory = memoryShortage(free) !== undefined;
+  const lowDisk = diskShortage({ ...free, diskTotalBytes }) !== undefined;
   const fewProcesses = free.processes !== undefined && free.processes < lowProcesses;
   const verdicts: [string, boolean, string, string][] = [
     lowMemory

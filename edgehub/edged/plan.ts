@@ -1,7 +1,15 @@
 import { isUp, mustRest, startActions, stopActions, stopIfNeeded } from "./container-plan.ts";
 import { initPlan } from "./init-plan.ts";
 import type { Pod } from "./pod.ts";
-import { type Action, currentSandbox, historyOf, type PodView, type Reason, wholePod } from "./pod-view.ts";
+import {
+  type Action,
+  currentSandbox,
+  evicted,
+  historyOf,
+  type PodView,
+  type Reason,
+  wholePod,
+} from "./pod-view.ts";
 import type { RuntimeContainer, RuntimePod } from "./runtime.ts";
 
 /** What has to be done so that a pod runs as it should. Pure. Source: kubelet's computePodActions. */
@@ -15,17 +23,24 @@ export interface Plan {
 export function planPod(view: PodView): Plan {
   const { pod } = view;
   if (pod === undefined) return { actions: goneActions(view), waiting: new Map() };
-  const end = pod.deletion ?? (view.failed ? { graceSeconds: pod.graceSeconds } : undefined);
+  const isEvicted = view.failed?.reason === evicted;
+  const graceSeconds = isEvicted ? 0 : pod.graceSeconds;
+  const end = pod.deletion ?? (view.failed ? { graceSeconds } : undefined);
   if (end === undefined) return livePlan(pod, view);
   const actions = stopActions(pod, view.running, end.graceSeconds, "the pod is to end");
-  const told: Action[] = pod.deletion && actions.length === 0 ? [{ do: "reportEnd" }] : [];
-  return { actions: [...actions, ...told], waiting: new Map() };
+  if (actions.length > 0) return { actions, waiting: new Map() };
+  const last: Action[] = pod.deletion ? [{ do: "reportEnd" }] : isEvicted ? removals(view.running) : [];
+  return { actions: last, waiting: new Map() };
 }
 
 function goneActions(view: PodView): Action[] {
   if (view.running.length === 0) return [{ do: "forget" }];
   const stops = stopActions(undefined, view.running, view.graceSeconds, "the pod is gone");
-  return [...stops, ...view.running.map(({ sandboxId }): Action => ({ do: "removeSandbox", id: sandboxId }))];
+  return [...stops, ...removals(view.running)];
+}
+
+function removals(sandboxes: readonly RuntimePod[]): Action[] {
+  return sandboxes.map(({ sandboxId }): Action => ({ do: "removeSandbox", id: sandboxId }));
 }
 
 function livePlan(pod: Pod, view: PodView): Plan {
@@ -118,6 +133,6 @@ function leftovers(current: RuntimePod, running: readonly RuntimePod[]): Action[
   return [
     ...dead.map(({ id }): Action => ({ do: "removeContainer", id })),
     ...stopActions(undefined, gone, 0, "its sandbox was replaced"),
-    ...gone.map(({ sandboxId }): Action => ({ do: "removeSandbox", id: sandboxId })),
+    ...removals(gone),
   ];
 }

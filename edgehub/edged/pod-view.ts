@@ -38,6 +38,9 @@ export interface Reason {
   readonly message: string;
 }
 
+/** Reason of a pod that had to go because its node was short of something: it ends at once. */
+export const evicted = "Evicted";
+
 /** Name under which failures of a pod's sandbox stand among those of its containers. */
 export const wholePod = "";
 

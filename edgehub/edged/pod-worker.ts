@@ -3,7 +3,7 @@ import type { ContainerStarter } from "./container-starter.ts";
 import { ContainerStopper, type StopAction } from "./container-stopper.ts";
 import { crashMaxMs, crashMinMs, nextCrashBackoff } from "./crash-backoff.ts";
 import { removeTree } from "./disk.ts";
-import { logTail } from "./log-tail.ts";
+import { lastWordsOf } from "./log-tail.ts";
 import { type Plan, planPod } from "./plan.ts";
 import { type BadPod, isBad, lastingContainers, type Pod } from "./pod.ts";
 import { newMemory, type PodMemories, type PodMemory } from "./pod-memory.ts";
@@ -12,6 +12,7 @@ import { type PodStatus, podStatusOf, refusedStatus } from "./pod-status.ts";
 import {
   type Action,
   currentSandbox,
+  evicted,
   type PodView,
   type Reason,
   type StartFailure,
@@ -19,7 +20,7 @@ import {
 } from "./pod-view.ts";
 import type { ProbeVerdict } from "./probe.ts";
 import type { Prober } from "./prober.ts";
-import type { PodIdentity, Runtime, RuntimeContainer, RuntimePod } from "./runtime.ts";
+import type { PodIdentity, Runtime, RuntimePod } from "./runtime.ts";
 import type { Volumes } from "./volumes.ts";
 
 export interface WorkerParts {
@@ -50,6 +51,7 @@ export class PodWorker {
   readonly #parts: WorkerParts;
   readonly #failures = new Map<string, StartFailure>();
   readonly #stopper: ContainerStopper;
+  #isFreed = false;
   /** Ends what is being started. */
   #ending = new AbortController();
 
@@ -89,7 +91,10 @@ export class PodWorker {
     const plan = planPod(view);
     // What has ended stays so, though the runtime may have forgotten it.
     const isPast = this.record.memory.ended && running.length === 0;
-    if (isPast && pod && !pod.deletion) return "idle";
+    if (isPast && pod && !pod.deletion) {
+      await this.#freeEvicted();
+      return "idle";
+    }
     if (pod && !isPast) await this.#report(pod, view, plan);
     return await this.#perform(plan.actions, pod, running);
   }
@@ -168,17 +173,17 @@ export class PodWorker {
       before: conditions,
       idScheme: idScheme(),
       usesHostAddress: runtime.name === "process",
-      lastWords: (ended) => this.#lastWords(pod, ended),
+      lastWords: (ended) => lastWordsOf(pod, ended, this.#parts.volumes),
     });
     await this.record.tellStatus(this.status);
   }
 
-  #lastWords({ uid, initContainers, containers }: Pod, ended: RuntimeContainer): string {
-    const { name, attempt, exitCode, logPath } = ended;
-    const words = this.#parts.volumes.terminationMessage(uid, name, attempt);
-    const container = [...initContainers, ...containers].find((one) => one.name === name);
-    if (words !== "" || exitCode === 0 || !container?.terminationMessageFromLog) return words;
-    return logTail(logPath);
+  /** A pod that had to go for want of room keeps none. */
+  async #freeEvicted(): Promise<void> {
+    const { failed, uid } = this.record.memory;
+    if (this.#isFreed || failed?.reason !== evicted) return;
+    await this.#parts.volumes.remove(uid);
+    this.#isFreed = true;
   }
 
   async #perform(

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { containerOf } from "./container-reading.ts";
 import {
   flagOf,
   type Json,
@@ -10,7 +10,7 @@ import {
   wholeOf,
   wordsOf,
 } from "./fields.ts";
-import { hookOf, type Probe, type ProbeCheck, probeOf } from "./probe.ts";
+import type { Probe, ProbeCheck } from "./probe.ts";
 import type { Mount, PodIdentity, PortMapping } from "./runtime.ts";
 import { type Volume, volumesOf } from "./volume.ts";
 
@@ -40,6 +40,8 @@ export interface Pod extends PodIdentity {
     readonly options: readonly string[];
   };
   readonly graceSeconds: number;
+  /** Who goes first when the node is short of something; 0 if it has none. */
+  readonly priority: number;
   readonly activeDeadlineSeconds: number | undefined;
   readonly serviceAccountName: string;
   readonly imagePullSecrets: readonly string[];
@@ -104,10 +106,6 @@ const dnsName = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
 const label = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const uidText = /^[A-Za-z0-9][-A-Za-z0-9_.]{0,127}$/;
 const maxContainers = 100;
-const propagations: Readonly<Record<string, Mount["propagation"]>> = {
-  HostToContainer: "hostToContainer",
-  Bidirectional: "bidirectional",
-};
 
 /** Reads a Pod object. Fields that a kubelet defaults have their defaults. */
 export function parsePod(value: unknown): Pod | BadPod {
@@ -225,6 +223,7 @@ function podOf(object: Json, spec: Json, identity: PodIdentity): Pod {
       ),
     },
     graceSeconds,
+    priority: wholeOf(spec.priority, 0, Number.MIN_SAFE_INTEGER),
     activeDeadlineSeconds: optionalWhole(spec.activeDeadlineSeconds),
     serviceAccountName: textOf(spec.serviceAccountName) || textOf(spec.serviceAccount) || "default",
     imagePullSecrets: objectsOf(spec.imagePullSecrets).map((one) => textOf(one.name)),
@@ -232,77 +231,4 @@ function podOf(object: Json, spec: Json, identity: PodIdentity): Pod {
     readinessGates: objectsOf(spec.readinessGates).map((one) => textOf(one.conditionType)),
     foreignConditions: objectsOf(objectOf(object.status).conditions),
   };
-}
-
-function containerOf(object: Json, isInit: boolean): Container {
-  const read = readContainer(object, isInit);
-  const text = JSON.stringify(inOneOrder(read));
-  return { ...read, hash: createHash("sha256").update(text).digest("hex").slice(0, 16) };
-}
-
-/** The same whichever order members came in, and whether what is empty was left out. */
-function inOneOrder(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(inOneOrder);
-  if (typeof value !== "object" || value === null) return value;
-  const members = Object.entries(value).filter(([, member]) => member !== null && member !== undefined);
-  const sorted = members
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, member]) => [key, inOneOrder(member)]);
-  return Object.fromEntries(sorted);
-}
-
-function readContainer(object: Json, isInit: boolean): Omit<Container, "hash"> {
-  const image = textOf(object.image);
-  const resources = objectOf(object.resources);
-  return {
-    name: textOf(object.name),
-    image,
-    sidecar: isInit && object.restartPolicy === "Always" ? true : undefined,
-    pullPolicy: pullPolicyOf(textOf(object.imagePullPolicy), image),
-    command: textsOf(object.command, 10_000),
-    args: textsOf(object.args, 10_000),
-    workingDir: textOf(object.workingDir),
-    env: objectsOf(object.env, 10_000),
-    envFrom: objectsOf(object.envFrom),
-    ports: objectsOf(object.ports).map(portOf),
-    requests: objectOf(resources.requests),
-    limits: objectOf(resources.limits),
-    mounts: objectsOf(object.volumeMounts).map((mount) => ({
-      volume: textOf(mount.name),
-      path: textOf(mount.mountPath),
-      readOnly: flagOf(mount.readOnly),
-      subPath: textOf(mount.subPath),
-      subPathExpr: textOf(mount.subPathExpr),
-      propagation: propagations[textOf(mount.mountPropagation)],
-    })),
-    startup: probeOf(object.startupProbe),
-    liveness: probeOf(object.livenessProbe),
-    readiness: probeOf(object.readinessProbe),
-    postStart: hookOf(objectOf(object.lifecycle).postStart),
-    preStop: hookOf(objectOf(object.lifecycle).preStop),
-    security: objectOf(object.securityContext),
-    stdin: flagOf(object.stdin),
-    tty: flagOf(object.tty),
-    terminationMessagePath: textOf(object.terminationMessagePath) || "/dev/termination-log",
-    terminationMessageFromLog: object.terminationMessagePolicy === "FallbackToLogsOnError",
-  };
-}
-
-function portOf(port: Json): PortMapping & { readonly name: string } {
-  const protocol = textOf(port.protocol);
-  return {
-    name: textOf(port.name),
-    protocol: protocol === "UDP" || protocol === "SCTP" ? protocol : "TCP",
-    containerPort: wholeOf(port.containerPort, 0),
-    hostPort: wholeOf(port.hostPort, 0),
-    hostIp: textOf(port.hostIP),
-  };
-}
-
-/** An image without a tag, or with `latest`, is looked for each time. */
-function pullPolicyOf(policy: string, image: string): Container["pullPolicy"] {
-  if (policy === "Always" || policy === "IfNotPresent" || policy === "Never") return policy;
-  if (image.includes("@")) return "IfNotPresent";
-  const tag = /:([^:/]+)$/.exec(image)?.[1];
-  return tag === undefined || tag === "latest" ? "Always" : "IfNotPresent";
 }
