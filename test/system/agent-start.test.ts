@@ -30,6 +30,8 @@ describe("an agent that is ended while it starts", () => {
     const dataDir = emptyDirectory();
     const first = startAgent(dataDir);
     await first.logged("internal broker listens");
+    // The network is back: no reason to end.
+    process.kill(first.pid, "SIGHUP");
     process.kill(first.pid, "SIGTERM");
     expect(await first.ended).toBe(0);
     expect(first.lines.at(-1)?.event).toBe("stopping");
