@@ -124,10 +124,11 @@ export class PodWorker {
    * long as it is given now.
    */
   hasten(pod: Pod | BadPod | undefined): void {
-    if (pod !== undefined && (isBad(pod) || pod.deletion === undefined)) return;
+    const isEvicted = this.record.memory.failed?.reason === evicted;
+    if (pod !== undefined && (isBad(pod) || !(pod.deletion || isEvicted))) return;
     if (pod?.deletion) this.record.note({ graceSeconds: pod.deletion.graceSeconds });
     this.#ending.abort();
-    this.#stopper.hasten(this.record.memory.graceSeconds);
+    this.#stopper.hasten(isEvicted ? 0 : this.record.memory.graceSeconds);
   }
 
   #judge(pod: Pod, now: number): void {

@@ -101,4 +101,25 @@ describe("pods of a node that is short", () => {
     expect((await node.status("web")).phase).toBe("Running");
     expect(node.runtime.present.has("app:1")).toBe(true);
   });
+
+  it("go though they wait for an image", async () => {
+    const node = new TestNode();
+    node.runtime.slowPulls = true;
+    await node.start();
+    await node.put("default/pod/web", podOf("web", { containers: [{ name: "main", image: "far:1" }] }));
+    await node.pass(2_000);
+    node.free.memoryBytes = 0;
+    await node.pass(15_000);
+    expect(await node.status("web")).toMatchObject({ phase: "Failed", reason: "Evicted" });
+    expect(node.runtime.sandboxes.size).toBe(0);
+  });
+
+  it("stay if eviction is switched off", async () => {
+    const node = new TestNode({ eviction: false });
+    node.free = { memoryBytes: 0, diskBytes: 0 };
+    await node.start();
+    await node.put("default/pod/web", podOf("web"));
+    await node.pass(30_000);
+    expect((await node.status("web")).phase).toBe("Running");
+  });
 });
