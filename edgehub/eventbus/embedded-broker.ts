@@ -54,6 +54,8 @@ export class EmbeddedBroker implements Broker {
   readonly #retained = new RetainedLimit();
   /** The confirmation of a client's last message that waits: later ones of it come behind. */
   readonly #confirming = new WeakMap<Client, Promise<void>>();
+  /** Filters; the broker knows of one only some time after it was asked for. */
+  readonly #subscribed = new WeakMap<Client, Set<string>>();
   #listening: MqttListening | undefined;
   #isStopping = false;
 
@@ -91,6 +93,9 @@ export class EmbeddedBroker implements Broker {
     (this.#aedes as EventEmitter).on("error", failed);
     for (const event of ["clientError", "connectionError"] as const)
       this.#aedes.on(event, (client, error) => this.#disconnected(client, error));
+    this.#aedes.on("unsubscribe", (topics, client) => {
+      for (const topic of topics) this.#subscribed.get(client)?.delete(topic);
+    });
     this.#limitSessions();
     this.#listening = await listenMqtt(
       { url, tls: tls(), maxClients, maxMessageBytes: maxPacketBytes },
@@ -157,15 +162,18 @@ export class EmbeddedBroker implements Broker {
 
   /** @returns False: the client is told so in the confirmation. */
   #maySubscribe(client: Client | null, { topic }: Subscription): boolean {
-    const { subscriptions } = client as unknown as { subscriptions: Readonly<Record<string, unknown>> };
     if (!isTopicFilter(topic)) {
       this.#warn("a client cannot subscribe to what is no filter", client, { filter: shown(topic) });
       return false;
     }
-    if (subscriptions[topic] === undefined && Object.keys(subscriptions).length >= maxSubscriptions) {
+    if (client === null) return true;
+    const topics = this.#subscribed.get(client) ?? new Set();
+    this.#subscribed.set(client, topics);
+    if (topics.size >= maxSubscriptions && !topics.has(topic)) {
       this.#warn("a client has as many subscriptions as it may", client);
       return false;
     }
+    topics.add(topic);
     return true;
   }
 

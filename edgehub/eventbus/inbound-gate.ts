@@ -6,13 +6,16 @@ const maxBytes = 1 << 20;
 /** What is used of the broker's client, which is not part of its interface. */
 export interface PacketSource {
   readonly _parser: EventEmitter;
+  /** It has been let in. */
+  readonly connected: boolean;
   /** Called when a packet has been dealt with. */
   _nextBatch(error?: unknown): void;
 }
 
 /**
  * Lets the broker read no more from a client than it can deal with: a packet is dealt with once it is durable, and all
- * who listen have taken it. Without it, one that does not read would have all others' messages kept in memory.
+ * who listen have taken it. Without it, one that does not read would have all others' messages kept in memory, and what
+ * comes with a CONNECT would be taken before that has been looked at: from whoever has no password, too.
  */
 export class InboundGate {
   readonly #reopened: () => void;
@@ -21,6 +24,7 @@ export class InboundGate {
   /** Read since there were none of these. */
   #bytes = 0;
   #isShut = false;
+  #source: PacketSource | undefined;
 
   /** @param reopened There is room again after a read that got nothing. */
   constructor(reopened: () => void) {
@@ -28,6 +32,7 @@ export class InboundGate {
   }
 
   watch(source: PacketSource): void {
+    this.#source = source;
     const next = source._nextBatch.bind(source);
     // Ahead of the broker, which may be done with the packet at once.
     source._parser.prependListener("packet", () => this.#packets++);
@@ -44,7 +49,8 @@ export class InboundGate {
   /** @param take Gets what there is. @returns Null: nothing, or no room. */
   read(take: () => Uint8Array | null): Uint8Array | null {
     if (this.#packets === 0) this.#bytes = 0;
-    this.#isShut = this.#packets >= maxPackets || this.#bytes >= maxBytes;
+    const isConnecting = this.#packets > 0 && this.#source?.connected !== true;
+    this.#isShut = isConnecting || this.#packets >= maxPackets || this.#bytes >= maxBytes;
     if (this.#isShut) return null;
     const chunk = take();
     this.#bytes += chunk?.length ?? 0;

@@ -60,6 +60,17 @@ describe("a subscription", () => {
     const answer = Buffer.concat([connack, suback(...filters.map((_, i) => (i < 1_000 ? 1 : 0x80)))]);
     await waitFor("it is answered", () => client.answer.length >= answer.length);
     expect(client.answer.equals(answer)).toBe(true);
+    // A session comes back with as many, and the agent is not busy with the others.
+    client.end();
+    await client.ended;
+    const again = await rawClient(world.port());
+    again.write(connectPacket("d", { clean: false }));
+    await waitFor("it is answered", () => again.answer.length > 0);
+    expect(again.answer[2]).toBe(1);
+    const other = await device(urlOf(world));
+    for (const topic of ["filter/999", "filter/1000"]) await other.publishAsync(topic, "x", { qos: 1 });
+    await waitFor("one arrives", () => again.answer.includes("filter/999"));
+    expect(again.answer.includes("filter/1000")).toBe(false);
   });
 
   it("of a packet that is too large for any client ends the connection at its first bytes", async () => {
@@ -72,6 +83,22 @@ describe("a subscription", () => {
 });
 
 describe("a client", () => {
+  it.each([
+    ["wrong", 0],
+    ["secret", 1],
+  ])("with the password %s that says something at once is heard so often: %i", async (password, count) => {
+    const world = await startBus({ eventBus: { internalUsername: "u", internalPassword: "secret" } });
+    const client = await rawClient(world.port());
+    // So large that it comes in pieces behind the CONNECT.
+    const message = publishPacket("a/user/b", "x".repeat(100_000));
+    client.write(connectPacket("d", { password }));
+    client.write(message);
+    if (count === 0) await client.ended;
+    else await waitFor("it is confirmed", () => client.answer.length > connack.length);
+    expect(world.outbox()).toHaveLength(count);
+    if (count === 0) expect(client.answer).toEqual(Buffer.from([0x20, 2, 0, 4]));
+  });
+
   it("that comes with the id of another takes its place; the other's will is published", async () => {
     const world = await startBus();
     const watcher = await device(urlOf(world));

@@ -4,6 +4,8 @@ import { onTestFinished } from "vitest";
 /** A client that says any bytes. */
 export interface RawClient {
   write(bytes: Uint8Array): void;
+  /** Goes without a word. */
+  end(): void;
   /** Bytes that the broker has not read, beside what the system keeps for it. */
   readonly unsent: number;
   /** Stops reading. */
@@ -23,6 +25,7 @@ export async function rawClient(port: number): Promise<RawClient> {
   await new Promise<void>((resolve) => socket.once("connect", () => resolve()));
   return {
     write: (bytes) => void socket.write(bytes),
+    end: () => void socket.destroy(),
     get unsent() {
       return socket.writableLength;
     },
@@ -50,9 +53,11 @@ function packet(first: number, body: Buffer): Buffer {
 }
 
 /** CONNECT of MQTT 3.1.1. */
-export function connectPacket(clientId: string, { clean = true } = {}): Buffer {
-  const flags = clean ? 2 : 0;
-  return packet(0x10, Buffer.concat([text("MQTT"), Buffer.from([4, flags, 0, 60]), text(clientId)]));
+export function connectPacket(clientId: string, { clean = true, password = "" } = {}): Buffer {
+  const flags = (clean ? 2 : 0) + (password === "" ? 0 : 0xc0);
+  const credentials = password === "" ? [] : [text("u"), text(password)];
+  const head = Buffer.from([4, flags, 0, 60]);
+  return packet(0x10, Buffer.concat([text("MQTT"), head, text(clientId), ...credentials]));
 }
 
 /** CONNECT of MQTT 5, without properties. */
