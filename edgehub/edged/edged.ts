@@ -89,6 +89,8 @@ export class Edged implements EdgeModule {
       changed: () => this.#loop.soon(),
     });
     const housekeeper = new Housekeeper({ agent, runtime, volumes, logRoot }, options);
+    const place = { agent, runtime, housekeeper, rootDirectory, free: facts.free };
+    const evictor = new Evictor(place, options.eviction);
     this.#loop = new PodLoop(
       {
         agent,
@@ -101,16 +103,13 @@ export class Edged implements EdgeModule {
         watch: this.#watch,
         wanted: this.#wanted,
         housekeeper,
-        evictor: new Evictor(
-          { agent, runtime, housekeeper, rootDirectory, free: facts.free },
-          options.eviction,
-        ),
+        evictor,
         hostIp: facts.hostIp,
         idScheme: () => this.#watch.version.split(" ")[0] ?? "",
       },
       options,
     );
-    const reporting = { agent, facts, runtime, watch: this.#watch, rootDirectory };
+    const reporting = { agent, facts, runtime, watch: this.#watch, rootDirectory, evictor };
     this.#reporter = new NodeReporter(reporting, options, this.#stop.signal);
   }
 

@@ -1,5 +1,5 @@
 import { version } from "../../platform/version.ts";
-import { diskShortage, memoryShortage } from "./eviction.ts";
+import { diskShortage, memoryShortage, type Shortage } from "./eviction.ts";
 import type { MachineInfo } from "./machine.ts";
 import { kubeTime } from "./pod-status.ts";
 import type { RuntimeImage } from "./runtime.ts";
@@ -17,6 +17,8 @@ export interface NodeParts {
     readonly diskBytes: number | undefined;
     readonly processes: number | undefined;
   };
+  /** What pods are refused for want of; absent: nothing. */
+  readonly pressure?: Shortage["resource"] | undefined;
   readonly maxPods: number;
   readonly info: MachineInfo;
   /** `containerd 1.6.20`, `process 0.1.0`; empty: unknown. */
@@ -61,8 +63,9 @@ export function nodeConditions(
   now: number,
 ): NodeCondition[] {
   const { free, diskTotalBytes } = parts;
-  const lowMemory = memoryShortage(free) !== undefined;
-  const lowDisk = diskShortage({ ...free, diskTotalBytes }) !== undefined;
+  const lowMemory = parts.pressure === "memory" || memoryShortage(free) !== undefined;
+  const lowDisk =
+    parts.pressure === "ephemeral-storage" || diskShortage({ ...free, diskTotalBytes }) !== undefined;
   const fewProcesses = free.processes !== undefined && free.processes < lowProcesses;
   const verdicts: [string, boolean, string, string][] = [
     lowMemory
