@@ -10,7 +10,7 @@ const execArgv = ["--wasm-wrapper-tiering-budget=1000000000"];
 /** Unit tests run in parallel; tests with real processes and sockets one file after the other. */
 export default defineConfig({
   test: {
-    reporters: ["default"],
+    reporters: ["default", "./tools/plain-summary.ts"],
     projects: [
       {
         test: {
