@@ -1,7 +1,7 @@
 import type { TestModule } from "vitest/node";
 
 /** Ends a run with one line that scripts can read: how many tests passed, failed and were skipped. */
-export default class PlainSummary {
+export class PlainSummary {
   onTestRunEnd(modules: readonly TestModule[]): void {
     const counts = { passed: 0, failed: 0, skipped: 0, pending: 0 };
     for (const module of modules) {
