@@ -1,5 +1,6 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { http } from "../platform/http.ts";
 import { HubError } from "../protocol/index.ts";
 
 /** An HTTP server for the programs of this node. */
@@ -30,7 +31,7 @@ export async function listenLocally(
   answer: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
   failed: (error: unknown) => void,
 ): Promise<LocalServer> {
-  const server = createServer(
+  const server = http.createServer(
     { headersTimeout: headersTimeoutMs, requestTimeout: 0 },
     (request, response) => {
       response.on("error", () => undefined);

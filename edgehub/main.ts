@@ -7,9 +7,8 @@ if (major < 22 || (major === 22 && minor < 14)) {
   );
   process.exit(78);
 }
-// An agent shares a small machine with the programs that it is there for: V8 trades speed that no link needs for memory.
-const { setFlagsFromString } = await import("node:v8");
-setFlagsFromString("--optimize-for-size");
+const { saveMemory } = await import("../platform/compilers.ts");
+saveMemory();
 const { main } = await import("./program.ts");
 await main(process.argv.slice(2));
 

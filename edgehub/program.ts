@@ -1,3 +1,5 @@
+import { systemClock } from "../platform/clock.ts";
+import { optimizeWhenBusy } from "../platform/compilers.ts";
 import { describeFlags, loadOptions, parseFlags, printConfig } from "../platform/config.ts";
 import { exitCodeOf, runUntilStopped } from "../platform/lifecycle.ts";
 import { version } from "../platform/version.ts";
@@ -48,6 +50,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     process.on("SIGHUP", () => edge?.hurry());
     await runUntilStopped(async () => {
       edge = await startEdge(options);
+      optimizeWhenBusy(systemClock);
       return edge;
     });
   } catch (error) {

@@ -128,6 +128,12 @@ it("keeps pure files free of clocks, random sources and timers", () => {
   expect(files.filter((file) => impure.test(readFileSync(join(root, file), "utf8")))).toEqual([]);
 });
 
+it("keeps what comes with the module node:http out of the agent's memory", () => {
+  const costly = /^import (?!type )[^;]*from "(node:)?http";/m;
+  const files = ["protocol", "platform", "transport", "edgehub"].flatMap(sources);
+  expect(files.filter((file) => costly.test(readFileSync(join(root, file), "utf8")))).toEqual([]);
+});
+
 it("reads import lines in every form", () => {
   const text =
     'import a from "x";\nimport {\n  b,\n} from "y";\nexport * from "z";\nimport "s";\nconst d = await import("t");';

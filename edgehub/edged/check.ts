@@ -1,7 +1,7 @@
-import { get as httpGet } from "node:http";
 import { get as httpsGet } from "node:https";
 import { connect } from "node:net";
 import { type Clock, pause } from "../../platform/clock.ts";
+import { http } from "../../platform/http.ts";
 import type { Container } from "./pod.ts";
 import type { ProbeCheck } from "./probe.ts";
 import type { Runtime } from "./runtime.ts";
@@ -102,7 +102,9 @@ function statusOf(
       response.destroy();
     };
     const call =
-      scheme === "https" ? httpsGet({ ...options, rejectUnauthorized: false }, take) : httpGet(options, take);
+      scheme === "https"
+        ? httpsGet({ ...options, rejectUnauthorized: false }, take)
+        : http.get(options, take);
     const cancel = clock.after(timeoutMs, () => call.destroy(new Error("no answer in time")));
     call.once("error", (error) => {
       cancel();

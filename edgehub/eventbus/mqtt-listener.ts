@@ -1,9 +1,9 @@
-import { createServer as createHttpServer } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { createServer as createTlsServer } from "node:tls";
 import { createWebSocketStream, WebSocketServer } from "ws";
+import { http } from "../../platform/http.ts";
 import { HubError } from "../../protocol/index.ts";
 import type { BrokerUrl } from "./broker-url.ts";
 
@@ -69,7 +69,7 @@ function serverOf({ url, tls, maxMessageBytes }: MqttListenOptions, { accept }: 
         return createTlsServer({ ...tls, handshakeTimeout: 10_000 }, accept);
       case "ws":
       case "wss": {
-        const server = url.scheme === "ws" ? createHttpServer() : createHttpsServer({ ...tls });
+        const server = url.scheme === "ws" ? http.createServer() : createHttpsServer({ ...tls });
         const sockets = new WebSocketServer({
           server,
           maxPayload: maxMessageBytes,

@@ -1,5 +1,6 @@
-import { type ClientRequest, type IncomingMessage, request as sendRequest } from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Clock } from "../../platform/clock.ts";
+import { http } from "../../platform/http.ts";
 import { HubError } from "../../protocol/index.ts";
 import { answerHeaders, errorAnswer, type ServiceAnswer, type ServiceCall } from "./http-message.ts";
 
@@ -64,7 +65,7 @@ function send({ port, path, method, headers, body }: ServiceCall): ClientRequest
   const length =
     body.length > 0 || methodsWithBody.has(method) ? { "Content-Length": String(body.length) } : {};
   const lines = Object.fromEntries(Object.entries(headers).map(([name, values]) => [name, [...values]]));
-  const request = sendRequest({
+  const request = http.request({
     host: "127.0.0.1",
     port,
     path,
