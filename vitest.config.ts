@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { PlainSummary } from "./tools/plain-summary.ts";
 
 /**
  * The writer's thread of each hub has Node.js read TypeScript, which takes a WebAssembly program. V8 13 sometimes dies
@@ -10,7 +11,7 @@ const execArgv = ["--wasm-wrapper-tiering-budget=1000000000"];
 /** Unit tests run in parallel; tests with real processes and sockets one file after the other. */
 export default defineConfig({
   test: {
-    reporters: ["default"],
+    reporters: ["default", new PlainSummary()],
     projects: [
       {
         test: {

@@ -125,6 +125,9 @@ export class HubProgram {
   }
 }
 
+/** An agent leaves optimising compilers out until it has been busy for some seconds; then they need time. */
+export const agentWarmUpMs = 12_000;
+
 /** An agent as users run it. Resolves when it is connected. */
 export async function startAgentProgram(options: {
   node: string;

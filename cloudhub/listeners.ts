@@ -12,6 +12,7 @@ import {
 } from "../transport/index.ts";
 import type { Admin } from "./admin.ts";
 import {
+  type AdmittedNode,
   admitNode,
   type CertificateIdentity,
   type CertificateRecord,
@@ -42,9 +43,13 @@ export interface ListenerParts {
 /** Where nodes connect: a client certificate of our CA, and the node it names. */
 export function listenForNodes(parts: ListenerParts, options: HubOptions): Promise<WebSocketListening> {
   const { hub, store, clock, log } = parts;
+  const identified = (request: UpgradeRequest): AdmittedNode => {
+    const admitted = admitNode(request, parts, options.nodes.allowUnboundCertificates);
+    if (!hub.links.hasRoom(admitted.node)) throw hub.full();
+    return admitted;
+  };
   const admit = async (request: UpgradeRequest): Promise<Admitted> => {
-    const { node, serial } = admitNode(request, parts, options.nodes.allowUnboundCertificates);
-    if (!hub.links.hasRoom(node)) throw hub.full();
+    const { node, serial } = identified(request);
     if (store.node(node) === undefined) await store.saveNode(node, {});
     const dialect = request.offersNative ? "native" : "kubeedge";
     return {
@@ -79,6 +84,8 @@ export function listenForNodes(parts: ListenerParts, options: HubOptions): Promi
   };
   return listenWebSocket(listen, {
     admit,
+    // A node is told without becoming a link, which would replace the one it has: `edgehub check` asks.
+    wouldAdmit: (request) => request.header("node_id") !== undefined && identified(request) !== undefined,
     refused: (error, address) => refused(parts, "nodes", error, address),
   });
 }

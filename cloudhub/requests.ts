@@ -6,9 +6,14 @@ interface Waiting<T> {
   readonly who: T;
 }
 
+/** So many requests that nobody waits for any more are remembered. */
+const maxGivenUp = 10_000;
+
 /** Requests that wait for the message that answers them, each with a deadline. Pure; times are monotonic ms. */
 export class Requests<T> {
   readonly #waiting = new Map<MessageId, Waiting<T>>();
+  /** Nobody waits for these any more, the latest last, with the node that was asked. */
+  readonly #givenUp = new Map<MessageId, NodeId>();
 
   get size(): number {
     return this.#waiting.size;
@@ -26,10 +31,15 @@ export class Requests<T> {
     return waiting.who;
   }
 
+  /** Does this message answer a request that nobody waits for any more? */
+  isLate({ parentId, node }: Message): boolean {
+    return parentId !== undefined && this.#givenUp.get(parentId) === node;
+  }
+
   /** Stops waiting. */
   drop(id: MessageId): T | undefined {
     const waiting = this.#waiting.get(id);
-    this.#waiting.delete(id);
+    if (waiting) this.#giveUp(id, waiting);
     return waiting?.who;
   }
 
@@ -38,7 +48,7 @@ export class Requests<T> {
     const late: T[] = [];
     for (const [id, waiting] of this.#waiting) {
       if (waiting.dueAt > now) continue;
-      this.#waiting.delete(id);
+      this.#giveUp(id, waiting);
       late.push(waiting.who);
     }
     return late;
@@ -49,5 +59,11 @@ export class Requests<T> {
     let at = Number.POSITIVE_INFINITY;
     for (const waiting of this.#waiting.values()) at = Math.min(at, waiting.dueAt);
     return at;
+  }
+
+  #giveUp(id: MessageId, { node }: Waiting<T>): void {
+    this.#waiting.delete(id);
+    this.#givenUp.set(id, node);
+    if (this.#givenUp.size > maxGivenUp) this.#givenUp.delete(this.#givenUp.keys().next().value as MessageId);
   }
 }

@@ -172,7 +172,9 @@ async function open(
   close: () => Promise<void>,
 ): Promise<RunningHub> {
   const { clock, log } = parts;
-  const directory = claimDirectory(options.dataDir, ["hub.db"], { "resources.db": "resourcesId" });
+  const directory = claimDirectory(options.dataDir, ["hub.db"], {
+    addedLater: { "resources.db": "resourcesId" },
+  });
   opened.push(() => directory.release());
   const create = directory.recorded === undefined;
   const authority = await openAuthority(

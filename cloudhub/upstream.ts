@@ -88,6 +88,8 @@ export class Upstream {
       takers.push(subscriber.take(message));
     }
     if (takers.length === 0) {
+      // Refused, it would come again until its time is over, and hold up what the node sent after it.
+      if (this.#requests.isLate(message)) return;
       throw new HubError(
         "E_NO_CONSUMER",
         `nobody takes ${message.operation} of group ${message.group} from ${message.source}`,

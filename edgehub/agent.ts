@@ -1,6 +1,7 @@
 import type { Clock } from "../platform/clock.ts";
 import type { Logger } from "../platform/logger.ts";
 import type { Delivery, Message, MessageDraft, NodeId } from "../protocol/index.ts";
+import type { RequestLimit } from "./requests.ts";
 import type { EdgeStore } from "./store/edge-store.ts";
 
 /** A message for the cloud. */
@@ -34,7 +35,8 @@ export interface Agent {
   /**
    * Asks the cloud, and waits for the message that names this one as its parent.
    *
-   * Rejects with `E_LINK_LOST` at once if the link is down, `E_TIMEOUT`, `E_ABORTED`, or what `publish` rejects with.
+   * Rejects with `E_LINK_LOST` at once if the link is down, `E_TIMEOUT`, `E_ABORTED`, `E_NO_CONSUMER` if the limit asks
+   * for that, or what `publish` rejects with.
    */
-  request(draft: UpstreamDraft, limit: { timeoutMs: number; signal?: AbortSignal }): Promise<Message>;
+  request(draft: UpstreamDraft, limit: RequestLimit): Promise<Message>;
 }

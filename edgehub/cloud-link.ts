@@ -11,6 +11,7 @@ import {
   type KeepaliveOptions,
   KubeEdgeEdgeCodec,
   type Message,
+  type MessageId,
   NativeCodec,
   type NodeId,
   nativeKeepalive,
@@ -39,6 +40,8 @@ export interface CloudLinkParts {
   readonly identity: () => Identity;
   /** A message from the cloud; resolves when a module has taken it. */
   readonly received: (message: Message, origin: string) => Promise<void>;
+  /** The hub has not taken a message for now. @returns True: it is of no use later. */
+  readonly withdraws: (id: MessageId, error: HubError) => boolean;
   /** The hub does not accept this node's certificate any more, or (retryable) does not prove to be this node's hub. */
   readonly turnedAway: (error: HubError) => void;
   /** The link has come up or gone. */
@@ -149,6 +152,7 @@ export class CloudLink {
         control: (frame: Extract<Frame, { type: "hello" | "call" | "reply" }>) => {
           if (frame.type === "hello") origin = frame.hello.storeId;
         },
+        withdraws: this.#parts.withdraws,
         fault: (error: HubError, what: string) => {
           const held = this.#once.pass(error.code);
           if (held !== undefined) log.warn(what, { error, ...(held > 0 ? { heldBack: held } : {}) });

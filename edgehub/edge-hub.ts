@@ -19,7 +19,7 @@ import type { Identity } from "./identity.ts";
 import { Membership } from "./membership.ts";
 import { MetaManager } from "./metamanager/meta-manager.ts";
 import type { EdgeOptions } from "./options.ts";
-import { Requests } from "./requests.ts";
+import { type RequestLimit, Requests } from "./requests.ts";
 import { EdgeStore } from "./store/edge-store.ts";
 import type { OutboxCounts } from "./store/outbox.ts";
 import { type ModuleFactory, Supervisor } from "./supervisor.ts";
@@ -49,8 +49,9 @@ export interface EdgeStatus {
 
 /** How long the modules have to come to an end. */
 const stopTimeoutMs = 5_000;
-/** The agent's database and the identity it joins with. */
 const databaseFile = "edge.db";
+/** They come with joining. */
+const identityFiles = ["identity.pem", "ca.crt"];
 
 /** The edge agent: store, modules and link, in the order in which they start and stop. */
 export class EdgeHub implements Agent {
@@ -74,7 +75,7 @@ export class EdgeHub implements Agent {
     this.#parts = parts;
     this.node = requireNodeId(options.node);
     const { clock, log, random, addresses } = parts;
-    this.#directory = claimDirectory(options.dataDir, [databaseFile]);
+    this.#directory = claimDirectory(options.dataDir, [databaseFile], { madeByUse: identityFiles });
     try {
       this.#membership = new Membership(
         { node: this.node, clock, log, random, welcomedBack: () => this.#link.hurry() },
@@ -88,7 +89,13 @@ export class EdgeHub implements Agent {
     this.#requests = new Requests(clock);
     this.#dispatcher = new Dispatcher(this.#requests);
     this.#dispatcher.add(new MetaManager(this.store, log));
-    this.#modules = parts.modules.map((factory) => new Supervisor(this, factory));
+    try {
+      this.#modules = parts.modules.map((factory) => new Supervisor(this, factory));
+    } catch (error) {
+      this.store.close();
+      this.#directory.release();
+      throw error;
+    }
     for (const module of this.#modules) this.#dispatcher.add(module);
     this.#link = new CloudLink(
       {
@@ -99,6 +106,7 @@ export class EdgeHub implements Agent {
         counters: this.counters,
         identity: () => this.#membership.identity as Identity,
         received: (message, origin) => this.#dispatcher.dispatch(message, origin),
+        withdraws: (id, error) => this.#requests.refuse(id, error),
         turnedAway: (error) => this.#membership.turnedAway(error),
         connection: (connected) => this.#connection(connected),
         ...(addresses ? { addresses } : {}),
@@ -158,7 +166,7 @@ export class EdgeHub implements Agent {
     return message;
   }
 
-  async request(draft: UpstreamDraft, limit: { timeoutMs: number; signal?: AbortSignal }): Promise<Message> {
+  async request(draft: UpstreamDraft, limit: RequestLimit): Promise<Message> {
     if (!this.connected) throw new HubError("E_LINK_LOST", "not connected to the cloud");
     const message = this.draft({ delivery: event({ ttlMs: limit.timeoutMs }), ...draft });
     const answer = this.#requests.answerTo(message, limit);

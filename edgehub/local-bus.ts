@@ -2,7 +2,7 @@ import { HubError } from "../protocol/index.ts";
 
 /** What EventBus offers to other modules. */
 export interface LocalMqtt {
-  /** Publishes to the brokers of this node. Resolves when they have it. */
+  /** Publishes to the brokers of this node. Resolves when they have it, or will get it. */
   publish(topic: string, payload: Uint8Array | string): Promise<void>;
 }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, isIP } from "node:net";
+import { hostname } from "node:os";
 import { http } from "../platform/http.ts";
 import { HubError } from "../protocol/index.ts";
 
@@ -35,7 +36,9 @@ export async function listenLocally(
     { headersTimeout: headersTimeoutMs, requestTimeout: 0 },
     (request, response) => {
       response.on("error", () => undefined);
-      void answer(request, response);
+      const fault = strangeCaller(request.headers, [host, hostname()]);
+      if (fault === undefined) void answer(request, response);
+      else refuse(request, response, fault);
     },
   );
   server.maxConnections = maxConnections;
@@ -52,6 +55,40 @@ export async function listenLocally(
         server.closeAllConnections();
       }),
   };
+}
+
+/**
+ * A page in a browser on this machine can send requests here, and read the answers if the name it came from is made to
+ * point here: such a request has the header `Origin` of another place, or a foreign name in `Host`. Programs name the
+ * address, or this machine.
+ *
+ * @param names What this machine may be called, beside its addresses and names without a dot, which nobody can register.
+ * @returns Why the request is refused; `undefined`: it is not.
+ */
+export function strangeCaller(
+  { host = "", origin }: { readonly host?: string | undefined; readonly origin?: string | undefined },
+  names: readonly string[],
+): string | undefined {
+  if (origin !== undefined && originOf(origin) !== originOf(`http://${host}`))
+    return "requests of pages from elsewhere are not answered";
+  const name = host
+    .replace(/:\d*$/, "")
+    .replace(/^\[(.*)\]$/, "$1")
+    .replace(/\.$/, "")
+    .toLowerCase();
+  if (isIP(name) !== 0 || !name.includes(".") || name.endsWith(".localhost")) return undefined;
+  if (names.some((one) => one.toLowerCase() === name)) return undefined;
+  return "the header Host must be an address or a name of this machine";
+}
+
+/** Scheme, host and port of a URL; `undefined`: it is none. */
+function originOf(url: string): string | undefined {
+  return URL.canParse(url) ? new URL(url).origin : undefined;
+}
+
+function refuse(request: IncomingMessage, response: ServerResponse, why: string): void {
+  request.resume();
+  response.writeHead(403, { "content-type": "text/plain", connection: "close" }).end(`${why}\n`);
 }
 
 /**

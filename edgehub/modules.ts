@@ -25,7 +25,15 @@ export async function modulesOf(options: EdgeOptions): Promise<ModuleFactory[]> 
   }
   if (options.metaServer.enable) {
     const { metaServerModule } = await import("./metaserver/meta-server.ts");
-    modules.push(metaServerModule(options.metaServer));
+    modules.push(
+      metaServerModule(options.metaServer, async (place, wish, life) => {
+        const [{ openLog }, { placeOf }] = await Promise.all([
+          import("./inspect/node-logs.ts"),
+          import("./inspect/place.ts"),
+        ]);
+        return openLog(placeOf(options).logs, place, wish, life);
+      }),
+    );
   }
   if (options.edged.enable) {
     const { edgedModule } = await import("./edged/module.ts");

@@ -3,7 +3,7 @@ import { optimizeWhenBusy } from "../platform/compilers.ts";
 import { describeFlags, loadOptions, parseFlags, printConfig } from "../platform/config.ts";
 import { exitCodeOf, runUntilStopped } from "../platform/lifecycle.ts";
 import { version } from "../platform/version.ts";
-import { startEdge } from "./index.ts";
+import { type EdgeHub, startEdge } from "./index.ts";
 import { edgeSchema } from "./options.ts";
 
 const prefix = "EDGEHUB";
@@ -45,10 +45,12 @@ export async function main(argv: readonly string[]): Promise<void> {
       environment: process.env,
       flags: flags.flags,
     });
+    let edge: EdgeHub | undefined;
+    // Whoever sends it while the agent starts does not end it: it dials at once anyway.
+    process.on("SIGHUP", () => edge?.hurry());
     await runUntilStopped(async () => {
-      const edge = await startEdge(options);
+      edge = await startEdge(options);
       optimizeWhenBusy(systemClock);
-      process.on("SIGHUP", () => edge.hurry());
       return edge;
     });
   } catch (error) {

@@ -3,8 +3,8 @@ import type { Clock } from "./clock.ts";
 
 /** A program is busy when it uses this share of a core… */
 const busyShare = 0.25;
-/** …for so many seconds on end. */
-const busySeconds = 2;
+/** …for so many seconds on end: longer than any start takes, on a slow machine too. */
+const busySeconds = 8;
 
 /**
  * V8's settings for a program that shares a small machine with those it is there for. The optimising compilers are left

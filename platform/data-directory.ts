@@ -14,40 +14,45 @@ export interface DataDirectory {
   release(): void;
 }
 
+/** What tells more of a directory that is found half set up. */
+export interface DirectoryHistory {
+  /** Names that directories set up by older versions lack, each with the word that `record` has written if it is there. */
+  readonly addedLater?: Readonly<Record<string, string>>;
+  /** Names of what its use creates: while there is none of them, an interrupted set-up goes on. Default: that cannot be told. */
+  readonly madeByUse?: readonly string[];
+}
+
 /**
  * Claims a data directory, creating it with mode 0700 if need be.
  *
  * A directory is new until it has been recorded as set up; then its files must be there. One that was left
- * half set up is refused rather than completed: it is not known what is missing.
+ * half set up is refused rather than completed, as it is not known what is missing; unless it can be told that nothing
+ * has used it yet.
  *
  * @param parts Names inside it that setting up creates.
- * @param laterParts Names that directories set up by older versions lack, each with the word that {@link record} has
- *   written if it is there.
  * Throws `E_STORE_IN_USE`, `E_STORE_CORRUPT` or `E_STORAGE`.
  */
 export function claimDirectory(
   directory: string,
   parts: readonly string[],
-  laterParts: Readonly<Record<string, string>> = {},
+  { addedLater = {}, madeByUse }: DirectoryHistory = {},
 ): DataDirectory {
   makePrivateDirectory(directory);
   const release = lockDirectory(directory);
   try {
     const file = join(directory, "set-up.json");
     const recorded = readRecord(file);
-    const leftovers = [...parts, ...Object.keys(laterParts)].filter((name) =>
-      existsSync(join(directory, name)),
-    );
-    if (recorded === undefined && leftovers.length > 0) {
+    const isThere = (name: string): boolean => existsSync(join(directory, name));
+    const leftovers = [...parts, ...Object.keys(addedLater)].filter(isThere);
+    const isUsed = madeByUse === undefined || madeByUse.some(isThere);
+    if (recorded === undefined && leftovers.length > 0 && isUsed) {
       throw new HubError(
         "E_STORE_CORRUPT",
         `${directory} holds ${leftovers.join(", ")} but was never set up completely. If its first start was interrupted, nothing has used it yet: ` +
           `remove these and start again. If ${file} was lost, restore it from a backup`,
       );
     }
-    const missing = expectedIn(recorded, parts, laterParts).filter(
-      (name) => !existsSync(join(directory, name)),
-    );
+    const missing = expectedIn(recorded, parts, addedLater).filter((name) => !isThere(name));
     if (missing.length > 0) {
       throw new HubError(
         "E_STORE_CORRUPT",
@@ -64,10 +69,10 @@ export function claimDirectory(
 function expectedIn(
   recorded: Readonly<Record<string, string>> | undefined,
   parts: readonly string[],
-  laterParts: Readonly<Record<string, string>>,
+  addedLater: Readonly<Record<string, string>>,
 ): string[] {
   if (recorded === undefined) return [];
-  const later = Object.entries(laterParts).filter(([, word]) => recorded[word] !== undefined);
+  const later = Object.entries(addedLater).filter(([, word]) => recorded[word] !== undefined);
   return [...parts, ...later.map(([name]) => name)];
 }
 

@@ -2,12 +2,13 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { HubError } from "../protocol/index.ts";
 import { openSqlite } from "./native-sqlite.ts";
+import { storageError } from "./sqlite.ts";
 
 /**
  * Claims a data directory for this process; the operating system gives it back when the process ends,
  * however it ends.
  *
- * @returns Releases it. Throws `E_STORE_IN_USE` if another process holds it.
+ * @returns Releases it. Throws `E_STORE_IN_USE` if another process holds it, `E_STORAGE_FULL` or `E_STORAGE`.
  */
 export function lockDirectory(directory: string): () => void {
   const file = join(directory, "lock");
@@ -17,6 +18,8 @@ export function lockDirectory(directory: string): () => void {
     database.exec("BEGIN EXCLUSIVE");
   } catch (cause) {
     database.close();
+    const isBusy = (cause as { code?: unknown }).code === "SQLITE_BUSY";
+    if (!isBusy) throw storageError(cause, file);
     throw new HubError(
       "E_STORE_IN_USE",
       `another process uses ${directory} (its lock is ${file}); stop that one, or name another directory`,

@@ -24,27 +24,30 @@ export function exitCodeOf(error: unknown): number {
 }
 
 /**
- * Runs a program until SIGTERM or SIGINT, then closes it; a second signal ends it at once.
+ * Runs a program until SIGTERM or SIGINT, then closes it; a second signal ends it at once. One that comes while the
+ * program starts lets it start first, so that nothing is left half done.
  *
  * @param start Starts it; is given a function to call when it cannot go on.
+ * Rejects as `start`.
  */
 export async function runUntilStopped(
   start: (fatal: (error: HubError) => void) => Promise<{ close(): Promise<void> }>,
 ): Promise<void> {
-  let stop: (code: number) => void = () => {};
-  const stopped = new Promise<number>((resolve) => {
-    stop = resolve;
-  });
-  const running = await start((error) => {
-    process.stderr.write(`cannot go on: ${error.message}\n`);
-    stop(exitCodeOf(error));
-  });
+  const stopped = Promise.withResolvers<number>();
+  // Whatever hangs, the program ends.
+  const stop = (code: number): void => {
+    setTimeout(() => process.exit(code || 1), stopTimeoutMs).unref();
+    stopped.resolve(code);
+  };
   let signals = 0;
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => (++signals > 1 ? process.exit(1) : stop(0)));
   }
-  const code = await stopped;
-  setTimeout(() => process.exit(code || 1), stopTimeoutMs).unref();
+  const running = await start((error) => {
+    process.stderr.write(`cannot go on: ${error.message}\n`);
+    stop(exitCodeOf(error));
+  });
+  const code = await stopped.promise;
   await running.close();
   process.exit(code);
 }

@@ -125,9 +125,15 @@ export function storageError(error: unknown, file: string): HubError {
 function corrupt(file: string, text: string): HubError {
   return new HubError(
     "E_STORE_CORRUPT",
-    `${file} is damaged (${text}). Nothing has been changed. Stop, keep a copy of the file, then restore it from a backup, ` +
+    `${file} is damaged (${text.replace(/\s+/g, " ")}). Nothing has been changed. Stop, keep a copy of the file, then restore it from a backup, ` +
       `or rebuild it with: sqlite3 ${file} .recover | sqlite3 ${file}.recovered`,
   );
+}
+
+/** Of an open database: nothing was written, and once the file is restored the same work may succeed. */
+function repairable(error: HubError): HubError {
+  if (error.code !== "E_STORE_CORRUPT") return error;
+  return new HubError(error.code, error.message, { cause: error.cause, retryable: true });
 }
 
 /** A piece of work that waits for its transaction. */
@@ -183,7 +189,7 @@ export class GroupCommit {
     batch.forEach((one, i) => {
       const result = results[i] as Outcome;
       if (result.ok) one.resolve(result.value as never);
-      else one.reject(storageError(result.error, this.#file));
+      else one.reject(repairable(storageError(result.error, this.#file)));
     });
   }
 
@@ -235,8 +241,17 @@ function attempt(database: Database.Database, work: () => unknown, afterRollback
     database.exec("COMMIT");
     return { ok: true, value };
   } catch (error) {
+    undo(database, afterRollback);
+    return { ok: false, error };
+  }
+}
+
+/** A disk that fails may fail here too: whoever waits for the work is told of the first failure all the same. */
+function undo(database: Database.Database, afterRollback: () => void): void {
+  try {
     if (database.inTransaction) database.exec("ROLLBACK");
     afterRollback();
-    return { ok: false, error };
+  } catch {
+    // The next rollback counts again.
   }
 }

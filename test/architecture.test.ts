@@ -59,7 +59,7 @@ const pure = [
   /^cloudhub\/(requests|link-table)\.ts$/,
   /^edgehub\/devicetwin\/(attributes|device|documents|read-json|requests|states|topics|twin|upstream|values)\.ts$/,
   /^edgehub\/edged\/(plan|crash-backoff|admission|pod|pod-spec|pod-status|environment|volume|volume-files|probe|garbage|node-status|cloud-answer|quantity|fields)\.ts$/,
-  /^edgehub\/metaserver\/(api-path|application|change-log|discovery|kinds|objects|openapi|representation|selectors|status|table|verb-options)\.ts$/,
+  /^edgehub\/metaserver\/(api-path|application|change-log|discovery|kinds|objects|openapi|reported|representation|selectors|status|table|verb-options)\.ts$/,
   /^edgehub\/servicebus\/http-message\.ts$/,
   /^edgehub\/eventbus\/(topics|payload|broker-url|packet-gauge|retained-limit)\.ts$/,
 ];

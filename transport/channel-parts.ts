@@ -7,6 +7,7 @@ import {
   type KeepaliveOptions,
   type LinkCodec,
   type Message,
+  type MessageId,
   nativeKeepalive,
   type Pace,
   type Receipt,
@@ -26,6 +27,11 @@ export interface ChannelOwner {
   received(message: Message): Promise<ReceiptContent | undefined>;
   /** The peer's own words about itself, calls and replies. */
   control(frame: Extract<Frame, { type: "hello" | "call" | "reply" }>): void;
+  /**
+   * The peer will take a message later, perhaps. @returns True: it is of no use then; it is forgotten instead of sent
+   * again. Without this method nothing is.
+   */
+  withdraws?(id: MessageId, error: HubError): boolean;
   /** Something was refused or failed; the channel goes on. To be counted and logged. */
   fault(error: HubError, what: string): void;
   /** Once; nothing else is called afterwards. */

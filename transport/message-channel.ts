@@ -236,13 +236,17 @@ export class MessageChannel {
   #nacked(frame: Extract<Frame, { type: "nack" }>): void {
     this.#counters.nacked++;
     const behind = frame.code === "E_OUT_OF_ORDER";
-    const givenUp = this.#queue.nack(frame.position, frame.retryable, this.#clock.now(), behind);
+    const error = new HubError(frame.code, frame.text, { retryable: frame.retryable });
+    const item = behind || !frame.retryable ? undefined : this.#queue.sendsOf(frame.position)?.item;
+    const withdrawn = item !== undefined && this.#owner.withdraws?.(item.id, error) === true;
+    const again = frame.retryable && !withdrawn;
+    const givenUp = this.#queue.nack(frame.position, again, this.#clock.now(), behind);
     this.#codec.forget(frame.position);
-    if (!behind)
-      this.#owner.fault(
-        new HubError(frame.code, frame.text, { retryable: frame.retryable }),
-        "the peer refused a message",
-      );
+    if (withdrawn) {
+      this.#settlement?.write((store) => store.expire(item));
+      return;
+    }
+    if (!behind) this.#owner.fault(error, "the peer refused a message");
     if (givenUp) this.#settlement?.write((store) => store.refuse(givenUp, frame.code, frame.text));
   }
 

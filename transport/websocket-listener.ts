@@ -4,8 +4,9 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { SecureContextOptions, TLSSocket } from "node:tls";
 import { WebSocketServer } from "ws";
-import { asHubError, type Dialect, type ErrorCode, HubError, nativeDialect } from "../protocol/index.ts";
-import { type Connection, formatReason, type Listener, type Peer } from "./connection.ts";
+import { asHubError, type Dialect, HubError, nativeDialect } from "../protocol/index.ts";
+import type { Connection, Listener, Peer } from "./connection.ts";
+import { bodyOf, statusOf } from "./http-refusal.ts";
 import { addressOf, choiceHeader, keyExchange, offerHeader, WebSocketConnection } from "./websocket.ts";
 
 /** What a client says before it is let in. */
@@ -41,7 +42,12 @@ export interface ListenParts {
   admit(request: UpgradeRequest): Admitted | Promise<Admitted>;
   /** Somebody was turned away, by us or by TLS. */
   refused(error: HubError, address: string): void;
-  /** Answers requests that are no upgrade. Default: 400. */
+  /**
+   * Somebody asks, by a GET without an upgrade, whether it would be let in: it gets 200, or the refusal that an upgrade
+   * would get. Throws a HubError to refuse; false: that is not what it asks, and it gets 400.
+   */
+  readonly wouldAdmit?: (request: UpgradeRequest) => boolean;
+  /** Answers other requests that are no upgrade. Default: 400. */
   readonly request?: RequestListener;
 }
 
@@ -109,7 +115,7 @@ class Listening implements WebSocketListening {
     const answer = parts.request ?? answerNoUpgrade;
     this.#server.on("request", (request, response) => {
       this.#settled(request.socket);
-      answer(request, response);
+      if (!this.#answerWouldAdmit(request, response)) answer(request, response);
     });
     this.#server.on("secureConnection", (socket) => this.#expectUpgrade(socket));
     // A failed TLS handshake comes this way too, and only its error tells.
@@ -175,14 +181,17 @@ class Listening implements WebSocketListening {
     socket.on("error", onError);
     try {
       if (!sameOrigin(request)) throw new HubError("E_FORBIDDEN", "the Origin header names another host");
-      const peer = { address: addressOf(socket), certificate: socket.getPeerX509Certificate()?.raw };
-      const admission = await this.#parts.admit(requestOf(request, peer));
+      const admission = await this.#parts.admit(requestOf(request, peerOf(socket)));
       if (socket.destroyed) return;
       this.#dialects.set(request, admission.dialect);
       this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
         socket.off("error", onError);
         admission.accept(
-          new WebSocketConnection(webSocket, socket, { peer, dialect: admission.dialect, side: "server" }),
+          new WebSocketConnection(webSocket, socket, {
+            peer: peerOf(socket),
+            dialect: admission.dialect,
+            side: "server",
+          }),
         );
       });
     } catch (error) {
@@ -190,11 +199,28 @@ class Listening implements WebSocketListening {
     }
   }
 
+  /** @returns False: it is another request. */
+  #answerWouldAdmit(request: IncomingMessage, response: ServerResponse): boolean {
+    const { wouldAdmit, refused } = this.#parts;
+    if (wouldAdmit === undefined || request.method !== "GET") return false;
+    const peer = peerOf(request.socket as TLSSocket);
+    const headers = { "Content-Type": "text/plain; charset=utf-8", Connection: "close" };
+    try {
+      if (!wouldAdmit(requestOf(request, peer))) return false;
+      response.writeHead(200, headers).end("you would be let in\n");
+    } catch (error) {
+      const refusal = asHubError(error);
+      refused(refusal, peer.address);
+      response.writeHead(Number.parseInt(statusOf(refusal.code), 10), headers).end(bodyOf(refusal));
+    }
+    return true;
+  }
+
   #turnAway(error: HubError, socket: Duplex): void {
     const under = (socket as { _parent?: Duplex })._parent;
     this.#parts.refused(error, (under && this.#addresses.get(under)) ?? addressOf(socket as TLSSocket));
     if (!socket.writable) return void socket.destroy();
-    const body = `${formatReason({ code: error.code, text: error.message })}\n`;
+    const body = bodyOf(error);
     socket.end(
       `HTTP/1.1 ${statusOf(error.code)}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n` +
         `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
@@ -202,6 +228,10 @@ class Listening implements WebSocketListening {
     const timer = setTimeout(() => socket.destroy(), 1_000);
     socket.once("close", () => clearTimeout(timer));
   }
+}
+
+function peerOf(socket: TLSSocket): Peer {
+  return { address: addressOf(socket), certificate: socket.getPeerX509Certificate()?.raw };
 }
 
 function clientError(error: NodeJS.ErrnoException, socket: Duplex): HubError {
@@ -243,28 +273,6 @@ function answerNoUpgrade(_request: IncomingMessage, response: ServerResponse): v
     Connection: "close",
   });
   response.end("this port takes WebSocket connections only\n");
-}
-
-function statusOf(code: ErrorCode): string {
-  switch (code) {
-    case "E_BAD_TOKEN":
-    case "E_TOKEN_EXPIRED":
-      return "401 Unauthorized";
-    case "E_IDENTITY":
-    case "E_REVOKED":
-    case "E_FORBIDDEN":
-    case "E_UNKNOWN_NODE":
-      return "403 Forbidden";
-    case "E_NODE_LIMIT":
-    case "E_CLOSED":
-    case "E_STORAGE":
-    case "E_STORAGE_FULL":
-      return "503 Service Unavailable";
-    case "E_INTERNAL":
-      return "500 Internal Server Error";
-    default:
-      return "400 Bad Request";
-  }
 }
 
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): HubError {

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import mqtt, { type MqttClient } from "mqtt";
-import { Process } from "../programs.ts";
+import { agentWarmUpMs, Process } from "../programs.ts";
 import type { Figure, Scenario } from "../scenario.ts";
 
 const payload = Buffer.alloc(100, "0");
@@ -10,9 +10,6 @@ const windows = [
   { inFlight: 1_000, words: "1,000 in flight", goal: 10_000 },
   { inFlight: 20, words: "20 in flight", goal: undefined },
 ] as const;
-
-/** The agent leaves optimising compilers out until it has been busy for some seconds. */
-const warmUpMs = 6_000;
 
 /** A stock MQTT client publishes to the agent's own broker, as fast as that confirms; there is no hub. */
 export const eventBus: Scenario = {
@@ -25,7 +22,7 @@ export const eventBus: Scenario = {
       const agent = startAgent(join(directory, String(inFlight)));
       const { port } = await agent.logged("internal broker listens");
       const load = new Load(await connect(`mqtt://127.0.0.1:${port}`), inFlight);
-      await pause(warmUpMs);
+      await pause(agentWarmUpMs);
       const values: number[] = [];
       for (let round = 0; round < rounds; round++) values.push(await load.rate(roundMs));
       await load.stop();

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { connectHub } from "../../sdk/index.ts";
-import { HubProgram, startAgentProgram, startLink } from "../programs.ts";
+import { agentWarmUpMs, HubProgram, startAgentProgram, startLink } from "../programs.ts";
 import type { Figure, Scenario } from "../scenario.ts";
 import { UpdateLoad } from "../updates.ts";
 
@@ -34,7 +34,7 @@ export const singleNode: Scenario = {
       });
       const load = new UpdateLoad(client, "edge-1");
       load.start();
-      await pause(Math.max(roundMs, 3_000));
+      await pause(agentWarmUpMs);
       const values: number[] = [];
       for (let round = 0; round < rounds; round++) values.push(await load.rate(roundMs));
       figures.push({

@@ -8,9 +8,11 @@ import type { Telling } from "./changes.ts";
 const logPeriodMs = 60_000;
 /** A broker that is so far behind loses what comes next. */
 const maxWaiting = 10_000;
+/** The same, as characters of documents. */
+const maxWaitingLength = 16 << 20;
 
 /**
- * Tells the programs of this node, in order per device. What a broker does not take is lost, as it is to a program that
+ * Tells the programs of this node, in order per device. What EventBus does not take is lost, as it is to a program that
  * does not listen: asking for the twin or the membership brings the present state.
  */
 export class Announcer {
@@ -19,6 +21,7 @@ export class Announcer {
   readonly #once: OncePer;
   readonly #lanes = new KeyedLanes();
   #waiting = 0;
+  #waitingLength = 0;
 
   constructor(parts: { bus: LocalBus; log: Logger; clock: Clock }) {
     this.#bus = parts.bus;
@@ -29,12 +32,14 @@ export class Announcer {
   /** Never fails. */
   tell(told: readonly Telling[]): void {
     for (const telling of told) {
-      if (this.#waiting >= maxWaiting) {
+      const text = JSON.stringify(telling.document);
+      if (this.#waiting >= maxWaiting || this.#waitingLength + text.length > maxWaitingLength) {
         this.#lost("the broker is too far behind");
         continue;
       }
       this.#waiting++;
-      void this.#lanes.run(telling.device, () => this.#publish(telling));
+      this.#waitingLength += text.length;
+      void this.#lanes.run(telling.device, () => this.#publish(telling.topic, text));
     }
   }
 
@@ -43,13 +48,14 @@ export class Announcer {
     return this.#lanes.idle();
   }
 
-  async #publish({ topic, document }: Telling): Promise<void> {
+  async #publish(topic: string, text: string): Promise<void> {
     try {
-      await this.#bus.publish(topic, JSON.stringify(document));
+      await this.#bus.publish(topic, text);
     } catch (error) {
       this.#lost(asHubError(error).message);
     }
     this.#waiting--;
+    this.#waitingLength -= text.length;
   }
 
   #lost(why: string): void {

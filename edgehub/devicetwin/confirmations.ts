@@ -16,6 +16,10 @@ interface Row {
 
 /** The state of a device among its properties; none of those has an empty name. */
 const stateProperty = "";
+/** `waited` of what no cloud has been sent that confirms by messages: it is safe in the outbox until it is acked. */
+const unsent = -1;
+/** `waited` of what has just been sent to such a cloud, or will be with the next messages. */
+const sent = 0;
 /** So many at a look: the others have their turn at the next one. */
 const maxRepeats = 1_000;
 
@@ -40,10 +44,10 @@ export class Confirmations {
     this.#sql = prepareAll(parts.store.database, sqlTexts);
   }
 
-  /** Inside a transaction: the message tells of these properties. */
+  /** Inside a transaction: the message tells of these properties. Which cloud gets it is seen once a link is up. */
   awaitTwins(device: string, properties: Iterable<string>, id: MessageId): void {
-    if (this.#parts.peerConfirmsTwins === false) return;
-    for (const property of properties) this.#sql.add.run(device, property, id);
+    const waited = this.#parts.peerConfirmsTwins ? sent : unsent;
+    for (const property of properties) this.#sql.add.run(device, property, id, waited);
   }
 
   /** Inside a transaction: the message tells of the device's state. Clouds without namespaced ids ignore those. */
@@ -65,9 +69,10 @@ export class Confirmations {
   connection(connected: boolean): void {
     this.#cancel();
     if (!connected) return;
-    if (this.#parts.peerConfirmsTwins) this.#write(() => this.#sql.startAnew.run());
-    else this.#write((publish) => this.#handOver(publish));
-    if (this.#parts.peerConfirmsTwins) this.#lookLater();
+    if (this.#parts.peerConfirmsTwins) {
+      this.#write(() => this.#takeOver());
+      this.#lookLater();
+    } else this.#write((publish) => this.#handOver(publish));
   }
 
   stop(): void {
@@ -89,10 +94,17 @@ export class Confirmations {
     this.#repeat(due, publish);
   }
 
-  /** This cloud acks: what is in the outbox is safe, what is not goes once more. */
+  /** This cloud gets what is in the outbox without an ack, and has a whole period for all it was sent before. */
+  #takeOver(): void {
+    this.#sql.dropAcked.run();
+    this.#sql.startAnew.run();
+  }
+
+  /** This cloud acks: what is in the outbox is safe, what another cloud was sent goes once more. */
   #handOver(publish: (message: Message) => void): void {
-    this.#repeat(this.#sql.sent.all() as Row[], publish);
-    this.#sql.clear.run();
+    this.#sql.dropAcked.run();
+    this.#repeat(this.#sql.gone.all() as Row[], publish);
+    this.#sql.unsend.run();
   }
 
   #repeat(rows: readonly Row[], publish: (message: Message) => void): void {
@@ -123,16 +135,17 @@ export class Confirmations {
 }
 
 const sqlTexts = {
-  add: `INSERT INTO twin_unconfirmed (device, property, id) VALUES (?, ?, ?)
-      ON CONFLICT (device, property) DO UPDATE SET id = excluded.id, waited = 0`,
+  add: `INSERT INTO twin_unconfirmed (device, property, id, waited) VALUES (?, ?, ?, ?)
+      ON CONFLICT (device, property) DO UPDATE SET id = excluded.id, waited = excluded.waited`,
   forget: "DELETE FROM twin_unconfirmed WHERE device = ?",
   confirmed: "DELETE FROM twin_unconfirmed WHERE id = ?",
-  startAnew: "UPDATE twin_unconfirmed SET waited = 0 WHERE waited > 0",
+  dropAcked: `DELETE FROM twin_unconfirmed WHERE waited = ${unsent} AND id NOT IN (SELECT id FROM outbox)`,
+  startAnew: `UPDATE twin_unconfirmed SET waited = ${sent} WHERE waited <> ${sent}`,
+  unsend: `UPDATE twin_unconfirmed SET waited = ${unsent} WHERE waited <> ${unsent}`,
   due: `SELECT device, property, id FROM twin_unconfirmed
-      WHERE waited > 0 AND id NOT IN (SELECT id FROM outbox) ORDER BY waited, device, property LIMIT ?`,
-  ripen: "UPDATE twin_unconfirmed SET waited = 1 WHERE waited = 0",
+      WHERE waited > ${sent} AND id NOT IN (SELECT id FROM outbox) ORDER BY waited, device, property LIMIT ?`,
+  ripen: `UPDATE twin_unconfirmed SET waited = 1 WHERE waited = ${sent}`,
   repeated: "UPDATE twin_unconfirmed SET waited = waited + 1 WHERE device = ? AND property = ?",
-  sent: `SELECT device, property, id FROM twin_unconfirmed
+  gone: `SELECT device, property, id FROM twin_unconfirmed
       WHERE id NOT IN (SELECT id FROM outbox) ORDER BY device, property`,
-  clear: "DELETE FROM twin_unconfirmed",
 };

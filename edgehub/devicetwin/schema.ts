@@ -9,12 +9,13 @@ export const deviceTwinTables = `
     attributes TEXT NOT NULL,
     twins TEXT NOT NULL
   ) WITHOUT ROWID;
-  -- What a KubeEdge cloud may not have taken, by what it is about: only the newest value of it is repeated.
+  -- What the cloud may not have taken, by what it is about: only the newest value of it is repeated.
   CREATE TABLE twin_unconfirmed (
     device TEXT NOT NULL,
     property TEXT NOT NULL,               -- empty: the device's state
     id TEXT NOT NULL,                     -- of the message that told it
-    waited INTEGER NOT NULL DEFAULT 0,    -- 0: since the last look at what to repeat; else repeats, and one
+    -- -1: safe in the outbox; 0: since the last look at what to repeat; else repeats, and one
+    waited INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (device, property)
   ) WITHOUT ROWID;
   CREATE INDEX twin_unconfirmed_id ON twin_unconfirmed (id);

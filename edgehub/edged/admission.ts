@@ -1,6 +1,7 @@
-import type { Reason } from "./plan.ts";
 import type { Pod } from "./pod.ts";
 import { hostPortsOf } from "./pod-spec.ts";
+import type { Reason } from "./pod-view.ts";
+import { sysctlProblem } from "./sysctls.ts";
 
 /** Whether a pod fits beside those that this node has taken in. Pure. Source: kubelet's admission of pods. */
 
@@ -9,6 +10,8 @@ import { hostPortsOf } from "./pod-spec.ts";
  * @returns Why not; `wait`: what it needs is about to be given up; `undefined`: it fits.
  */
 export function refusalOf(pod: Pod, others: readonly Pod[], maxPods: number): Reason | "wait" | undefined {
+  const forbidden = sysctlProblem(pod);
+  if (forbidden) return forbidden;
   const clash = portClash(pod, others);
   if (clash?.other.deletion) return "wait";
   if (clash) {

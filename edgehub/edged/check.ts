@@ -1,6 +1,6 @@
 import { get as httpsGet } from "node:https";
 import { connect } from "node:net";
-import type { Clock } from "../../platform/clock.ts";
+import { type Clock, pause } from "../../platform/clock.ts";
 import { http } from "../../platform/http.ts";
 import type { Container } from "./pod.ts";
 import type { ProbeCheck } from "./probe.ts";
@@ -18,8 +18,8 @@ export interface CheckTarget {
 /**
  * Runs what a probe, or a hook, asks for.
  *
- * @returns True for exit code 0, a connection, or a status of 200 to 399; false for all else, a check that cannot be run
- *   too. Never rejects.
+ * @returns True for exit code 0, a connection, a status of 200 to 399, or SERVING; false for all else, a check that cannot
+ *   be run too. Never rejects.
  */
 export async function passes(
   { clock, runtime }: { clock: Clock; runtime: Pick<Runtime, "exec"> },
@@ -42,6 +42,12 @@ export async function passes(
         const status = await statusOf(clock, { scheme, path, headers, ...placeOf(check) });
         return status >= 200 && status < 400;
       }
+      case "grpc": {
+        const { isServing } = await import("./grpc-health.ts");
+        return await isServing(clock, { host: address, port: check.port, service: check.service, timeoutMs });
+      }
+      case "sleep":
+        return await pause(clock, Math.min(check.seconds * 1_000, timeoutMs));
       case "unsupported":
         return false;
       default:

@@ -2,17 +2,17 @@ import { join } from "node:path";
 import type { Clock } from "../../platform/clock.ts";
 import { asHubError, HubError } from "../../protocol/index.ts";
 import { passes } from "./check.ts";
+import { textIn } from "./disk.ts";
 import { environmentOf, type PodContext, type Problems } from "./environment.ts";
+import { hostsMount } from "./hosts-file.ts";
 import { isDown, provideImage } from "./image-source.ts";
-import type { Reason } from "./plan.ts";
 import type { Container, Pod } from "./pod.ts";
 import { containerSpecOf, sandboxSpecOf } from "./pod-spec.ts";
+import type { Reason } from "./pod-view.ts";
 import type { Runtime, RuntimePod } from "./runtime.ts";
 import type { FindToken } from "./volume-files.ts";
 import type { Volumes } from "./volumes.ts";
 
-/** A container is given so long to end even if its preStop hook took all of its grace. */
-const leastGraceSeconds = 2;
 /** A hook has no limit in Kubernetes; a pod that hangs in one shall not hang for ever. */
 const hookTimeoutMs = 300_000;
 
@@ -24,6 +24,15 @@ export interface StarterParts {
   readonly logRoot: string;
   /** What a pod may ask. @param podIp Empty: none yet. */
   contextOf(pod: Pod, podIp: string): PodContext & { readonly token: FindToken };
+}
+
+/** Where, and how long, a container may start. */
+export interface StartPlace {
+  readonly sandbox: RuntimePod;
+  readonly attempt: number;
+  /** Of the pod. */
+  readonly podIp: string;
+  readonly ending: AbortSignal;
 }
 
 /** Makes sandboxes and containers run; says in a kubelet's words why one does not. */
@@ -42,19 +51,21 @@ export class ContainerStarter {
   /** @returns Why not; `undefined`: it runs. Rejects if the runtime cannot be reached. */
   async runSandbox(pod: Pod, attempt: number): Promise<Reason | undefined> {
     return await this.#attempt("FailedCreatePodSandBox", async () => {
-      await this.#parts.runtime.runSandbox(sandboxSpecOf(pod, attempt, this.logDirectory(pod)));
+      const place = { logDirectory: this.logDirectory(pod), resolvConf: textIn("/etc/resolv.conf") };
+      await this.#parts.runtime.runSandbox(sandboxSpecOf(pod, attempt, place));
       return undefined;
     });
   }
 
   /**
-   * @param created Called when it exists, before it runs.
-   * @returns Why not; `undefined`: it runs. Rejects if the runtime cannot be reached, or with what `created` says.
+   * @param created Called when it exists, before it runs. @param ending Aborted: the pod is to end, nothing more starts.
+   * @returns Why not; `undefined`: it runs, or need not any more. Rejects if the runtime cannot be reached, or with what
+   *   `created` says.
    */
   async start(
     pod: Pod,
     container: Container,
-    { sandbox, attempt, podIp }: { sandbox: RuntimePod; attempt: number; podIp: string },
+    { sandbox, attempt, podIp, ending }: StartPlace,
     created: () => Promise<void>,
   ): Promise<Reason | undefined> {
     const { runtime, volumes } = this.#parts;
@@ -67,12 +78,18 @@ export class ContainerStarter {
       return Promise.resolve(undefined);
     });
     if (unready) return unready;
-    const image = problems.length > 0 ? undefined : await provideImage(runtime, pod, container, context);
+    const image =
+      problems.length > 0
+        ? undefined
+        : await unlessEnding(ending, provideImage(runtime, pod, container, context));
     if (image && "problem" in image) return image.problem;
+    if (ending.aborted) return undefined;
     let id = "";
     const uncreated = await this.#attempt("CreateContainerError", async () => {
       const mounts =
         problems.length > 0 ? [] : volumes.mounts(pod, container, { paths, attempt, env }, problems);
+      if (problems.length === 0 && runtime.name === "cri")
+        mounts.push(...hostsMount(pod, podIp, mounts, join(volumes.directory(pod.uid), "etc-hosts")));
       const parts = { attempt, image: image?.id ?? "", mounts };
       const spec = containerSpecOf(pod, container, parts, context, problems);
       const message = problems.slice(0, 3).join("; ").slice(0, 1_000);
@@ -86,18 +103,7 @@ export class ContainerStarter {
       await runtime.startContainer(id);
       return undefined;
     });
-    return notRun ?? (await this.#postStart(pod, container, id, podIp));
-  }
-
-  /** Before a container is asked to end. @returns Seconds of its grace that are left. */
-  async preStop(container: Container, id: string, podIp: string, graceSeconds: number): Promise<number> {
-    const { clock, runtime } = this.#parts;
-    if (container.preStop === undefined || graceSeconds === 0) return graceSeconds;
-    const startedAt = clock.now();
-    const target = { id, container, address: podIp, timeoutMs: graceSeconds * 1_000 };
-    await passes({ clock, runtime }, container.preStop, target);
-    const left = graceSeconds - (clock.now() - startedAt) / 1_000;
-    return Math.max(Math.ceil(left), Math.min(graceSeconds, leastGraceSeconds));
+    return notRun ?? (await unlessEnding(ending, this.#postStart(pod, container, id, podIp)));
   }
 
   async #postStart(pod: Pod, container: Container, id: string, podIp: string): Promise<Reason | undefined> {
@@ -119,5 +125,19 @@ export class ContainerStarter {
       const wrong = error instanceof HubError ? error : asHubError(error);
       return { reason, message: wrong.message.slice(0, 1_000) };
     }
+  }
+}
+
+/** What becomes of the work; `undefined` at once when the pod is to end: then nobody waits for it. */
+async function unlessEnding<T>(ending: AbortSignal, work: Promise<T>): Promise<T | undefined> {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  const end = (): void => resolve(undefined);
+  ending.addEventListener("abort", end, { once: true });
+  if (ending.aborted) end();
+  work.catch(() => undefined);
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    ending.removeEventListener("abort", end);
   }
 }

@@ -6,15 +6,16 @@ import type { MetaChange } from "../store/edge-store.ts";
 import { AccountTokens } from "./account-tokens.ts";
 import { CloudObjects } from "./cloud-objects.ts";
 import { ContainerStarter } from "./container-starter.ts";
+import { Evictor } from "./evictor.ts";
 import { Housekeeper } from "./housekeeper.ts";
 import type { MachineFacts } from "./machine.ts";
 import { NodeReporter } from "./node-reporter.ts";
 import type { EdgedOptions } from "./options.ts";
-import { historyOf } from "./plan.ts";
 import { isBad, type Pod } from "./pod.ts";
 import { PodLoop } from "./pod-loop.ts";
 import { PodMemories } from "./pod-memory.ts";
 import type { PodStatus } from "./pod-status.ts";
+import { historyOf } from "./pod-view.ts";
 import { Prober } from "./prober.ts";
 import type { ExecResult, Runtime, RuntimeContainer } from "./runtime.ts";
 import { RuntimeWatch } from "./runtime-watch.ts";
@@ -66,7 +67,7 @@ export class Edged implements EdgeModule {
   constructor(agent: Agent, { runtime, facts }: EdgedParts, options: EdgedOptions) {
     const { rootDirectory } = options;
     const logRoot = join(rootDirectory, "logs");
-    const volumes = new Volumes(rootDirectory);
+    const volumes = new Volumes(rootDirectory, runtime.name === "cri");
     const contextOf = (pod: Pod, podIp: string) => ({
       find: (kind: "configmap" | "secret", name: string) => this.#objects.find(kind, pod.namespace, name),
       token: (audience: string, seconds: number) => this.#tokens.find(pod, audience, seconds),
@@ -87,6 +88,9 @@ export class Edged implements EdgeModule {
       runtime,
       changed: () => this.#loop.soon(),
     });
+    const housekeeper = new Housekeeper({ agent, runtime, volumes, logRoot }, options);
+    const place = { agent, runtime, housekeeper, rootDirectory, free: facts.free };
+    const evictor = new Evictor(place, options.eviction);
     this.#loop = new PodLoop(
       {
         agent,
@@ -98,13 +102,14 @@ export class Edged implements EdgeModule {
         prober: this.#prober,
         watch: this.#watch,
         wanted: this.#wanted,
-        housekeeper: new Housekeeper({ agent, runtime, volumes, logRoot }, options),
+        housekeeper,
+        evictor,
         hostIp: facts.hostIp,
         idScheme: () => this.#watch.version.split(" ")[0] ?? "",
       },
       options,
     );
-    const reporting = { agent, facts, runtime, watch: this.#watch, rootDirectory };
+    const reporting = { agent, facts, runtime, watch: this.#watch, rootDirectory, evictor };
     this.#reporter = new NodeReporter(reporting, options, this.#stop.signal);
   }
 

@@ -63,7 +63,11 @@ export class Housekeeper {
     }
     if (now >= this.#imagesDueAt) {
       this.#imagesDueAt = now + imagesEveryMs;
-      await this.#try("removing images", () => this.#removeImages(containers));
+      const limits = {
+        highPercent: this.#options.imageGCHighPercent,
+        lowPercent: this.#options.imageGCLowPercent,
+      };
+      await this.#try("removing images", () => this.#removeImages(containers, limits));
     }
     this.#busy = false;
   }
@@ -90,7 +94,19 @@ export class Housekeeper {
     }
   }
 
-  async #removeImages(containers: readonly RuntimeContainer[]): Promise<void> {
+  /** Removes all images that no container uses, but those that came just now. Never rejects. */
+  async freeImages(): Promise<void> {
+    await this.#try("removing images", async () => {
+      const running = await this.#parts.runtime.pods();
+      const containers = running.flatMap((sandbox) => sandbox.containers);
+      await this.#removeImages(containers, { highPercent: 0, lowPercent: 0 });
+    });
+  }
+
+  async #removeImages(
+    containers: readonly RuntimeContainer[],
+    limits: { highPercent: number; lowPercent: number },
+  ): Promise<void> {
     const { agent, runtime } = this.#parts;
     const now = agent.clock.wallTime();
     const images = await runtime.images();
@@ -104,10 +120,6 @@ export class Housekeeper {
     const disk = await runtime.imageDisk();
     if (disk === undefined) return;
     const { blocks, bfree, bsize } = statfsSync(disk.path);
-    const limits = {
-      highPercent: this.#options.imageGCHighPercent,
-      lowPercent: this.#options.imageGCLowPercent,
-    };
     const use = { usedBytes: (blocks - bfree) * bsize, capacityBytes: blocks * bsize, ...limits };
     for (const { id, tags } of imagesToRemove(images, inUse, this.#lastUse, use, now - youngImageMs)) {
       await runtime.removeImage(id);

@@ -1,8 +1,8 @@
 import { asHubError, HubError } from "../../protocol/index.ts";
 import { dataOf, type PodContext } from "./environment.ts";
 import { type Json, objectOf, textOf } from "./fields.ts";
-import type { Reason } from "./plan.ts";
 import type { Container, Pod } from "./pod.ts";
+import type { Reason } from "./pod-view.ts";
 import type { Runtime } from "./runtime.ts";
 
 interface Credentials {

@@ -2,6 +2,7 @@ import { OncePer } from "../../platform/logger.ts";
 import { asHubError, type Message, state } from "../../protocol/index.ts";
 import type { Agent, UpstreamDraft } from "../agent.ts";
 import { type CloudAnswer, cloudAnswer } from "./cloud-answer.ts";
+import type { Shortage } from "./eviction.ts";
 import { type Json, objectOf, textOf } from "./fields.ts";
 import type { MachineFacts } from "./machine.ts";
 import {
@@ -24,6 +25,7 @@ export interface NodeReporterParts {
   readonly watch: { readonly problem: string | undefined; readonly version: string };
   /** Absolute; its disk is the one that pods use. */
   readonly rootDirectory: string;
+  readonly evictor: { readonly pressure: Shortage | undefined };
 }
 
 /** An unchanged status goes up that often, as at a kubelet. */
@@ -195,7 +197,7 @@ export class NodeReporter {
   }
 
   async #nodeParts(): Promise<NodeParts> {
-    const { agent, facts, runtime, watch, rootDirectory } = this.#parts;
+    const { agent, facts, runtime, watch, rootDirectory, evictor } = this.#parts;
     const { diskTotalBytes, ...free } = facts.free(rootDirectory);
     const images = watch.problem === undefined ? await runtime.images().catch(() => []) : [];
     return {
@@ -205,6 +207,7 @@ export class NodeReporter {
       allocatable: facts.allocatable(),
       diskTotalBytes,
       free,
+      pressure: evictor.pressure?.resource,
       maxPods: this.#options.maxPods,
       info: facts.info(),
       runtimeVersion: watch.version,
@@ -213,9 +216,9 @@ export class NodeReporter {
     };
   }
 
-  #complain(what: string, fields: object): void {
+  #complain(what: string, fields: Readonly<Record<string, unknown>>): void {
     if (!this.#stop.aborted && this.#complaints.pass(what) !== undefined)
-      this.#parts.agent.log.warn(what, { node: this.#parts.agent.node, ...fields });
+      this.#parts.agent.log.warn(what, fields);
   }
 }
 

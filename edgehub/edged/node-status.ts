@@ -1,4 +1,5 @@
 import { version } from "../../platform/version.ts";
+import { diskShortage, memoryShortage, type Shortage } from "./eviction.ts";
 import type { MachineInfo } from "./machine.ts";
 import { kubeTime } from "./pod-status.ts";
 import type { RuntimeImage } from "./runtime.ts";
@@ -16,6 +17,8 @@ export interface NodeParts {
     readonly diskBytes: number | undefined;
     readonly processes: number | undefined;
   };
+  /** What pods are refused for want of; absent: nothing. */
+  readonly pressure?: Shortage["resource"] | undefined;
   readonly maxPods: number;
   readonly info: MachineInfo;
   /** `containerd 1.6.20`, `process 0.1.0`; empty: unknown. */
@@ -37,8 +40,6 @@ export interface NodeCondition {
 /** The kubelet whose behaviour this is. */
 const kubeletLine = "v1.26.15";
 const kubeletPort = 10_350;
-const lowMemoryBytes = 100 << 20;
-const lowDiskShare = 0.1;
 const lowProcesses = 1_000;
 const maxImages = 50;
 
@@ -62,11 +63,9 @@ export function nodeConditions(
   now: number,
 ): NodeCondition[] {
   const { free, diskTotalBytes } = parts;
-  const lowMemory = free.memoryBytes !== undefined && free.memoryBytes < lowMemoryBytes;
+  const lowMemory = parts.pressure === "memory" || memoryShortage(free) !== undefined;
   const lowDisk =
-    free.diskBytes !== undefined &&
-    diskTotalBytes !== undefined &&
-    free.diskBytes < diskTotalBytes * lowDiskShare;
+    parts.pressure === "ephemeral-storage" || diskShortage({ ...free, diskTotalBytes }) !== undefined;
   const fewProcesses = free.processes !== undefined && free.processes < lowProcesses;
   const verdicts: [string, boolean, string, string][] = [
     lowMemory

@@ -20,6 +20,9 @@ export const edgedSection = section("Edged: the pods of this node", {
   containerLogMaxFiles: whole(5, 2, 100, { description: "Files kept of a container's log" }),
   imageGCHighPercent: whole(85, 1, 100, { description: "Disk use at which unused images are removed" }),
   imageGCLowPercent: whole(80, 1, 100, { description: "Disk use down to which they are" }),
+  eviction: flag(true, {
+    description: "End pods, lowest priority first, while memory or disk run short, as a kubelet does",
+  }),
   maxPods: whole(110, 1, 10_000, { description: "Pods on this node" }),
   namespace: choice("default", ["default", "null"] as const, {
     description: "Namespace of the node object in messages: default as KubeEdge 1.15, null as later ones",

@@ -2,10 +2,13 @@ import { OncePer } from "../../platform/logger.ts";
 import { asHubError } from "../../protocol/index.ts";
 import { refusalOf } from "./admission.ts";
 import type { PodContext } from "./environment.ts";
+import { pressureRefusal } from "./eviction.ts";
+import type { Candidate, Evictor } from "./evictor.ts";
 import type { Housekeeper } from "./housekeeper.ts";
 import type { EdgedOptions } from "./options.ts";
 import { type BadPod, isBad, type Pod } from "./pod.ts";
 import type { PodStatus } from "./pod-status.ts";
+import type { Reason } from "./pod-view.ts";
 import { PodWorker, type WorkerParts } from "./pod-worker.ts";
 import type { RuntimePod } from "./runtime.ts";
 import type { RuntimeWatch } from "./runtime-watch.ts";
@@ -25,6 +28,7 @@ export interface PodLoopParts extends WorkerParts {
   readonly watch: RuntimeWatch;
   readonly wanted: WantedPods;
   readonly housekeeper: Housekeeper;
+  readonly evictor: Evictor;
   contextOf(pod: Pod, podIp: string): PodContext & { readonly token: FindToken };
 }
 
@@ -120,15 +124,31 @@ export class PodLoop {
     const wanted = this.#parts.wanted.byUid();
     this.#parts.prober.keep(runningIds(running));
     const waiting = this.#admit([...wanted.values()].filter((pod): pod is Pod => !isBad(pod)));
+    void this.#parts.evictor.round(this.#candidates(wanted, byUid));
     if (this.#parts.agent.clock.now() >= this.#volumesDueAt) this.#refreshVolumes(wanted);
     for (const uid of new Set([...wanted.keys(), ...byUid.keys(), ...this.#lanes.keys()])) {
       const pod = wanted.get(uid);
       const own = byUid.get(uid) ?? [];
       const lane = this.#laneOf(uid, pod, own[0]);
+      if (lane?.work !== undefined) lane.worker.hasten(pod);
       if (lane === undefined || lane.work || lane.freshFrom >= look) continue;
       lane.work = this.#run(lane, { pod, running: own, mustWait: waiting.has(uid) });
     }
     void this.#parts.housekeeper.round(running, new Set([...wanted.keys(), ...this.#lanes.keys()]));
+  }
+
+  /** Pods that hold something of this node. */
+  #candidates(
+    wanted: ReadonlyMap<string, Pod | BadPod>,
+    running: ReadonlyMap<string, readonly RuntimePod[]>,
+  ): Candidate[] {
+    return [...wanted.values()].flatMap((pod) => {
+      const record = isBad(pod) ? undefined : this.#lanes.get(pod.uid)?.worker.record;
+      if (isBad(pod) || !record?.memory.admitted || !running.get(pod.uid)?.some(({ ready }) => ready))
+        return [];
+      const isEnding = pod.deletion !== undefined || record.memory.failed !== undefined;
+      return [{ pod, isEnding, evict: (reason) => record.fail(reason) }];
+    });
   }
 
   /** Takes in new pods that fit, the older first. @returns Those that have to wait for others to end. */
@@ -148,7 +168,7 @@ export class PodLoop {
       const refusal =
         (names.get(`${pod.namespace}/${pod.name}`) ?? 0) > 1
           ? "wait"
-          : refusalOf(pod, taken, this.#options.maxPods);
+          : (this.#pressureRefusal(pod) ?? refusalOf(pod, taken, this.#options.maxPods));
       if (refusal === "wait") waiting.add(pod.uid);
       else if (refusal) {
         lane.worker.record.fail(refusal);
@@ -159,6 +179,11 @@ export class PodLoop {
       }
     }
     return waiting;
+  }
+
+  #pressureRefusal(pod: Pod): Reason | undefined {
+    const { pressure } = this.#parts.evictor;
+    return pressure && pressureRefusal(pod, pressure);
   }
 
   #isActive({ uid }: Pod): boolean {

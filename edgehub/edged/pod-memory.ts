@@ -1,8 +1,8 @@
 import { prepareAll, type Statements } from "../../platform/sqlite.ts";
 import type { Message } from "../../protocol/index.ts";
 import type { EdgeStore } from "../store/edge-store.ts";
-import type { ContainerMemory, Reason } from "./plan.ts";
 import type { Condition } from "./pod-status.ts";
+import type { ContainerMemory, Reason } from "./pod-view.ts";
 import type { PodIdentity } from "./runtime.ts";
 
 /** What Edged knows of a pod beyond its object and what runs, and must know again after a restart. */

@@ -1,8 +1,9 @@
 import { asHubError, type Delivery, event, type Message, state } from "../../protocol/index.ts";
 import type { Agent } from "../agent.ts";
-import type { Reason } from "./plan.ts";
 import type { PodMemories, PodMemory } from "./pod-memory.ts";
-import { type PodStatus, statusPatch } from "./pod-status.ts";
+import type { PodStatus } from "./pod-status.ts";
+import type { Reason } from "./pod-view.ts";
+import { statusPatch } from "./status-patch.ts";
 
 const keptIps = 8;
 /** The cloud is told again that a pod has ended if it has not deleted the pod by then. */

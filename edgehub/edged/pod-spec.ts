@@ -1,15 +1,21 @@
 import { environmentOf, expand, type PodContext, type Problems } from "./environment.ts";
-import { flagOf, type Json, objectOf, optionalWhole, textOf, textsOf } from "./fields.ts";
-import type { Container, Pod } from "./pod.ts";
+import { flagOf, type Json, listOf, objectOf, optionalWhole, textOf, textsOf } from "./fields.ts";
+import { type Container, lastingContainers, type Pod } from "./pod.ts";
 import { bytesOf, cpuMillisOf } from "./quantity.ts";
+import { dnsOf } from "./resolver.ts";
 import type { ContainerSpec, Mount, SandboxSpec } from "./runtime.ts";
+import { sysctlsOf } from "./sysctls.ts";
 
 /** From a Pod to what a runtime is told. Pure. */
 
 export type QosClass = "Guaranteed" | "Burstable" | "BestEffort";
 
-/** @param logDirectory Absolute. */
-export function sandboxSpecOf(pod: Pod, attempt: number, logDirectory: string): SandboxSpec {
+/** @param logDirectory Absolute. @param resolvConf The node's own, as text. */
+export function sandboxSpecOf(
+  pod: Pod,
+  attempt: number,
+  { logDirectory, resolvConf }: { logDirectory: string; resolvConf: string },
+): SandboxSpec {
   const { uid, namespace, name } = pod;
   return {
     uid,
@@ -19,9 +25,12 @@ export function sandboxSpecOf(pod: Pod, attempt: number, logDirectory: string): 
     hostname: pod.hostname,
     hostNetwork: pod.hostNetwork,
     hostPid: pod.hostPid,
+    hostIpc: pod.hostIpc,
+    sharesProcesses: pod.sharesProcesses,
     privileged: [...pod.initContainers, ...pod.containers].some((one) => flagOf(one.security.privileged)),
     logDirectory,
-    dns: dnsOf(pod),
+    dns: dnsOf(pod, resolvConf),
+    sysctls: sysctlsOf(pod),
     ports: pod.hostNetwork ? [] : hostPortsOf(pod),
     labels: pod.labels,
     annotations: pod.annotations,
@@ -77,7 +86,7 @@ export function logPathOf(container: string, attempt: number): string {
 
 /** Ports of the node that a pod takes. */
 export function hostPortsOf(pod: Pod): readonly Container["ports"][number][] {
-  return pod.containers
+  return lastingContainers(pod)
     .flatMap((container) => container.ports)
     .map((port) =>
       pod.hostNetwork && port.hostPort === 0 ? { ...port, hostPort: port.containerPort } : port,
@@ -127,16 +136,17 @@ function securityOf(pod: Pod, container: Container, problems: Problems): Contain
     seccompDefault: seccomp === "RuntimeDefault",
     runAsUser,
     runAsGroup: optionalWhole(own.runAsGroup) ?? optionalWhole(pod.security.runAsGroup),
+    supplementalGroups: groupsOf(pod),
     readOnlyRootFilesystem: flagOf(own.readOnlyRootFilesystem),
     addCapabilities: textsOf(capabilities.add),
     dropCapabilities: textsOf(capabilities.drop),
   };
 }
 
-/** A node has no cluster DNS of its own: what asks for it gets the node's resolver, unless the pod names servers. */
-function dnsOf({ dns }: Pod): SandboxSpec["dns"] {
-  const { policy, servers, searches } = dns;
-  return policy === "None" || servers.length > 0 ? { servers, searches } : undefined;
+/** The files of its volumes belong to `fsGroup`, so its processes are in it. */
+function groupsOf({ security }: Pod): number[] {
+  const groups = [security.fsGroup, ...listOf(security.supplementalGroups)];
+  return groups.flatMap((group) => optionalWhole(group) ?? []);
 }
 
 function positive(value: number | undefined): number | undefined {

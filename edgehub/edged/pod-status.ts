@@ -1,8 +1,9 @@
 import { objectOf, textOf } from "./fields.ts";
-import { currentSandbox, historyOf, isOver, type PodView, type Reason } from "./plan.ts";
+import { isOver } from "./plan.ts";
 import type { Container, Pod } from "./pod.ts";
 import { qosClassOf } from "./pod-spec.ts";
-import type { PodIdentity, RuntimeContainer } from "./runtime.ts";
+import { currentSandbox, historyOf, type PodView, type Reason } from "./pod-view.ts";
+import type { RuntimeContainer } from "./runtime.ts";
 
 /** PodStatus as a kubelet reports it. Pure. Source: kubelet's status/generate.go and kubelet_pods.go. */
 export interface PodStatus {
@@ -79,7 +80,7 @@ export function kubeTime(ms: number): string {
 
 export function podStatusOf(pod: Pod, parts: StatusParts): PodStatus {
   const { view } = parts;
-  const init = pod.initContainers.map((one) => containerStatus(pod, one, true, parts));
+  const init = pod.initContainers.map((one) => containerStatus(pod, one, !one.sidecar, parts));
   const main = pod.containers.map((one) => containerStatus(pod, one, false, parts));
   const phase = finalPhase(phaseOf(pod, init, main), view.failed !== undefined || isOver(pod, view.running));
   const sandbox = currentSandbox(view.running);
@@ -104,38 +105,6 @@ export function refusedStatus(
   startTime: number,
 ): Pick<PodStatus, "phase" | "reason" | "message" | "startTime"> {
   return { phase: "Failed", ...refusal, startTime: kubeTime(startTime) };
-}
-
-/**
- * The strategic merge patch that brings a status to the cloud, whatever status it had before: lists that merge by key
- * name what goes, absent texts are null. It begins with the uid, so that a pod made anew is not touched.
- *
- * @param formerIps Addresses the pod has had and has no more.
- */
-export function statusPatch(
-  { uid }: PodIdentity,
-  status: Partial<PodStatus>,
-  formerIps: readonly string[] = [],
-): string {
-  const { conditions, podIPs, ...rest } = status;
-  const gone = formerIps.map((ip) => ({ $patch: "delete", ip }));
-  const ips = [...(podIPs ?? []), ...gone];
-  const order = conditions?.map(({ type }) => ({ type }));
-  return JSON.stringify({
-    metadata: { uid },
-    status: {
-      ...(conditions ? { "$setElementOrder/conditions": order, conditions: conditions.map(withNulls) } : {}),
-      reason: null,
-      message: null,
-      podIP: null,
-      ...rest,
-      ...(ips.length > 0 ? { podIPs: ips } : {}),
-    },
-  });
-}
-
-function withNulls(condition: Condition): object {
-  return { reason: null, message: null, ...condition };
 }
 
 function containerStatus(
@@ -163,7 +132,7 @@ function containerStatus(
     ready,
     restartCount: Math.max(last?.attempt ?? 0, remembered),
     image: namedImage(last?.image) ?? container.image,
-    imageID: last?.imageId ?? "",
+    imageID: last?.imageRef ?? last?.imageId ?? "",
     ...(last ? { containerID: `${parts.idScheme}://${last.id}` } : {}),
     started: isRunning && (isInit || (verdict?.started ?? false)),
   };
@@ -203,18 +172,34 @@ function finalPhase(phase: Phase, isFinal: boolean): Phase {
 }
 
 function phaseOf(pod: Pod, init: readonly ContainerStatus[], main: readonly ContainerStatus[]): Phase {
-  const failed = (one: ContainerStatus): boolean => (one.state.terminated?.exitCode ?? 0) !== 0;
+  const isFailed = (one: ContainerStatus): boolean => (one.state.terminated?.exitCode ?? 0) !== 0;
+  const [sidecars, plain] = split(pod, init);
   const started = main.some((one) => one.state.running || one.state.terminated || one.lastState.terminated);
-  if (pod.restartPolicy === "Never" && init.some(failed)) return "Failed";
-  if (!started && init.some((one) => one.state.terminated?.exitCode !== 0)) return "Pending";
+  if (pod.restartPolicy === "Never" && plain.some(isFailed)) return "Failed";
+  const isInitialized =
+    plain.every((one) => one.state.terminated?.exitCode === 0) &&
+    sidecars.every((one) => one.started || one.lastState.terminated);
+  if (!started && !isInitialized) return "Pending";
   const running = main.filter((one) => one.state.running).length;
   const ended = main.filter(
     (one) => one.state.terminated || (one.state.waiting && one.lastState.terminated),
   ).length;
   if (running + ended < main.length) return "Pending";
   if (running > 0 || pod.restartPolicy === "Always") return "Running";
+  // It has not ended before its sidecars have.
+  if (sidecars.some((one) => one.state.running)) return "Running";
   if (main.every((one) => one.state.terminated?.exitCode === 0)) return "Succeeded";
   return pod.restartPolicy === "Never" ? "Failed" : "Running";
+}
+
+/** Sidecars, and the other init containers. */
+function split(
+  { initContainers }: Pod,
+  init: readonly ContainerStatus[],
+): [ContainerStatus[], ContainerStatus[]] {
+  const isSidecar = (_one: ContainerStatus, place: number): boolean =>
+    initContainers[place]?.sidecar ?? false;
+  return [init.filter(isSidecar), init.filter((one, place) => !isSidecar(one, place))];
 }
 
 interface Statuses {
@@ -226,9 +211,9 @@ interface Statuses {
 type Verdict = Pick<Condition, "status" | "reason" | "message">;
 
 function conditionsOf(pod: Pod, statuses: Statuses, parts: StatusParts): Condition[] {
-  const containersReady = containersReadyOf(statuses);
+  const containersReady = containersReadyOf(pod, statuses);
   const verdicts: [string, Verdict][] = [
-    ["Initialized", initializedOf(statuses)],
+    ["Initialized", initializedOf(pod, statuses)],
     ["Ready", podReadyOf(pod, containersReady)],
     ["ContainersReady", containersReady],
     ["PodScheduled", { status: "True" }],
@@ -240,19 +225,24 @@ function conditionsOf(pod: Pod, statuses: Statuses, parts: StatusParts): Conditi
   });
 }
 
-function initializedOf({ init, main, phase }: Statuses): Verdict {
+function initializedOf(pod: Pod, { init, main, phase }: Statuses): Verdict {
   if (phase === "Succeeded") return { status: "True", reason: "PodCompleted" };
   const started = main.some((one) => one.state.running || one.state.terminated);
-  const incomplete = started ? [] : init.filter((one) => !one.ready).map((one) => one.name);
+  const isComplete = (one: ContainerStatus, place: number): boolean =>
+    pod.initContainers[place]?.sidecar ? one.started : one.ready;
+  const incomplete = started
+    ? []
+    : init.filter((one, place) => !isComplete(one, place)).map((one) => one.name);
   if (incomplete.length === 0) return { status: "True" };
   const message = `containers with incomplete status: [${incomplete.join(" ")}]`;
   return { status: "False", reason: "ContainersNotInitialized", message };
 }
 
-function containersReadyOf({ main, phase }: Statuses): Verdict {
+function containersReadyOf(pod: Pod, { init, main, phase }: Statuses): Verdict {
   if (phase === "Succeeded") return { status: "False", reason: "PodCompleted" };
   if (phase === "Failed") return { status: "False", reason: "PodFailed" };
-  const unready = main.filter((one) => !one.ready).map((one) => one.name);
+  const [sidecars] = split(pod, init);
+  const unready = [...sidecars, ...main].filter((one) => !one.ready).map((one) => one.name);
   if (unready.length === 0) return { status: "True" };
   const message = `containers with unready status: [${unready.join(" ")}]`;
   return { status: "False", reason: "ContainersNotReady", message };

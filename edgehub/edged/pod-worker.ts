@@ -1,21 +1,23 @@
 import type { Agent } from "../agent.ts";
 import type { ContainerStarter } from "./container-starter.ts";
+import { ContainerStopper, type StopAction } from "./container-stopper.ts";
 import { crashMaxMs, crashMinMs, nextCrashBackoff } from "./crash-backoff.ts";
 import { removeTree } from "./disk.ts";
-import {
-  type Action,
-  currentSandbox,
-  type Plan,
-  type PodView,
-  planPod,
-  type Reason,
-  type StartFailure,
-  wholePod,
-} from "./plan.ts";
-import type { BadPod, Pod } from "./pod.ts";
+import { lastWordsOf } from "./log-tail.ts";
+import { type Plan, planPod } from "./plan.ts";
+import { type BadPod, isBad, lastingContainers, type Pod } from "./pod.ts";
 import { newMemory, type PodMemories, type PodMemory } from "./pod-memory.ts";
 import { PodRecord } from "./pod-record.ts";
 import { type PodStatus, podStatusOf, refusedStatus } from "./pod-status.ts";
+import {
+  type Action,
+  currentSandbox,
+  evicted,
+  type PodView,
+  type Reason,
+  type StartFailure,
+  wholePod,
+} from "./pod-view.ts";
 import type { ProbeVerdict } from "./probe.ts";
 import type { Prober } from "./prober.ts";
 import type { PodIdentity, Runtime, RuntimePod } from "./runtime.ts";
@@ -48,9 +50,14 @@ export class PodWorker {
   status: PodStatus | undefined;
   readonly #parts: WorkerParts;
   readonly #failures = new Map<string, StartFailure>();
+  readonly #stopper: ContainerStopper;
+  #isFreed = false;
+  /** Ends what is being started. */
+  #ending = new AbortController();
 
   constructor(parts: WorkerParts, memory: PodMemory) {
     this.#parts = parts;
+    this.#stopper = new ContainerStopper({ clock: parts.agent.clock, runtime: parts.runtime });
     this.record = new PodRecord(parts.agent, parts.memories, memory);
   }
 
@@ -66,6 +73,7 @@ export class PodWorker {
    */
   async step({ pod, running, mustWait }: PodInput): Promise<"idle" | "busy" | "gone"> {
     const now = this.#parts.agent.clock.wallTime();
+    this.#ending = new AbortController();
     if (pod) this.#judge(pod, now);
     const { containers, failed, graceSeconds } = this.record.memory;
     const probes = pod ? this.#probe(pod, running) : new Map<string, ProbeVerdict>();
@@ -83,7 +91,10 @@ export class PodWorker {
     const plan = planPod(view);
     // What has ended stays so, though the runtime may have forgotten it.
     const isPast = this.record.memory.ended && running.length === 0;
-    if (isPast && pod && !pod.deletion) return "idle";
+    if (isPast && pod && !pod.deletion) {
+      await this.#freeEvicted();
+      return "idle";
+    }
     if (pod && !isPast) await this.#report(pod, view, plan);
     return await this.#perform(plan.actions, pod, running);
   }
@@ -108,6 +119,18 @@ export class PodWorker {
     return "busy";
   }
 
+  /**
+   * While a step is under way: if the pod is to end, nobody waits for its images and hooks any more, and what ends has as
+   * long as it is given now.
+   */
+  hasten(pod: Pod | BadPod | undefined): void {
+    const isEvicted = this.record.memory.failed?.reason === evicted;
+    if (pod !== undefined && (isBad(pod) || !(pod.deletion || isEvicted))) return;
+    if (pod?.deletion) this.record.note({ graceSeconds: pod.deletion.graceSeconds });
+    this.#ending.abort();
+    this.#stopper.hasten(isEvicted ? 0 : this.record.memory.graceSeconds);
+  }
+
   #judge(pod: Pod, now: number): void {
     const { record, status } = this;
     record.note({ graceSeconds: pod.deletion?.graceSeconds ?? pod.graceSeconds });
@@ -121,7 +144,7 @@ export class PodWorker {
   #probe(pod: Pod, running: readonly RuntimePod[]): Map<string, ProbeVerdict> {
     const address = this.#addressOf(pod, running);
     const verdicts = new Map<string, ProbeVerdict>();
-    for (const container of pod.containers) {
+    for (const container of lastingContainers(pod)) {
       for (const one of running.flatMap((sandbox) => sandbox.containers)) {
         if (one.name !== container.name || one.state !== "running") continue;
         verdicts.set(one.id, this.#parts.prober.verdict(container, one, address));
@@ -141,7 +164,7 @@ export class PodWorker {
   }
 
   async #report(pod: Pod, view: PodView, plan: Plan): Promise<void> {
-    const { runtime, hostIp, idScheme, volumes } = this.#parts;
+    const { runtime, hostIp, idScheme } = this.#parts;
     const { startTime, conditions } = this.record.memory;
     this.status = podStatusOf(pod, {
       view,
@@ -151,9 +174,17 @@ export class PodWorker {
       before: conditions,
       idScheme: idScheme(),
       usesHostAddress: runtime.name === "process",
-      lastWords: ({ name, attempt }) => volumes.terminationMessage(pod.uid, name, attempt),
+      lastWords: (ended) => lastWordsOf(pod, ended, this.#parts.volumes),
     });
     await this.record.tellStatus(this.status);
+  }
+
+  /** A pod that had to go for want of room keeps none. */
+  async #freeEvicted(): Promise<void> {
+    const { failed, uid } = this.record.memory;
+    if (this.#isFreed || failed?.reason !== evicted) return;
+    await this.#parts.volumes.remove(uid);
+    this.#isFreed = true;
   }
 
   async #perform(
@@ -162,7 +193,7 @@ export class PodWorker {
     running: readonly RuntimePod[],
   ): Promise<"idle" | "busy" | "gone"> {
     const stops = actions.filter((action) => action.do === "stopContainer");
-    await Promise.all(stops.map((action) => this.#stop(action, pod, running)));
+    await this.#stop(stops, pod, running);
     let done: "idle" | "busy" | "gone" = stops.length > 0 ? "busy" : "idle";
     for (const action of actions) {
       if (action.do === "stopContainer") continue;
@@ -189,10 +220,11 @@ export class PodWorker {
         await runtime.removeSandbox(action.id);
         return "busy";
       case "runSandbox":
-        if (pod === undefined) return "idle";
+        if (pod === undefined || this.#ending.signal.aborted) return "busy";
         return this.#tried(wholePod, await starter.runSandbox(pod, action.attempt));
       case "startContainer":
-        return pod === undefined ? "idle" : await this.#start(pod, action, running);
+        if (pod === undefined || this.#ending.signal.aborted) return "busy";
+        return await this.#start(pod, action, running);
       case "reportEnd":
         await this.record.tellEnd();
         return "idle";
@@ -205,24 +237,19 @@ export class PodWorker {
   }
 
   async #stop(
-    action: Extract<Action, { do: "stopContainer" }>,
+    actions: readonly StopAction[],
     pod: Pod | undefined,
     running: readonly RuntimePod[],
   ): Promise<void> {
-    const { agent, runtime, starter } = this.#parts;
-    const { id, name, graceSeconds, why, replaced } = action;
-    agent.log.info("a container is stopped", {
-      pod: this.record.memory.name,
-      container: name,
-      why,
-      graceSeconds,
-    });
-    const known = this.record.memory.containers[name];
-    if (replaced && known) await this.record.remember({ [name]: { ...known, replaced } });
-    const container = pod?.containers.find((one) => one.name === name);
+    for (const { name, graceSeconds, why, replaced } of actions) {
+      const fields = { pod: this.record.memory.name, container: name, why, graceSeconds };
+      this.#parts.agent.log.info("a container is stopped", fields);
+      const known = this.record.memory.containers[name];
+      if (replaced && known) await this.record.remember({ [name]: { ...known, replaced } });
+    }
+    const containers = new Map(pod && lastingContainers(pod).map((one) => [one.name, one]));
     const address = pod ? this.#addressOf(pod, running) : "";
-    const left = container ? await starter.preStop(container, id, address, graceSeconds) : graceSeconds;
-    await runtime.stopContainer(id, left);
+    await this.#stopper.stopAll(actions, { containers, address });
   }
 
   async #start(
@@ -234,7 +261,8 @@ export class PodWorker {
     const { agent, starter } = this.#parts;
     const podIp = this.#ipOf(pod, running);
     const before = this.record.memory.containers[container.name];
-    const problem = await starter.start(pod, container, { sandbox, attempt, podIp }, async () => {
+    const ending = this.#ending.signal;
+    const problem = await starter.start(pod, container, { sandbox, attempt, podIp, ending }, async () => {
       const backoff =
         endedAt === undefined || before?.replaced
           ? undefined
@@ -242,7 +270,7 @@ export class PodWorker {
       const memory = { attempt, hash: container.hash, ...(backoff ? { backoff } : {}) };
       await this.record.remember({ [container.name]: memory });
     });
-    if (!problem)
+    if (!problem && !ending.aborted)
       agent.log.info("a container was started", { pod: pod.name, container: container.name, attempt });
     return this.#tried(container.name, problem);
   }

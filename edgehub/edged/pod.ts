@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { containerOf } from "./container-reading.ts";
 import {
   flagOf,
   type Json,
@@ -10,8 +10,8 @@ import {
   wholeOf,
   wordsOf,
 } from "./fields.ts";
-import { hookOf, type Probe, type ProbeCheck, probeOf } from "./probe.ts";
-import type { PodIdentity, PortMapping } from "./runtime.ts";
+import type { Probe, ProbeCheck } from "./probe.ts";
+import type { Mount, PodIdentity, PortMapping } from "./runtime.ts";
 import { type Volume, volumesOf } from "./volume.ts";
 
 /** A Pod object as Edged reads it. Pure. */
@@ -23,18 +23,25 @@ export interface Pod extends PodIdentity {
   /** ms since 1970. */
   readonly createdAt: number;
   readonly restartPolicy: "Always" | "OnFailure" | "Never";
+  /** Sidecars among them. */
   readonly initContainers: readonly Container[];
   readonly containers: readonly Container[];
   readonly volumes: readonly Volume[];
   readonly hostNetwork: boolean;
   readonly hostPid: boolean;
+  readonly hostIpc: boolean;
+  readonly sharesProcesses: boolean;
+  readonly hostAliases: readonly { readonly ip: string; readonly hostnames: readonly string[] }[];
   readonly hostname: string;
   readonly dns: {
     readonly policy: string;
     readonly servers: readonly string[];
     readonly searches: readonly string[];
+    readonly options: readonly string[];
   };
   readonly graceSeconds: number;
+  /** Who goes first when the node is short of something; 0 if it has none. */
+  readonly priority: number;
   readonly activeDeadlineSeconds: number | undefined;
   readonly serviceAccountName: string;
   readonly imagePullSecrets: readonly string[];
@@ -47,6 +54,8 @@ export interface Pod extends PodIdentity {
 export interface Container {
   readonly name: string;
   readonly image: string;
+  /** An init container that runs beside the others, `restartPolicy: Always`. */
+  readonly sidecar: true | undefined;
   readonly pullPolicy: "Always" | "IfNotPresent" | "Never";
   readonly command: readonly string[];
   readonly args: readonly string[];
@@ -81,6 +90,7 @@ export interface VolumeMount {
   readonly subPath: string;
   /** `subPath` with references to the environment. */
   readonly subPathExpr: string;
+  readonly propagation: Mount["propagation"];
 }
 
 /** A pod that cannot run here, and why. */
@@ -111,6 +121,11 @@ export function parsePod(value: unknown): Pod | BadPod {
   const spec = objectOf(object.spec);
   const problem = problemOf(spec);
   return problem === undefined ? podOf(object, spec, identity) : { identity, isEnding, problem };
+}
+
+/** Those that run side by side: sidecars, then containers. */
+export function lastingContainers(pod: Pod): Container[] {
+  return [...pod.initContainers.filter(({ sidecar }) => sidecar), ...pod.containers];
 }
 
 export function isBad(pod: Pod | BadPod): pod is BadPod {
@@ -187,18 +202,28 @@ function podOf(object: Json, spec: Json, identity: PodIdentity): Pod {
       : undefined,
     createdAt: Number.isNaN(createdAt) ? 0 : createdAt,
     restartPolicy: restartPolicy === "OnFailure" || restartPolicy === "Never" ? restartPolicy : "Always",
-    initContainers: objectsOf(spec.initContainers).map(containerOf),
-    containers: objectsOf(spec.containers).map(containerOf),
+    initContainers: objectsOf(spec.initContainers).map((one) => containerOf(one, true)),
+    containers: objectsOf(spec.containers).map((one) => containerOf(one, false)),
     volumes: volumesOf(spec.volumes),
     hostNetwork: flagOf(spec.hostNetwork),
     hostPid: flagOf(spec.hostPID),
+    hostIpc: flagOf(spec.hostIPC),
+    sharesProcesses: flagOf(spec.shareProcessNamespace),
+    hostAliases: objectsOf(spec.hostAliases).map((alias) => ({
+      ip: textOf(alias.ip),
+      hostnames: textsOf(alias.hostnames),
+    })),
     hostname: (textOf(spec.hostname) || identity.name).slice(0, 63).replace(/[-.]+$/, ""),
     dns: {
       policy: textOf(spec.dnsPolicy, "ClusterFirst"),
       servers: textsOf(dnsConfig.nameservers, 32),
       searches: textsOf(dnsConfig.searches, 32),
+      options: objectsOf(dnsConfig.options, 32).map(({ name, value }) =>
+        typeof value === "string" && value !== "" ? `${textOf(name)}:${value}` : textOf(name),
+      ),
     },
     graceSeconds,
+    priority: wholeOf(spec.priority, 0, Number.MIN_SAFE_INTEGER),
     activeDeadlineSeconds: optionalWhole(spec.activeDeadlineSeconds),
     serviceAccountName: textOf(spec.serviceAccountName) || textOf(spec.serviceAccount) || "default",
     imagePullSecrets: objectsOf(spec.imagePullSecrets).map((one) => textOf(one.name)),
@@ -206,75 +231,4 @@ function podOf(object: Json, spec: Json, identity: PodIdentity): Pod {
     readinessGates: objectsOf(spec.readinessGates).map((one) => textOf(one.conditionType)),
     foreignConditions: objectsOf(objectOf(object.status).conditions),
   };
-}
-
-function containerOf(object: Json): Container {
-  const read = readContainer(object);
-  const text = JSON.stringify(inOneOrder(read));
-  return { ...read, hash: createHash("sha256").update(text).digest("hex").slice(0, 16) };
-}
-
-/** The same whichever order members came in, and whether what is empty was left out. */
-function inOneOrder(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(inOneOrder);
-  if (typeof value !== "object" || value === null) return value;
-  const members = Object.entries(value).filter(([, member]) => member !== null && member !== undefined);
-  const sorted = members
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, member]) => [key, inOneOrder(member)]);
-  return Object.fromEntries(sorted);
-}
-
-function readContainer(object: Json): Omit<Container, "hash"> {
-  const image = textOf(object.image);
-  const resources = objectOf(object.resources);
-  return {
-    name: textOf(object.name),
-    image,
-    pullPolicy: pullPolicyOf(textOf(object.imagePullPolicy), image),
-    command: textsOf(object.command, 10_000),
-    args: textsOf(object.args, 10_000),
-    workingDir: textOf(object.workingDir),
-    env: objectsOf(object.env, 10_000),
-    envFrom: objectsOf(object.envFrom),
-    ports: objectsOf(object.ports).map(portOf),
-    requests: objectOf(resources.requests),
-    limits: objectOf(resources.limits),
-    mounts: objectsOf(object.volumeMounts).map((mount) => ({
-      volume: textOf(mount.name),
-      path: textOf(mount.mountPath),
-      readOnly: flagOf(mount.readOnly),
-      subPath: textOf(mount.subPath),
-      subPathExpr: textOf(mount.subPathExpr),
-    })),
-    startup: probeOf(object.startupProbe),
-    liveness: probeOf(object.livenessProbe),
-    readiness: probeOf(object.readinessProbe),
-    postStart: hookOf(objectOf(object.lifecycle).postStart),
-    preStop: hookOf(objectOf(object.lifecycle).preStop),
-    security: objectOf(object.securityContext),
-    stdin: flagOf(object.stdin),
-    tty: flagOf(object.tty),
-    terminationMessagePath: textOf(object.terminationMessagePath) || "/dev/termination-log",
-    terminationMessageFromLog: object.terminationMessagePolicy === "FallbackToLogsOnError",
-  };
-}
-
-function portOf(port: Json): PortMapping & { readonly name: string } {
-  const protocol = textOf(port.protocol);
-  return {
-    name: textOf(port.name),
-    protocol: protocol === "UDP" || protocol === "SCTP" ? protocol : "TCP",
-    containerPort: wholeOf(port.containerPort, 0),
-    hostPort: wholeOf(port.hostPort, 0),
-    hostIp: textOf(port.hostIP),
-  };
-}
-
-/** An image without a tag, or with `latest`, is looked for each time. */
-function pullPolicyOf(policy: string, image: string): Container["pullPolicy"] {
-  if (policy === "Always" || policy === "IfNotPresent" || policy === "Never") return policy;
-  if (image.includes("@")) return "IfNotPresent";
-  const tag = /:([^:/]+)$/.exec(image)?.[1];
-  return tag === undefined || tag === "latest" ? "Always" : "IfNotPresent";
 }

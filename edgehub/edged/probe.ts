@@ -25,6 +25,9 @@ export type ProbeCheck =
       readonly headers: Readonly<Record<string, string>>;
     }
   | { readonly kind: "tcp"; readonly host: string; readonly port: number | string }
+  | { readonly kind: "grpc"; readonly port: number; readonly service: string }
+  /** Hooks only. */
+  | { readonly kind: "sleep"; readonly seconds: number }
   | { readonly kind: "unsupported"; readonly type: string };
 
 /** @returns `undefined` for no probe. */
@@ -44,7 +47,10 @@ export function probeOf(value: unknown): Probe | undefined {
 
 /** A hook of a container's life: the same checks, run once. @returns `undefined` for no hook. */
 export function hookOf(value: unknown): ProbeCheck | undefined {
-  return value === undefined || value === null ? undefined : checkOf(objectOf(value));
+  if (value === undefined || value === null) return undefined;
+  const object = objectOf(value);
+  if (!object.sleep) return checkOf(object);
+  return { kind: "sleep", seconds: wholeOf(objectOf(object.sleep).seconds, 0) };
 }
 
 function checkOf(object: Json): ProbeCheck {
@@ -64,6 +70,10 @@ function checkOf(object: Json): ProbeCheck {
   if (object.tcpSocket) {
     const { host, port } = objectOf(object.tcpSocket);
     return { kind: "tcp", host: textOf(host), port: portOf(port) };
+  }
+  if (object.grpc) {
+    const { port, service } = objectOf(object.grpc);
+    return { kind: "grpc", port: wholeOf(port, 0), service: textOf(service) };
   }
   const type = Object.keys(object).find((key) => typeof object[key] === "object") ?? "nothing";
   return { kind: "unsupported", type };

@@ -49,11 +49,22 @@ export interface SandboxSpec extends PodIdentity {
   readonly hostname: string;
   readonly hostNetwork: boolean;
   readonly hostPid: boolean;
+  readonly hostIpc: boolean;
+  /** Its containers see each other's processes. */
+  readonly sharesProcesses: boolean;
   /** Some container of it will be privileged: the runtime must know beforehand. */
   readonly privileged: boolean;
   /** Absolute directory of the pod's logs. */
   readonly logDirectory: string;
-  readonly dns: { readonly servers: readonly string[]; readonly searches: readonly string[] } | undefined;
+  readonly dns:
+    | {
+        readonly servers: readonly string[];
+        readonly searches: readonly string[];
+        readonly options: readonly string[];
+      }
+    | undefined;
+  /** Settings of the kernel, for the sandbox alone. */
+  readonly sysctls: Readonly<Record<string, string>>;
   readonly ports: readonly PortMapping[];
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
@@ -94,6 +105,7 @@ export interface ContainerSpec {
     readonly seccompDefault: boolean;
     readonly runAsUser: number | undefined;
     readonly runAsGroup: number | undefined;
+    readonly supplementalGroups: readonly number[];
     readonly readOnlyRootFilesystem: boolean;
     readonly addCapabilities: readonly string[];
     readonly dropCapabilities: readonly string[];
@@ -111,6 +123,8 @@ export interface Mount {
   readonly hostPath: string;
   readonly containerPath: string;
   readonly readOnly: boolean;
+  /** Whether what is mounted below it later is seen on the other side; `undefined`: it is not. */
+  readonly propagation?: "hostToContainer" | "bidirectional" | undefined;
 }
 
 export interface RuntimePod extends PodIdentity {
@@ -129,6 +143,8 @@ export interface RuntimeContainer {
   readonly state: "created" | "running" | "exited" | "unknown";
   readonly image: string;
   readonly imageId: string;
+  /** The image by its registry and digest, as it is reported; `undefined`: by its id. */
+  readonly imageRef?: string;
   readonly createdAt: number;
   readonly startedAt: number | undefined;
   readonly finishedAt: number | undefined;

@@ -5,28 +5,31 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   realpathSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
+  rmdirSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { giveToGroup, groupWrite, writeAtOnce } from "./atomic-files.ts";
 import { diskError, removeTree } from "./disk.ts";
 import { expand, type PodContext, type Problems } from "./environment.ts";
+import { optionalWhole } from "./fields.ts";
+import { isMounted, mountMemory, unmountBelow } from "./memory-disk.ts";
 import type { Container, Pod } from "./pod.ts";
+import { bytesOf } from "./quantity.ts";
 import type { Mount } from "./runtime.ts";
 import type { Volume } from "./volume.ts";
-import { type FindToken, filesOf, type VolumeFile } from "./volume-files.ts";
+import { type FindToken, filesOf } from "./volume-files.ts";
 
 /** The volumes of pods on this node's disk: `<root>/pods/<uid>/volumes/<name>`. */
 export class Volumes {
   readonly #root: string;
+  readonly #hasOwners: boolean;
 
-  /** @param root Absolute directory. */
-  constructor(root: string) {
+  /** @param root Absolute directory. @param hasOwners Containers may have other users than the agent: `fsGroup` counts. */
+  constructor(root: string, hasOwners: boolean) {
     this.#root = join(root, "pods");
+    this.#hasOwners = hasOwners;
   }
 
   /** Directory of a pod: volumes and termination messages. */
@@ -82,7 +85,7 @@ export class Volumes {
       const subPath = mount.subPathExpr === "" ? mount.subPath : expanded;
       const containerPath = mount.path.startsWith("/") ? mount.path : `/${mount.path}`;
       const hostPath = subPath === "" ? volume : this.#below(volume, subPath, problems);
-      return { hostPath, containerPath, readOnly: mount.readOnly };
+      return { hostPath, containerPath, readOnly: mount.readOnly, propagation: mount.propagation };
     });
     const message = this.messageFile(pod.uid, container.name, attempt);
     try {
@@ -115,6 +118,7 @@ export class Volumes {
 
   /** Removes all a pod had here. Throws `E_STORAGE`. */
   async remove(uid: string): Promise<void> {
+    unmountBelow(join(this.directory(uid), "volumes"));
     await removeTree(this.directory(uid));
   }
 
@@ -125,10 +129,11 @@ export class Volumes {
     context: PodContext & { readonly token: FindToken },
     problems: Problems,
   ): void {
+    const group = this.#hasOwners ? optionalWhole(pod.security.fsGroup) : undefined;
     switch (volume.kind) {
       case "emptyDir":
-        mkdirSync(path, { recursive: true });
-        chmodSync(path, 0o777);
+        if (makeEmptyDir(volume, path, memoryOf(pod, context), problems) && group !== undefined)
+          giveToGroup(path, group, groupWrite);
         return;
       case "hostPath":
         prepareHostPath(volume, problems);
@@ -137,7 +142,7 @@ export class Volumes {
         const found: Problems = [];
         const files = filesOf(pod, volume, context, found);
         problems.push(...found);
-        if (found.length === 0) writeAtOnce(path, files, keepsOld(pod, volume.name));
+        if (found.length === 0) writeAtOnce(path, files, { keepOld: keepsOld(pod, volume.name), group });
         return;
       }
       case "unsupported":
@@ -175,6 +180,37 @@ function keepsOld(pod: Pod, volume: string): boolean {
   );
 }
 
+/** @param memoryBytes Most that a volume in memory may have. @returns True if it was made just now. */
+function makeEmptyDir(
+  { name, medium, sizeLimitBytes }: Extract<Volume, { kind: "emptyDir" }>,
+  path: string,
+  memoryBytes: number,
+  problems: Problems,
+): boolean {
+  const isInMemory = medium === "Memory";
+  const isThere = existsSync(path) && (!isInMemory || isMounted(path));
+  if (isThere) return false;
+  mkdirSync(path, { recursive: true });
+  const problem = isInMemory
+    ? mountMemory(path, Math.min(sizeLimitBytes || memoryBytes, memoryBytes))
+    : medium === ""
+      ? undefined
+      : `emptyDir.medium ${medium} is not supported`;
+  if (problem !== undefined) {
+    problems.push(`volume "${name}": ${problem}`);
+    rmdirSync(path);
+    return false;
+  }
+  chmodSync(path, 0o777);
+  return true;
+}
+
+/** What all containers of a pod may use of the memory, at most what the node has. */
+function memoryOf(pod: Pod, { allocatable }: PodContext): number {
+  const limits = [...pod.initContainers, ...pod.containers].map(({ limits }) => bytesOf(limits.memory) || 0);
+  return limits.includes(0) ? allocatable.memoryBytes : limits.reduce((sum, bytes) => sum + bytes, 0);
+}
+
 const hostPathTypes: Readonly<Record<string, (stat: ReturnType<typeof lstatSync>) => boolean | undefined>> = {
   Directory: (stat) => stat?.isDirectory(),
   DirectoryOrCreate: (stat) => stat?.isDirectory(),
@@ -200,66 +236,4 @@ function prepareHostPath(volume: Extract<Volume, { kind: "hostPath" }>, problems
   if (check === undefined) problems.push(`volume "${name}": hostPath type ${type} is unknown`);
   else if (!existsSync(path) || !check(lstatSync(realpathSync(path))))
     problems.push(`volume "${name}": hostPath type check failed: ${path} is not a ${type}`);
-}
-
-/**
- * Gives a directory new files, all at one moment, as Kubernetes does: they are written to a directory of their own,
- * `..<number>`, to which the link `..data` is turned; the names that containers see are links into `..data`.
- */
-function writeAtOnce(directory: string, files: ReadonlyMap<string, VolumeFile>, keepOld: boolean): void {
-  mkdirSync(directory, { recursive: true });
-  const data = join(directory, "..data");
-  const before = linkTarget(data);
-  if (before !== undefined && holds(join(directory, before), files)) return;
-  const number = Number(before?.slice(2) ?? 0) + 1;
-  const next = `..${number}`;
-  rmSync(join(directory, next), { recursive: true, force: true });
-  for (const [path, { content, mode }] of files) {
-    const file = join(directory, next, path);
-    mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
-    writeFileSync(file, content, { mode });
-    chmodSync(file, mode);
-  }
-  mkdirSync(join(directory, next), { recursive: true });
-  rmSync(`${data}_new`, { force: true });
-  symlinkSync(next, `${data}_new`);
-  renameSync(`${data}_new`, data);
-  linkNames(directory, files);
-  if (before !== undefined && !keepOld) rmSync(join(directory, before), { recursive: true, force: true });
-}
-
-function linkNames(directory: string, files: ReadonlyMap<string, VolumeFile>): void {
-  const names = new Set([...files.keys()].map((path) => path.split("/")[0] as string));
-  for (const name of names) {
-    if (linkTarget(join(directory, name)) === undefined)
-      symlinkSync(join("..data", name), join(directory, name));
-  }
-  for (const name of readdirSync(directory)) {
-    if (!name.startsWith("..") && !names.has(name))
-      rmSync(join(directory, name), { force: true, recursive: true });
-  }
-}
-
-function linkTarget(path: string): string | undefined {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return undefined;
-  }
-}
-
-/** True if these files, with this content, and no others are there. */
-function holds(directory: string, files: ReadonlyMap<string, VolumeFile>): boolean {
-  try {
-    const there = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((one) =>
-      one.isFile(),
-    );
-    if (there.length !== files.size) return false;
-    return [...files].every(([path, { content, mode }]) => {
-      const file = join(directory, path);
-      return (lstatSync(file).mode & 0o777) === mode && readFileSync(file).equals(content);
-    });
-  } catch {
-    return false;
-  }
 }

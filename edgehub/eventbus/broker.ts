@@ -7,6 +7,11 @@ export interface Broker {
   start(): Promise<void>;
   /** Resolves when the broker has it. Rejects with `E_LINK_LOST` while there is none, or `E_REFUSED`. */
   publish(topic: string, payload: Uint8Array | string): Promise<void>;
+  /**
+   * Publishes for a module of the agent, which does not ask again: a broker that is away gets it when it is back.
+   * Resolves when the broker has it, or it is kept for that. Rejects if it is neither.
+   */
+  tell(topic: string, payload: Uint8Array | string): Promise<void>;
   /** What {@link BrokerParts.filters} returns has changed. Resolves when the broker knows, if it is there. */
   filtersChanged(): Promise<void>;
   stop(): Promise<void>;

@@ -1,18 +1,20 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { EventEmitter } from "node:events";
 import type { Duplex } from "node:stream";
-import { Aedes, type Client, type PublishPacket } from "aedes";
+import { Aedes, type Client, type PublishPacket, type Subscription } from "aedes";
 import mqttPacket from "mqtt-packet";
 import { type Fields, OncePer } from "../../platform/logger.ts";
 import { asHubError, HubError, shown } from "../../protocol/index.ts";
 import type { Broker, BrokerParts } from "./broker.ts";
 import { type BrokerUrl, isLoopback } from "./broker-url.ts";
 import { hangUp } from "./hang-up.ts";
+import { InboundGate, type PacketSource } from "./inbound-gate.ts";
+import { limitSessions, type SessionStore } from "./limited-sessions.ts";
 import { listenMqtt, type MqttListening } from "./mqtt-listener.ts";
 import { PacketGauge } from "./packet-gauge.ts";
 import { RetainedLimit } from "./retained-limit.ts";
-import { limitSessions, type SessionStore } from "./session-queues.ts";
-import { isTopicName } from "./topics.ts";
+import { maxSubscriptions } from "./session-book.ts";
+import { isTopicFilter, isTopicName } from "./topics.ts";
 
 export interface EmbeddedBrokerOptions {
   readonly url: BrokerUrl;
@@ -27,12 +29,14 @@ export interface EmbeddedBrokerOptions {
   /** Of what {@link EmbeddedBroker.publish} publishes. */
   readonly qos: 0 | 1 | 2;
   readonly retain: boolean;
+  /** A client that does not read for so long is disconnected, as the others wait for it. Default: 10 s. */
+  readonly drainTimeoutMs?: number;
 }
 
 const logEveryMs = 60_000;
-/** A client that does not read for so long is disconnected, as the others wait for it. */
-const drainTimeoutMs = 10_000;
-const maxSubscriptions = 1_000;
+const defaultDrainTimeoutMs = 10_000;
+/** What clients name is as long as they like. */
+const loggedLength = 200;
 const badCredentials = 4;
 /** What a packet has beside its payload: topic, will, user name and password, 64 KiB each at most. */
 const packetOverheadBytes = 4 * 65_537;
@@ -50,6 +54,8 @@ export class EmbeddedBroker implements Broker {
   readonly #retained = new RetainedLimit();
   /** The confirmation of a client's last message that waits: later ones of it come behind. */
   readonly #confirming = new WeakMap<Client, Promise<void>>();
+  /** Filters; the broker knows of one only some time after it was asked for. */
+  readonly #subscribed = new WeakMap<Client, Set<string>>();
   #listening: MqttListening | undefined;
   #isStopping = false;
 
@@ -60,7 +66,7 @@ export class EmbeddedBroker implements Broker {
     // Else it keeps a buffer for each number of two bytes, 13 MiB, which makes nothing faster.
     mqttPacket.writeToStream.cacheNumbers = false;
     this.#aedes = new Aedes({
-      drainTimeout: drainTimeoutMs,
+      drainTimeout: options.drainTimeoutMs ?? defaultDrainTimeoutMs,
       authenticate: (_client, username, password, done) => {
         if (this.#isWelcome(username, password)) return done(null, true);
         this.#warn("a client of the internal broker has no valid user name and password", undefined);
@@ -68,10 +74,13 @@ export class EmbeddedBroker implements Broker {
       },
       authorizePublish: (client, packet, done) => this.#published(client, packet, done),
       authorizeSubscribe: (client, subscription, done) => {
-        const { subscriptions } = client as unknown as { subscriptions: object };
-        const isFull = Object.keys(subscriptions).length >= maxSubscriptions;
-        if (isFull) this.#warn("a client has as many subscriptions as it may", client);
-        done(null, isFull ? null : subscription);
+        done(null, this.#maySubscribe(client, subscription) ? subscription : null);
+      },
+      preConnect: (client, { protocolVersion }, done) => {
+        // It is refused with MQTT 3.1.1's code for that, which clients of MQTT 5 know.
+        if ((protocolVersion as number | undefined) === 5)
+          this.#warn("a client speaks MQTT 5, the internal broker 3.1.1 at most", client);
+        done(null, true);
       },
     });
   }
@@ -82,6 +91,11 @@ export class EmbeddedBroker implements Broker {
     const maxPacketBytes = maxPayloadBytes + packetOverheadBytes;
     await this.#aedes.listen();
     (this.#aedes as EventEmitter).on("error", failed);
+    for (const event of ["clientError", "connectionError"] as const)
+      this.#aedes.on(event, (client, error) => this.#disconnected(client, error));
+    this.#aedes.on("unsubscribe", (topics, client) => {
+      for (const topic of topics) this.#subscribed.get(client)?.delete(topic);
+    });
     this.#limitSessions();
     this.#listening = await listenMqtt(
       { url, tls: tls(), maxClients, maxMessageBytes: maxPacketBytes },
@@ -111,8 +125,9 @@ export class EmbeddedBroker implements Broker {
   }
 
   publish(topic: string, payload: Uint8Array | string): Promise<void> {
-    const { qos, retain } = this.#options;
+    const { qos } = this.#options;
     const body = typeof payload === "string" ? payload : Buffer.from(payload);
+    const retain = this.#options.retain && this.#retained.admit(topic, Buffer.byteLength(body));
     return new Promise((resolve, reject) => {
       this.#aedes.publish({ cmd: "publish", topic, payload: body, qos, retain, dup: false }, (error) => {
         if (error)
@@ -122,12 +137,17 @@ export class EmbeddedBroker implements Broker {
     });
   }
 
+  tell(topic: string, payload: Uint8Array | string): Promise<void> {
+    return this.publish(topic, payload);
+  }
+
   #accept(stream: Duplex, maxPacketBytes: number): void {
     const gauge = new PacketGauge(maxPacketBytes);
+    const gate = new InboundGate(() => void stream.emit("readable"));
     const read = stream.read.bind(stream);
     let isTooLarge = false;
     stream.read = (size?: number): unknown => {
-      const chunk = isTooLarge ? null : (read(size) as Uint8Array | null);
+      const chunk = isTooLarge ? null : gate.read(() => read(size) as Uint8Array | null);
       if (chunk === null || gauge.push(chunk)) return chunk;
       isTooLarge = true;
       this.#warn("a client sent a packet that is too large", client, { maxPacketBytes });
@@ -137,6 +157,30 @@ export class EmbeddedBroker implements Broker {
       return null;
     };
     const client = this.#aedes.handle(stream);
+    gate.watch(client as unknown as PacketSource);
+  }
+
+  /** @returns False: the client is told so in the confirmation. */
+  #maySubscribe(client: Client | null, { topic }: Subscription): boolean {
+    if (!isTopicFilter(topic)) {
+      this.#warn("a client cannot subscribe to what is no filter", client, { filter: shown(topic) });
+      return false;
+    }
+    if (client === null) return true;
+    const topics = this.#subscribed.get(client) ?? new Set();
+    this.#subscribed.set(client, topics);
+    if (topics.size >= maxSubscriptions && !topics.has(topic)) {
+      this.#warn("a client has as many subscriptions as it may", client);
+      return false;
+    }
+    topics.add(topic);
+    return true;
+  }
+
+  /** A fault of the network is none of the client's; what was not taken has been logged. */
+  #disconnected(client: Client, error: Error): void {
+    const { code } = error as { code?: unknown };
+    if (code === undefined) this.#warn("a client was disconnected", client, { reason: error.message });
   }
 
   #isWelcome(username: string | undefined, password: Uint8Array | undefined): boolean {
@@ -158,17 +202,22 @@ export class EmbeddedBroker implements Broker {
     const { topic, qos } = packet;
     const payload = typeof packet.payload === "string" ? Buffer.from(packet.payload) : packet.payload;
     const error = this.#errorOf(topic, payload);
-    if (packet.retain && error === undefined && !this.#retained.admit(topic, payload.length)) {
-      this.#warn("too much is retained: a message is passed on, but not kept", client, { topic });
-      packet.retain = false;
-    }
     let taken = error === undefined ? this.#parts.take(topic, payload) : Promise.reject(error);
     // Nobody was promised anything, and those who listen here shall not suffer.
     if (qos === 0 && error === undefined)
       taken = taken?.catch((cause: unknown) => this.#logRefusal(client, topic, asHubError(cause)));
     const before = client ? this.#confirming.get(client) : undefined;
-    if (taken === undefined && before === undefined) {
+    const pass = (): void => {
+      if (packet.retain && !this.#retained.admit(topic, payload.length)) {
+        this.#warn("too much is retained: a message is passed on, but not kept", client, {
+          topic: topic.slice(0, loggedLength),
+        });
+        packet.retain = false;
+      }
       done();
+    };
+    if (taken === undefined && before === undefined) {
+      pass();
       return;
     }
     // Heard of below, when its turn has come.
@@ -179,7 +228,7 @@ export class EmbeddedBroker implements Broker {
       .then(
         () => {
           if (client && this.#confirming.get(client) === confirmed) this.#confirming.delete(client);
-          done();
+          pass();
         },
         (cause: unknown) => {
           this.#logRefusal(client, topic, asHubError(cause));
@@ -200,7 +249,7 @@ export class EmbeddedBroker implements Broker {
   }
 
   #logRefusal(client: Client | null, topic: string, error: HubError): void {
-    this.#warn("a client's message was not taken", client, { topic, error });
+    this.#warn("a client's message was not taken", client, { topic: topic.slice(0, loggedLength), error });
   }
 
   #limitSessions(): void {
@@ -212,15 +261,13 @@ export class EmbeddedBroker implements Broker {
       perClient: this.#options.sessionQueueSize,
       isConnected: (clientId) => clients[clientId] !== undefined,
       dropped: (clientId) => {
-        const held = this.#once.pass(`queue ${clientId}`);
-        if (held === undefined) return;
-        this.#parts.agent.log.warn("messages for a client that is away are dropped", { clientId, held });
+        this.#warn("messages for a client's session are dropped", { id: clientId });
       },
     });
   }
 
-  #warn(what: string, client: Client | null | undefined, fields: Fields = {}): void {
-    const clientId = client?.id ?? undefined;
+  #warn(what: string, client: Pick<Client, "id"> | null | undefined, fields: Fields = {}): void {
+    const clientId = client?.id?.slice(0, loggedLength);
     const held = this.#once.pass(`${what} ${clientId}`);
     if (held !== undefined) this.#parts.agent.log.warn(what, { clientId, ...fields, held });
   }

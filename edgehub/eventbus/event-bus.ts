@@ -31,6 +31,8 @@ export interface EventBusLimits {
 }
 
 const logEveryMs = 60_000;
+/** A topic is as long as a client likes. */
+const loggedLength = 200;
 /** Messages that one broker has and another has not, remembered for their repetition. */
 const maxHalfPublished = 1_000;
 
@@ -103,9 +105,9 @@ export class EventBus implements EdgeModule, LocalMqtt {
     }
   }
 
-  /** Publishes for DeviceTwin. Resolves when a broker has it; another one that is away misses it. */
+  /** Publishes for DeviceTwin. Resolves when the brokers have it, or will get it; rejects if none will. */
   async publish(topic: string, payload: Uint8Array | string): Promise<void> {
-    const results = await Promise.allSettled(this.#brokers.map((broker) => broker.publish(topic, payload)));
+    const results = await Promise.allSettled(this.#brokers.map((broker) => broker.tell(topic, payload)));
     if (results.some(({ status }) => status === "fulfilled")) return;
     const [first] = results;
     throw asHubError(first?.status === "rejected" ? first.reason : undefined);
@@ -141,8 +143,9 @@ export class EventBus implements EdgeModule, LocalMqtt {
     } catch (cause) {
       const error = asHubError(cause);
       if (error.retryable) throw error;
-      const held = this.#once.pass(`report ${topic}`);
-      if (held !== undefined) agent.log.warn("DeviceTwin refused a message", { topic, error, held });
+      const start = topic.slice(0, loggedLength);
+      const held = this.#once.pass(`report ${start}`);
+      if (held !== undefined) agent.log.warn("DeviceTwin refused a message", { topic: start, error, held });
     }
   }
 

@@ -1,6 +1,7 @@
 import { pause } from "../../platform/clock.ts";
 import { type Fields, OncePer } from "../../platform/logger.ts";
 import { asHubError, Backoff, HubError } from "../../protocol/index.ts";
+import { Backlog } from "./backlog.ts";
 import type { Broker, BrokerParts } from "./broker.ts";
 import type { BrokerUrl } from "./broker-url.ts";
 import { Echoes } from "./echoes.ts";
@@ -32,6 +33,8 @@ const sessionExpirySeconds = 7 * 86_400;
 /** Of a packet beside its payload: topic and properties, 64 KiB each at most. */
 const packetOverheadBytes = 2 * 65_540;
 const logEveryMs = 60_000;
+/** A topic is as long as a client likes. */
+const loggedLength = 200;
 const protocols = { tcp: "mqtt", tls: "mqtts", ws: "ws", wss: "wss" } as const;
 
 /** MQTT's version 5, or 4 for 3.1.1. */
@@ -48,6 +51,10 @@ export class ExternalBroker implements Broker {
   readonly #options: ExternalBrokerOptions;
   readonly #once: OncePer;
   readonly #echoes = new Echoes();
+  readonly #backlog = new Backlog({
+    send: (topic, payload) => this.publish(topic, payload),
+    lost: (topic, error) => this.#warn("a document for the external broker is lost", error, { topic }),
+  });
   readonly #stopping = new AbortController();
   /** Filters the broker has of us. */
   readonly #granted = new Set<string>();
@@ -72,6 +79,9 @@ export class ExternalBroker implements Broker {
     this.#stopping.abort();
     this.#session?.end();
     await this.#running;
+    const count = this.#backlog.size;
+    if (count > 0)
+      this.#parts.agent.log.warn("the external broker has not confirmed all documents", { count });
   }
 
   async publish(topic: string, payload: Uint8Array | string): Promise<void> {
@@ -81,6 +91,11 @@ export class ExternalBroker implements Broker {
     if (this.#version === 4 && this.#parts.takes(topic))
       this.#echoes.expect(topic, payload, this.#parts.agent.clock.now());
     await session.publish(topic, payload);
+  }
+
+  tell(topic: string, payload: Uint8Array | string): Promise<void> {
+    this.#backlog.add(topic, payload);
+    return Promise.resolve();
   }
 
   /** One change after the other. Never rejects: what a broker refuses is logged. */
@@ -133,6 +148,7 @@ export class ExternalBroker implements Broker {
     this.#parts.agent.log.info("external broker connected", { host, port, version, resumed });
     if (!resumed) this.#granted.clear();
     void this.filtersChanged();
+    this.#backlog.connected();
   }
 
   /** What cannot be taken at any time is confirmed all the same: the broker would send it for ever, and nothing else. */
@@ -141,7 +157,9 @@ export class ExternalBroker implements Broker {
     if (this.#version === 4 && this.#echoes.take(topic, payload, agent.clock.now())) return undefined;
     return take(topic, payload)?.catch((cause: unknown) => {
       const error = asHubError(cause);
-      this.#warn("a message of the external broker was not taken", error, { topic });
+      this.#warn("a message of the external broker was not taken", error, {
+        topic: topic.slice(0, loggedLength),
+      });
       if (error.retryable) throw error;
     });
   }

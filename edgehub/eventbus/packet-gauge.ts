@@ -1,3 +1,8 @@
+/** CONNECT with its will, and PUBLISH. */
+const carriers: ReadonlySet<number> = new Set([1, 3]);
+/** Of the other packets: as many subscriptions as a client may have, of usual length. */
+const maxControlBytes = 128 << 10;
+
 /**
  * Follows a stream of MQTT packets by their lengths alone, so that an oversized one is noticed at its first bytes
  * and never buffered. Source: MQTT 3.1.1 §2.2.
@@ -9,8 +14,9 @@ export class PacketGauge {
   /** Bytes of the header read so far. */
   #header = 0;
   #length = 0;
+  #most = 0;
 
-  /** @param maxBytes Of a packet behind its fixed header. */
+  /** @param maxBytes Of a packet with a payload, behind its fixed header. */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
@@ -33,11 +39,12 @@ export class PacketGauge {
     if (this.#header === 0) {
       this.#header = 1;
       this.#length = 0;
+      this.#most = carriers.has(byte >> 4) ? this.#maxBytes : Math.min(this.#maxBytes, maxControlBytes);
       return true;
     }
     this.#length += (byte & 0x7f) * 128 ** (this.#header - 1);
     const isLast = byte < 0x80;
-    if (this.#length > this.#maxBytes || (!isLast && this.#header === 4)) return false;
+    if (this.#length > this.#most || (!isLast && this.#header === 4)) return false;
     this.#header = isLast ? 0 : this.#header + 1;
     if (isLast) this.#left = this.#length;
     return true;

@@ -7,9 +7,10 @@ export class RetainedLimit {
   readonly #sizes = new Map<string, number>();
   #bytes = 0;
 
-  /** @param size Of the payload, bytes; an empty one ends the retention. @returns False if it must not be kept. */
-  admit(topic: string, size: number): boolean {
+  /** @param payloadBytes An empty payload ends the retention. @returns False if it must not be kept. */
+  admit(topic: string, payloadBytes: number): boolean {
     const before = this.#sizes.get(topic);
+    const size = payloadBytes === 0 ? 0 : payloadBytes + topic.length;
     const bytes = this.#bytes - (before ?? 0) + size;
     if (size > 0 && (bytes > maxBytes || (before === undefined && this.#sizes.size >= maxTopics)))
       return false;

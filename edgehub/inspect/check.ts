@@ -36,8 +36,12 @@ export const check: Command = {
   usage: "",
   summary: "looks at all that this node needs, and says what to do about what is wrong",
   detail: `Give it the agent's configuration: --config FILE. It changes nothing, and works whether the agent runs or not. The hub
-is asked without a connection in the node's name, so an agent that is connected stays so; whether the hub lets the node
-in is in the agent's log. Exit code 1: something failed; warnings do not count.`,
+is asked whether it would let this node in, without a connection in its name: an agent that is connected stays so.
+Exit code 1: something failed; warnings do not count.`,
+  examples: [
+    ["edgehub check --config edgehub.yaml", "all of it"],
+    ["edgehub check -c edgehub.yaml -o json", "for monitoring"],
+  ],
   options: [
     formatOption,
     { name: "timeout", value: "DURATION", description: "how long each check may take; default 5s" },

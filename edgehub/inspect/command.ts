@@ -13,6 +13,8 @@ export interface Command {
   readonly summary: string;
   /** What else its own help says. */
   readonly detail?: string;
+  /** Command lines, and what each does. */
+  readonly examples?: readonly (readonly [line: string, what: string])[];
   readonly options: readonly CommandOption[];
   /** How many words it takes, beside what stands behind `--`. */
   readonly words: { readonly min: number; readonly max: number };
@@ -126,14 +128,21 @@ export function helpOf(command: Command): string {
     return `  ${flag.padEnd(24)}  ${description}\n`;
   });
   const detail = command.detail === undefined ? "" : `\n${command.detail}\n`;
-  return `edgehub ${command.name} ${command.usage}
+  return `${`edgehub ${command.name} ${command.usage}`.trimEnd()}
   ${command.summary}
-${detail}
+${detail}${examplesOf(command)}
+Options:
 ${lines.join("")}
 Fields of the agent's configuration can be given too, as for the agent: --edged.runtime process
 
 ${exitCodeHelp}
 `;
+}
+
+function examplesOf({ examples = [] }: Command): string {
+  if (examples.length === 0) return "";
+  const width = Math.max(...examples.map(([line]) => line.length));
+  return `\nExamples:\n${examples.map(([line, what]) => `  ${line.padEnd(width)}  ${what}\n`).join("")}`;
 }
 
 const exitCodeHelp = `Exit codes:

@@ -1,20 +1,18 @@
 import { formatAge } from "../../platform/quantities.ts";
 import type { Database } from "../../platform/sqlite.ts";
 import type { Column } from "../../platform/table.ts";
-import type { Attribute, Device, Twin, TwinValue, TwinVersion } from "../devicetwin/device.ts";
+import type { Attribute, Twin, TwinValue, TwinVersion } from "../devicetwin/device.ts";
 import { DeviceTable } from "../devicetwin/device-table.ts";
-import { differs, propertiesOf } from "./devices.ts";
-import { notFound } from "./find.ts";
+import { differs, findDevice, propertiesOf } from "./devices.ts";
+import type { Wanted } from "./listing.ts";
 import { type Upward, upwardColumns, upwardMessages } from "./messages.ts";
 import { Sections } from "./sections.ts";
 
 type Property = readonly [name: string, twin: Twin];
 
-/** All that is known of a device. @param wanted Its id. @param now Wall clock, ms. Throws `E_NOT_FOUND`. */
-export function describeDevice(database: Database, wanted: string, now: number): string {
-  const table = new DeviceTable(database);
-  const device = table.get(wanted) ?? onlyNamed(table.all(), wanted);
-  if (device === undefined) throw notFound("device", wanted, table.ids());
+/** All that is known of a device. @param now Wall clock, ms. Throws `E_NOT_FOUND`. */
+export function describeDevice(database: Database, wanted: Wanted, now: number): string {
+  const device = findDevice(new DeviceTable(database), wanted);
   const { waiting, refused } = upwardMessages(database);
   const isOfDevice = ({ message: { resource } }: Upward): boolean =>
     resource.path.startsWith(`device/${device.id}/`);
@@ -36,12 +34,6 @@ export function describeDevice(database: Database, wanted: string, now: number):
     .table("Not confirmed by the hub", unconfirmedOf(database, device.id), unconfirmedColumns)
     .table("Messages about it to the hub", [...refused, ...waiting].filter(isOfDevice), upwardColumns(now))
     .text;
-}
-
-/** Ids of later clouds have a namespace in front. */
-function onlyNamed(devices: readonly Device[], wanted: string): Device | undefined {
-  const found = devices.filter(({ id }) => id.endsWith(`/${wanted}`));
-  return found.length === 1 ? found[0] : undefined;
 }
 
 const twinColumns = (now: number): Column<Property>[] => [

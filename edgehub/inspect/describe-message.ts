@@ -1,9 +1,8 @@
 import { counted, formatAge, formatBytes } from "../../platform/quantities.ts";
 import type { Database } from "../../platform/sqlite.ts";
 import { singleLine } from "../../platform/table.ts";
-import { contentOf, HubError, matchesPattern } from "../../protocol/index.ts";
-import { notFound } from "./find.ts";
-import { type Upward, upwardMessages } from "./messages.ts";
+import { contentOf } from "../../protocol/index.ts";
+import { findMessage, type Upward, upwardMessages } from "./messages.ts";
 import { Sections } from "./sections.ts";
 
 /** Longer contents are cut; `get messages -o json` has all of them. */
@@ -45,27 +44,6 @@ export function describeMessage(database: Database, wanted: string, now: number)
       ["Size", formatBytes(size)],
     ])
     .list("Content", contentLines(message)).text;
-}
-
-function findMessage(all: readonly Upward[], wanted: string): Upward {
-  const found = all.filter(
-    ({ position, message }) =>
-      String(position) === wanted || message.id === wanted || matchesPattern(wanted, message.resource.path),
-  );
-  const [first, second] = found;
-  if (first === undefined)
-    throw notFound(
-      "message",
-      wanted,
-      all.map(({ message }) => message.resource.path),
-    );
-  if (second === undefined) return first;
-  const places = found.slice(0, 10).map(({ position }) => position);
-  const more = found.length > places.length ? ", …" : "";
-  throw new HubError(
-    "E_BAD_OPTION",
-    `${found.length} messages fit ${wanted}; name one by its position: ${places.join(", ")}${more}`,
-  );
 }
 
 function contentLines(message: Upward["message"]): string[] {

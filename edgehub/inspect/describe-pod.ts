@@ -2,10 +2,9 @@ import { formatAge, formatDuration } from "../../platform/quantities.ts";
 import type { Database } from "../../platform/sqlite.ts";
 import type { Column } from "../../platform/table.ts";
 import type { Condition, ContainerState, ContainerStatus } from "../edged/pod-status.ts";
-import { findNamed } from "./find.ts";
 import { type Upward, upwardColumns, upwardMessages } from "./messages.ts";
 import { listOf, objectOf, pairsOf, textOf, wordsOf } from "./objects.ts";
-import { conditionOf, containersOf, type LocalPod, localPods, restartsOf } from "./pods.ts";
+import { conditionOf, containersOf, findPod, type LocalPod, localPods, restartsOf } from "./pods.ts";
 import { Sections } from "./sections.ts";
 
 /** All that is known of a pod. @param now Wall clock, ms. Throws `E_NOT_FOUND`, `E_BAD_OPTION`. */
@@ -14,7 +13,7 @@ export function describePod(
   which: { wanted: string; namespace: string | undefined },
   now: number,
 ): string {
-  const pod = findNamed(localPods(database), { what: "pod", ...which });
+  const pod = findPod(localPods(database), which);
   const { waiting, refused } = upwardMessages(database);
   const isOfPod = ({ message: { resource } }: Upward): boolean =>
     [`${pod.namespace}/pod/${pod.name}`, `${pod.namespace}/podpatch/${pod.name}`].includes(resource.path);
@@ -54,7 +53,8 @@ function headOf(pod: LocalPod, now: number): [string, unknown][] {
     ["Labels", pairsOf(metadata.labels)],
     ["Annotations", pairsOf(metadata.annotations)],
     ["Version", pod.version],
-    ["Came", `${formatAge(pod.changedAt, now)}, from ${pod.source}`],
+    ["Came", pod.source && `${formatAge(pod.changedAt, now)}, from ${pod.source}`],
+    ["Deleted", pod.isDeleted ? "at the cloud; it is here until all of it has ended" : undefined],
     ["Ended", memory?.endTold ? "yes, and the hub was told" : undefined],
   ];
 }

@@ -1,38 +1,46 @@
-import { readDatabase } from "../../platform/read-only-sqlite.ts";
 import { HubError, shown } from "../../protocol/index.ts";
-import { edgeApplicationId } from "../store/schema.ts";
 import type { Command } from "./command.ts";
 import { describeDevice } from "./describe-device.ts";
 import { describeMessage } from "./describe-message.ts";
 import { describePod } from "./describe-pod.ts";
-import { requirePlace } from "./place.ts";
+import { typeOf } from "./kinds.ts";
+import { readEdge, requirePlace } from "./place.ts";
 
 export const describe: Command = {
   name: "describe",
   usage: "pod|device|message NAME",
   summary: "all that is known of one of them, for people",
   detail: `A pod is named NAME or NAMESPACE/NAME, a device by its id, a message by its position, its id, or its resource path.`,
-  options: [{ name: "namespace", short: "n", value: "NAME", description: "of the pod" }],
+  examples: [
+    ["edgehub describe pod camera -n plant", "its containers, and why it does not run"],
+    ["edgehub describe device press-7", "its twins, attributes, and what the hub has not confirmed"],
+    ["edgehub describe message 41", "a message that waits or was refused, with its content"],
+  ],
+  options: [
+    {
+      name: "namespace",
+      short: "n",
+      value: "NAME",
+      description: "of the pod or device; or write NAMESPACE/NAME",
+    },
+  ],
   words: { min: 2, max: 2 },
   run(given, io) {
     const [kind = "", wanted = ""] = given.words;
     const { database } = requirePlace(given.options);
     const namespace = given.text("namespace");
-    const text = readDatabase(database, edgeApplicationId, (open) => {
-      switch (kind.toLowerCase()) {
+    const text = readEdge(database, (open) => {
+      switch (typeOf(kind)) {
         case "pod":
-        case "pods":
           return describePod(open, { wanted, namespace }, io.now);
         case "device":
-        case "devices":
-          return describeDevice(open, wanted, io.now);
+          return describeDevice(open, { name: wanted, namespace }, io.now);
         case "message":
-        case "messages":
           return describeMessage(open, wanted, io.now);
         default:
           throw new HubError(
             "E_BAD_OPTION",
-            `describe knows pod, device and message, got ${shown(kind)}; of others: edgehub get ${kind}/… -o yaml`,
+            `describe knows pod, device and message, got ${shown(kind)}; of others: edgehub get ${kind} ${wanted} -o yaml`,
           );
       }
     });

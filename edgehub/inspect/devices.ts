@@ -1,10 +1,9 @@
 import { counted } from "../../platform/quantities.ts";
-import { readDatabase } from "../../platform/read-only-sqlite.ts";
-import { type Column, formatTable } from "../../platform/table.ts";
 import { type Device, isDeleted, type Twin } from "../devicetwin/device.ts";
 import { DeviceTable } from "../devicetwin/device-table.ts";
-import { edgeApplicationId } from "../store/schema.ts";
-import type { Listing } from "./listing.ts";
+import { notFound } from "./find.ts";
+import { type ListColumn, type Listing, listingOf, type Wanted } from "./listing.ts";
+import { readEdge } from "./place.ts";
 
 /** Its properties that were not deleted, by name. */
 export function propertiesOf({ twins }: Device): (readonly [name: string, twin: Twin])[] {
@@ -16,8 +15,22 @@ export function differs({ expected, actual }: Twin): boolean {
   return expected?.value !== undefined && expected.value !== actual?.value;
 }
 
-const columns: Column<Device>[] = [
-  { title: "DEVICE", cell: ({ id }) => id },
+/**
+ * The device that is meant by its id, or by what follows the namespace in it: ids of later clouds have one in front.
+ *
+ * Throws `E_NOT_FOUND`.
+ */
+export function findDevice(table: DeviceTable, { name = "", namespace }: Partial<Wanted>): Device {
+  const id = namespace === undefined || name.includes("/") ? name : `${namespace}/${name}`;
+  const found = table.get(id);
+  if (found !== undefined) return found;
+  const [first, second] = table.all().filter((device) => device.id.endsWith(`/${id}`));
+  if (first !== undefined && second === undefined) return first;
+  throw notFound("device", id, table.ids());
+}
+
+const columns: ListColumn<Device>[] = [
+  { title: "NAME", cell: ({ id }) => id },
   { title: "STATE", cell: ({ state }) => state },
   { title: "LAST ONLINE", cell: ({ lastOnline }) => lastOnline },
   { title: "PROPERTIES", cell: (device) => propertiesOf(device).length, align: "right" },
@@ -26,20 +39,26 @@ const columns: Column<Device>[] = [
     cell: (device) => propertiesOf(device).filter(([, twin]) => differs(twin)).length,
     align: "right",
   },
-  { title: "DESCRIPTION", cell: ({ description }) => description, optional: true, sparse: true },
+  { title: "ATTRIBUTES", cell: ({ attributes }) => attributes.size, align: "right", wide: true },
+  { title: "DESCRIPTION", cell: ({ description }) => description, wide: true },
 ];
 
-/** The devices of DeviceTwin as a list. Throws as `readDatabase`. */
-export function listDevices(file: string): Listing {
-  const devices = readDatabase(file, edgeApplicationId, (database) => new DeviceTable(database).all());
-  return {
-    rows: devices.length,
-    plain: devices.map((device) => ({
+/** The devices of DeviceTwin as a list. Throws `E_NOT_FOUND`, and as `readDatabase`. */
+export function listDevices(file: string, wanted: Wanted): Listing {
+  const { name, namespace } = wanted;
+  const devices = readEdge(file, (database) => {
+    const table = new DeviceTable(database);
+    if (name !== undefined) return [findDevice(table, wanted)];
+    return table.all().filter(({ id }) => namespace === undefined || id.startsWith(`${namespace}/`));
+  });
+  return listingOf(devices, {
+    wanted,
+    columns,
+    plain: (device) => ({
       ...device,
       attributes: Object.fromEntries(device.attributes),
       twins: Object.fromEntries(propertiesOf(device)),
-    })),
-    remark: `${counted(devices.length, "device")} on this node`,
-    lines: (_now, width) => formatTable(devices, columns, { width }),
-  };
+    }),
+    remark: `${counted(devices.length, "device")} on this node${namespace === undefined ? "" : ` in ${namespace}`}`,
+  });
 }

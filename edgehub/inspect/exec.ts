@@ -17,6 +17,10 @@ export const exec: Command = {
   summary: "runs a command in a container of this node, to its end",
   detail: `Standard input is empty, and there is no terminal; its output is shown when it has ended, and its exit code is that
 of edgehub. With edged.runtime process it runs beside the container's process, as the user who calls it.`,
+  examples: [
+    ["edgehub exec camera -- sh -c 'ls -l /data'", "in its only container"],
+    ["edgehub exec plant/camera -c main --timeout 5m -- backup", "in one of several, and for longer"],
+  ],
   options: [
     { name: "namespace", short: "n", value: "NAME", description: "of the pod; or write NAMESPACE/POD" },
     { name: "container", short: "c", value: "NAME", description: "if the pod has several" },

@@ -1,10 +1,17 @@
 import { counted, formatAge, formatBytes } from "../../platform/quantities.ts";
-import { readDatabase } from "../../platform/read-only-sqlite.ts";
 import type { Database } from "../../platform/sqlite.ts";
-import { type Column, formatTable } from "../../platform/table.ts";
-import { contentOf, type Message, type NodeId, unpackMessage } from "../../protocol/index.ts";
-import { edgeApplicationId } from "../store/schema.ts";
-import type { Listing } from "./listing.ts";
+import type { Column } from "../../platform/table.ts";
+import {
+  contentOf,
+  HubError,
+  type Message,
+  matchesPattern,
+  type NodeId,
+  unpackMessage,
+} from "../../protocol/index.ts";
+import { notFound } from "./find.ts";
+import { type ListColumn, type Listing, listingOf, type Wanted } from "./listing.ts";
+import { readEdge } from "./place.ts";
 
 interface OutboxRow {
   readonly position: number;
@@ -33,6 +40,7 @@ export interface Upward {
   readonly refusal: { readonly code: string; readonly text: string } | undefined;
 }
 
+/** @param now Wall clock, ms. */
 export const upwardColumns = (now: number): Column<Upward>[] => [
   { title: "POSITION", cell: (row) => row.position, align: "right" },
   { title: "RESOURCE", cell: (row) => row.message.resource.path, keep: "end" },
@@ -48,6 +56,11 @@ export const upwardColumns = (now: number): Column<Upward>[] => [
   },
 ];
 
+const wideColumns: ListColumn<Upward>[] = [
+  { title: "VERSION", cell: (row) => row.message.resourceVersion, wide: true },
+  { title: "ID", cell: (row) => row.message.id, wide: true },
+];
+
 /** What the hub refused, and what waits to go up, each oldest first. */
 export function upwardMessages(database: Database): { waiting: Upward[]; refused: Upward[] } {
   const waiting = database
@@ -59,18 +72,47 @@ export function upwardMessages(database: Database): { waiting: Upward[]; refused
   return { waiting: waiting.map(waitingOf), refused: refused.map(refusedOf) };
 }
 
-/** All of them as a list. @param now Wall clock, ms. Throws as `readDatabase`. */
-export function listMessages(file: string, now: number): Listing {
-  const { waiting, refused } = readDatabase(file, edgeApplicationId, upwardMessages);
-  const all = [...refused, ...waiting];
+/** All of them as a list. @param now Wall clock, ms. Throws `E_NOT_FOUND`, `E_BAD_OPTION`, and as `readDatabase`. */
+export function listMessages(file: string, wanted: Wanted, now: number): Listing {
+  const { name, namespace } = wanted;
+  const { waiting, refused } = readEdge(file, upwardMessages);
+  const all = [...refused, ...waiting].filter(
+    ({ message }) => namespace === undefined || message.resource.namespace === namespace,
+  );
   const bytes = waiting.reduce((sum, row) => sum + row.size, 0);
   const oldest = waiting[0] === undefined ? "" : `, the oldest accepted ${formatAge(waiting[0].at, now)}`;
-  return {
-    rows: all.length,
-    plain: all.map(plainUpward),
+  return listingOf(name === undefined ? all : [findMessage(all, name)], {
+    wanted,
+    columns: [...upwardColumns(now), ...wideColumns],
+    plain: plainUpward,
     remark: `${counted(waiting.length, "message")} waiting (${formatBytes(bytes)})${oldest}; ${refused.length} refused by the hub`,
-    lines: (at, columns) => formatTable(all, upwardColumns(at), { width: columns }),
-  };
+  });
+}
+
+/** The one that is meant by its position, id or resource path. Throws `E_NOT_FOUND`, `E_BAD_OPTION` if several fit. */
+export function findMessage(all: readonly Upward[], wanted: string): Upward {
+  const found = all.filter(
+    ({ position, message }) =>
+      String(position) === wanted || message.id === wanted || matchesPattern(wanted, message.resource.path),
+  );
+  const [first, second] = found;
+  if (first === undefined && /^\d+$/.test(wanted)) {
+    const text = `no message ${wanted} on this node: the hub has taken it, or there was none; see edgehub get messages`;
+    throw new HubError("E_NOT_FOUND", text);
+  }
+  if (first === undefined)
+    throw notFound(
+      "message",
+      wanted,
+      all.map(({ message }) => message.resource.path),
+    );
+  if (second === undefined) return first;
+  const places = found.slice(0, 10).map(({ position }) => position);
+  const more = found.length > places.length ? ", …" : "";
+  throw new HubError(
+    "E_BAD_OPTION",
+    `${found.length} messages fit ${wanted}; name one by its position: ${places.join(", ")}${more}`,
+  );
 }
 
 function waitingOf(row: OutboxRow): Upward {

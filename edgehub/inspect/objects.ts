@@ -27,3 +27,15 @@ export function pairsOf(value: unknown): string | undefined {
   const pairs = Object.entries(objectOf(value)).map(([key, one]) => `${key}=${textOf(one)}`);
   return pairs.length > 0 ? pairs.join(", ") : undefined;
 }
+
+/**
+ * What a strategic merge patch says to be there: without what it takes away, and without its own words. Source:
+ * Kubernetes' `$setElementOrder`, `$patch`, `$retainKeys`, `$deleteFromPrimitiveList`.
+ */
+export function patched(value: unknown): unknown {
+  if (Array.isArray(value))
+    return value.filter((one) => objectOf(one).$patch !== "delete").map((one) => patched(one));
+  if (typeof value !== "object" || value === null) return value;
+  const kept = Object.entries(value).filter(([key, one]) => one !== null && !key.startsWith("$"));
+  return Object.fromEntries(kept.map(([key, one]) => [key, patched(one)]));
+}

@@ -1,8 +1,11 @@
 import { accessSync, constants } from "node:fs";
 import { join, resolve } from "node:path";
+import { readDatabase } from "../../platform/read-only-sqlite.ts";
+import type { Database } from "../../platform/sqlite.ts";
 import { HubError } from "../../protocol/index.ts";
 import { loadIdentity } from "../identity.ts";
 import type { EdgeOptions } from "../options.ts";
+import { edgeApplicationId, edgeMigrations } from "../store/schema.ts";
 
 /** Where an agent keeps its things, as its modules name them. */
 export interface Place {
@@ -30,6 +33,12 @@ export function requirePlace(options: EdgeOptions): Place {
   const place = requireDirectory(options);
   requireReadable(place.database, () => nothingAt("database", place.database));
   return place;
+}
+
+/** Reads the agent's database as it is at one moment. Throws as `readDatabase`. */
+export function readEdge<T>(file: string, work: (database: Database) => T): T {
+  const kind = { applicationId: edgeApplicationId, schema: edgeMigrations.length, program: "edgehub" };
+  return readDatabase(file, kind, work);
 }
 
 function nothingAt(what: string, path: string): HubError {

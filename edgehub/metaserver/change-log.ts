@@ -35,14 +35,16 @@ const rememberedLists = 1_000;
 /**
  * The latest changes, so that a watch can go on where a list or an earlier watch ended. Pure.
  *
- * Two kinds of resource versions are given to clients: those of objects, which the cloud numbers, and those of
- * lists made here: {@link version}, a position in this log. After a restart all older positions have expired, and
+ * Two kinds of resource versions are given to clients: those of objects, which the cloud numbers, and positions in
+ * this log: {@link version} of lists made here, {@link versionOf} of objects whose status this node reports. After a restart all older positions have expired, and
  * clients list again.
  */
 export class ChangeLog {
   readonly #limits: ChangeLogLimits;
   readonly #first: bigint;
   readonly #lists = new Map<string, number>();
+  /** Of pods and nodes: where they changed last. */
+  readonly #latest = new Map<string, number>();
   #changes: Change[] = [];
   #bytes = 0;
   #at = 0;
@@ -68,8 +70,15 @@ export class ChangeLog {
     return String(this.#first + BigInt(at));
   }
 
+  /** A version of the newest state of an object whose status this node reports: it may change without the cloud. */
+  versionOf(key: string): string {
+    return this.versionAt(this.#latest.get(key) ?? 0);
+  }
+
   add(change: Omit<Change, "at">): Change {
     const added = { ...change, at: ++this.#at };
+    if (change.deleted !== undefined) this.#latest.delete(change.key);
+    else if (hasReports(change.type)) this.#latest.set(change.key, added.at);
     this.#changes.push(added);
     this.#bytes += change.deleted?.length ?? 0;
     while (this.#changes.length > this.#limits.changes || this.#bytes > this.#limits.bytes) {
@@ -107,6 +116,11 @@ export class ChangeLog {
   #covered(after: number, knownUpTo: ResourceVersion | undefined): Resumption | undefined {
     return after >= this.#forgotten && after <= this.#at ? { after, knownUpTo } : undefined;
   }
+}
+
+/** Are there objects of this type that this node reports the status of? */
+export function hasReports(type: string): boolean {
+  return type === "pod" || type === "node";
 }
 
 /** Is a version the other one, or older? False if one is missing. */

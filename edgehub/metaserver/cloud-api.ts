@@ -1,5 +1,5 @@
 import { OncePer } from "../../platform/logger.ts";
-import { asHubError, contentOf, event } from "../../protocol/index.ts";
+import { asHubError, contentOf, event, type Message } from "../../protocol/index.ts";
 import type { Agent } from "../agent.ts";
 import {
   type Application,
@@ -12,10 +12,17 @@ import {
 
 /** A cloud that has not answered is tried again so often, unless the link comes up anew. */
 const probeMs = 60_000;
+/** A hub that has told at once that nobody answers, so often. */
+const refusedProbeMs = 5_000;
+/** Before a cloud has answered anything, a read that this node can answer waits so long for it. */
+const graceMs = 1_000;
+const logPeriodMs = 600_000;
+/** Its own: a question does not stand behind events that nobody takes, nor they behind it. */
+const priority = 10;
 
 /**
- * The Kubernetes API of the cloud. A cloud without one never answers: after the first read that waited in vain, none
- * waits again until it has answered something.
+ * The Kubernetes API of the cloud, which may have none. A hub says at once that nobody takes a question; other clouds
+ * are silent. Either way reads do not wait for such a cloud, until it has answered something.
  */
 export class CloudApi {
   readonly #agent: Agent;
@@ -23,26 +30,40 @@ export class CloudApi {
   readonly #once: OncePer;
   /** Watches of local programs that the cloud shall feed, by application. */
   readonly #watches = new Map<string, { readonly application: Application; count: number }>();
-  #isSilent = false;
+  /** Reads that wait; to be answered without the cloud. */
+  readonly #waiting = new Set<() => void>();
+  #cloud: "unknown" | "answers" | "silent" = "unknown";
   #probeAt = 0;
   #syncing = false;
 
   constructor(agent: Agent, timeoutMs: number) {
     this.#agent = agent;
     this.#timeoutMs = timeoutMs;
-    this.#once = new OncePer(agent.clock, 60_000);
+    this.#once = new OncePer(agent.clock, logPeriodMs);
   }
 
-  /** Rejects with `E_LINK_LOST`, `E_TIMEOUT` … */
+  /** Rejects with `E_LINK_LOST`, `E_NO_CONSUMER`, `E_TIMEOUT` … */
   async ask(draft: ApplicationDraft, signal?: AbortSignal): Promise<Outcome> {
     return await this.#ask(applicationOf(draft, this.#agent.node), signal);
   }
 
-  /** As {@link ask} for what this node can answer as well. @returns `undefined`: the cloud does not answer. */
-  async tryToAsk(draft: ApplicationDraft, signal?: AbortSignal): Promise<Outcome | undefined> {
-    if (this.#answers) return await this.ask(draft, signal).catch((error: unknown) => this.#without(error));
+  /**
+   * As {@link ask} for reads.
+   *
+   * @param hasOwn Can this node answer as well?
+   * @returns `undefined`: the cloud does not answer, or not in time.
+   */
+  async tryToAsk(
+    draft: ApplicationDraft,
+    { hasOwn, signal }: { hasOwn: () => boolean; signal?: AbortSignal },
+  ): Promise<Outcome | undefined> {
     const { connected, clock } = this.#agent;
-    if (!connected || clock.now() < this.#probeAt) return undefined;
+    if (!connected) return undefined;
+    if (this.#cloud !== "silent") {
+      const asking = this.ask(draft, signal).catch((error: unknown) => this.#without(error));
+      return await this.#inTime(asking, this.#cloud === "unknown" && hasOwn() ? graceMs : undefined);
+    }
+    if (clock.now() < this.#probeAt) return undefined;
     this.#probeAt = clock.now() + probeMs;
     void this.ask(draft).catch((error: unknown) => this.#without(error));
     return undefined;
@@ -54,23 +75,24 @@ export class CloudApi {
     const open = this.#watches.get(application.ID) ?? { application, count: 0 };
     this.#watches.set(application.ID, open);
     open.count++;
-    if (open.count === 1 && this.#answers) void this.#register(application);
+    if (open.count === 1 && this.#mayAnswer) void this.#register(application);
     return () => {
       open.count--;
       if (open.count > 0) return;
       this.#watches.delete(application.ID);
-      if (this.#answers) this.#syncSoon();
+      if (this.#mayAnswer) this.#syncSoon();
     };
   }
 
-  /** The link is up: this may be a cloud that knows nothing of our watches. */
-  connected(): void {
-    this.#isSilent = false;
-    if (this.#watches.size > 0) this.#syncSoon();
+  /** The link has come up, perhaps to a cloud that knows nothing of our watches, or gone. */
+  connection(connected: boolean): void {
+    this.#cloud = "unknown";
+    if (connected && this.#watches.size > 0) this.#syncSoon();
+    if (!connected) this.#goOnWithout();
   }
 
-  get #answers(): boolean {
-    return this.#agent.connected && !this.#isSilent;
+  get #mayAnswer(): boolean {
+    return this.#agent.connected && this.#cloud !== "silent";
   }
 
   async #register(application: Application): Promise<void> {
@@ -82,28 +104,57 @@ export class CloudApi {
   }
 
   async #ask(application: Application, signal?: AbortSignal): Promise<Outcome> {
-    const { clock } = this.#agent;
-    const limit = { timeoutMs: this.#timeoutMs, ...(signal ? { signal } : {}) };
     try {
-      const answer = await this.#agent.request(
-        { ...applicationRoute, resource: "null", content: application },
-        limit,
-      );
+      const answer = await this.#request("null", application, signal);
       this.#heard();
       return outcomeOf(contentOf(answer));
     } catch (error) {
-      if (asHubError(error).code === "E_TIMEOUT") {
-        this.#isSilent = true;
-        this.#probeAt = clock.now() + probeMs;
-      }
+      const { code } = asHubError(error);
+      if (code === "E_TIMEOUT") this.#isSilent(probeMs);
+      if (code === "E_NO_CONSUMER") this.#isSilent(refusedProbeMs);
       throw error;
     }
   }
 
+  async #request(resource: string, content: unknown, signal?: AbortSignal): Promise<Message> {
+    const limit = { timeoutMs: this.#timeoutMs, onlyNow: true, ...(signal ? { signal } : {}) };
+    const delivery = event({ ttlMs: this.#timeoutMs, priority });
+    return await this.#agent.request({ ...applicationRoute, resource, content, delivery }, limit);
+  }
+
+  /** @param waitMs `undefined`: as long as it takes to know that the cloud does not answer. */
+  async #inTime(
+    asking: Promise<Outcome | undefined>,
+    waitMs: number | undefined,
+  ): Promise<Outcome | undefined> {
+    let goOn: () => void = () => {};
+    const withoutIt = new Promise<undefined>((resolve) => {
+      goOn = () => resolve(undefined);
+    });
+    this.#waiting.add(goOn);
+    const cancel = waitMs === undefined ? () => {} : this.#agent.clock.after(waitMs, goOn);
+    try {
+      return await Promise.race([asking, withoutIt]);
+    } finally {
+      cancel();
+      this.#waiting.delete(goOn);
+    }
+  }
+
+  #goOnWithout(): void {
+    for (const goOn of this.#waiting) goOn();
+  }
+
+  #isSilent(untilMs: number): void {
+    this.#cloud = "silent";
+    this.#probeAt = this.#agent.clock.now() + untilMs;
+    this.#goOnWithout();
+  }
+
   #heard(): void {
-    if (!this.#isSilent) return;
-    this.#isSilent = false;
-    if (this.#watches.size > 0) this.#syncSoon();
+    const wasSilent = this.#cloud === "silent";
+    this.#cloud = "answers";
+    if (wasSilent && this.#watches.size > 0) this.#syncSoon();
   }
 
   #without(error: unknown): undefined {
@@ -118,12 +169,17 @@ export class CloudApi {
     this.#syncing = true;
     this.#agent.clock.atTurnEnd(() => {
       this.#syncing = false;
-      const open = [...this.#watches].map(([id, { application }]) => [id, application] as const);
-      const content = Object.fromEntries(open);
-      const delivery = event({ ttlMs: this.#timeoutMs });
-      this.#agent
-        .publish({ ...applicationRoute, resource: "watchapp/sync", content, delivery })
-        .catch((error: unknown) => this.#without(error));
+      void this.#sync().catch((error: unknown) => this.#without(error));
+    });
+  }
+
+  async #sync(): Promise<void> {
+    const open = [...this.#watches].map(([id, { application }]) => [id, application] as const);
+    await this.#request("watchapp/sync", Object.fromEntries(open)).catch((error: unknown) => {
+      const { code } = asHubError(error);
+      if (code === "E_NO_CONSUMER") this.#isSilent(refusedProbeMs);
+      // Not every cloud answers this, and a later link begins with it anyway.
+      if (code !== "E_TIMEOUT" && code !== "E_LINK_LOST") throw error;
     });
   }
 }

@@ -2,7 +2,7 @@ import { apiVersionOf, type Catalogue, type Kind } from "./kinds.ts";
 
 /** Which kinds there are, as Kubernetes clients ask for it. Pure. Source: Kubernetes API discovery. */
 
-const verbs = ["create", "delete", "get", "list", "patch", "update", "watch"];
+const verbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
 /**
  * @param host Where the client reached this server.
@@ -87,5 +87,7 @@ function resources(kind: Kind): object[] {
     singularName: "",
     verbs: ["get", "patch", "update"],
   };
-  return [{ ...bare, ...names, verbs }, status];
+  const log = { ...bare, name: "pods/log", singularName: "", verbs: ["get"] };
+  const isPod = kind.group === "" && kind.plural === "pods";
+  return [{ ...bare, ...names, verbs }, ...(isPod ? [log] : []), status];
 }

@@ -9,7 +9,8 @@ import { discoveryDocument, versionDocument } from "./discovery.ts";
 import type { LocalObjects } from "./local-objects.ts";
 import type { ObjectReads, ReadRequest } from "./object-reads.ts";
 import { write } from "./object-writes.ts";
-import { openApiDocument } from "./openapi.ts";
+import { openApiDocument, openApiV2Packed, openApiV2Type, openApiV2Wanted } from "./openapi.ts";
+import { answerLog, type OpenLog } from "./pod-log.ts";
 import { formOf } from "./representation.ts";
 import { refuse, type Status, StatusError, statusOf } from "./status.ts";
 import type { Watches } from "./watches.ts";
@@ -22,13 +23,14 @@ export interface ApiParts {
   readonly objects: LocalObjects;
   readonly reads: ObjectReads;
   readonly watches: Watches;
+  readonly openLog: OpenLog;
 }
 
 /** A request's body has to come within this time. */
 const bodyTimeoutMs = 30_000;
 const probes = new Set(["/healthz", "/livez", "/readyz"]);
 /** They lead into a container, not to an object. */
-const intoContainers = new Set(["attach", "exec", "log", "portforward", "proxy"]);
+const intoContainers = new Set(["attach", "exec", "portforward", "proxy"]);
 
 /** Answers requests as a Kubernetes API server does. */
 export class MetaApi {
@@ -53,13 +55,17 @@ export class MetaApi {
     const { pathname, searchParams: query } = urlOf(request);
     if (probes.has(pathname)) return sendText(response, 200, "ok", "text/plain");
     const path = readObjectPath(pathname);
+    if (pathname === "/openapi/v2" && request.headers.accept?.includes(openApiV2Wanted))
+      return sendText(response, 200, openApiV2Packed, openApiV2Type);
     const document = path === undefined ? this.#document(pathname, request) : undefined;
     if (document) return sendJson(response, 200, document);
     if (path === undefined) throw refuse("NotFound", "the server could not find the requested resource");
     const verb = verbOf(request.method ?? "", path, query);
-    if (verb === undefined || verb === "deletecollection" || intoContainers.has(path.subresource))
+    const isLog = path.subresource === "log" && path.plural === "pods";
+    if (verb === undefined || intoContainers.has(path.subresource) || (isLog && verb !== "get"))
       throw refuse("MethodNotAllowed", "this server does not support this method for this resource");
     const gone = clientGone(response);
+    if (isLog) return await answerLog(this.#parts, { path, query, gone }, response);
     if (verb === "get" || verb === "list" || verb === "watch")
       return await this.#read(verb, { path, query, form: formFor(request), gone }, response);
     const { code, text } = await this.#write(verb, { path, query, gone }, request);
@@ -81,14 +87,14 @@ export class MetaApi {
   }
 
   async #write(
-    verb: Exclude<Verb, "get" | "list" | "watch" | "deletecollection">,
+    verb: Exclude<Verb, "get" | "list" | "watch">,
     { path, query, gone }: { path: ObjectPath; query: URLSearchParams; gone: AbortSignal },
     request: IncomingMessage,
   ) {
     const [contentType = ""] = (request.headers["content-type"] ?? "").split(";");
     const body = await this.#bodyOf(request);
-    const asked = { path, verb, query, contentType: contentType.trim().toLowerCase(), body, gone };
-    return await write(this.#parts.cloud, asked);
+    const asked = { path, query, contentType: contentType.trim().toLowerCase(), body, gone };
+    return await write(this.#parts, { ...asked, verb });
   }
 
   async #bodyOf(request: IncomingMessage): Promise<string> {
@@ -140,7 +146,7 @@ function sendJson(response: ServerResponse, code: number, value: object): void {
   sendText(response, code, JSON.stringify(value), "application/json");
 }
 
-function sendText(response: ServerResponse, code: number, text: string, type: string): void {
+function sendText(response: ServerResponse, code: number, text: string | Buffer, type: string): void {
   if (response.destroyed) return;
   response.writeHead(code, { "content-type": type, "content-length": Buffer.byteLength(text) });
   response.end(text);

@@ -10,6 +10,7 @@ import { FetchedObjects } from "./fetched-objects.ts";
 import { LocalObjects } from "./local-objects.ts";
 import { MetaApi } from "./meta-api.ts";
 import { ObjectReads } from "./object-reads.ts";
+import type { OpenLog } from "./pod-log.ts";
 import { Watches } from "./watches.ts";
 
 export interface MetaServerOptions {
@@ -39,14 +40,15 @@ export class MetaServer implements EdgeModule {
   readonly #api: MetaApi;
   #server: LocalServer | undefined;
 
-  constructor(agent: Agent, failed: (error: unknown) => void, options: MetaServerOptions) {
+  /** @param openLog Where logs of this node's containers are found. */
+  constructor(agent: Agent, failed: (error: unknown) => void, options: MetaServerOptions, openLog: OpenLog) {
     const { clock, log, store } = agent;
     this.#options = options;
     this.#log = log;
     this.#failed = failed;
     this.#cloud = new CloudApi(agent, options.cloudTimeoutMs);
-    const objects = new LocalObjects(store.meta);
     const changes = new ChangeLog(logLimits, clock.wallTime());
+    const objects = new LocalObjects(store, changes);
     const shared = { clock, cloud: this.#cloud, objects };
     this.#watches = new Watches(
       { ...shared, store, log: changes },
@@ -54,7 +56,8 @@ export class MetaServer implements EdgeModule {
     );
     const reads = new ObjectReads({ ...shared, fetched: new FetchedObjects(store), log: changes });
     const once = new OncePer(clock, 60_000);
-    this.#api = new MetaApi({ ...shared, log, once, reads, watches: this.#watches }, options.maxBodyBytes);
+    const parts = { ...shared, log, once, reads, watches: this.#watches, openLog };
+    this.#api = new MetaApi(parts, options.maxBodyBytes);
   }
 
   /** Where it listens; `undefined`: it does not run. */
@@ -83,7 +86,7 @@ export class MetaServer implements EdgeModule {
   }
 
   connection(connected: boolean): void {
-    if (connected) this.#cloud.connected();
+    this.#cloud.connection(connected);
   }
 
   async stop(): Promise<void> {
@@ -94,6 +97,6 @@ export class MetaServer implements EdgeModule {
 }
 
 /** MetaServer for the agent's modules. */
-export function metaServerModule(options: MetaServerOptions): ModuleFactory {
-  return (agent, failed) => new MetaServer(agent, failed, options);
+export function metaServerModule(options: MetaServerOptions, openLog: OpenLog): ModuleFactory {
+  return (agent, failed) => new MetaServer(agent, failed, options, openLog);
 }

@@ -46,29 +46,37 @@ export class ObjectReads {
 
   /** Rejects with a StatusError if there is no such object. */
   async get({ path, query, form, gone }: ReadRequest): Promise<object> {
-    const { cloud, clock } = this.#parts;
-    const outcome = await cloud.tryToAsk({ path, verb: "get", option: "{}", body: "" }, gone);
+    const { cloud, clock, objects } = this.#parts;
+    const outcome = await cloud.tryToAsk(
+      { path, verb: "get", option: "{}", body: "" },
+      { hasOwn: () => this.#have(path) !== undefined, signal: gone },
+    );
     const answered = outcome?.approved ? objectFrom(outcome.body) : undefined;
     if (answered) await this.#keep(path, answered);
     else if (outcome?.approved === false && outcome.status.code === 404) await this.#forget(path);
-    const object = answered ?? this.#have(path);
+    await turnEnd(clock);
+    const object = answered ? objects.withStatus(answered, path) : this.#have(path);
     if (object) return shownObject(object, form, wishOf(path, query, clock));
     throw new StatusError(outcome && !outcome.approved ? outcome.status : notFound(path));
   }
 
   async list(request: ReadRequest): Promise<object> {
     const { path, query, form, gone } = request;
-    const { cloud, log, clock } = this.#parts;
+    const { cloud, log, clock, objects } = this.#parts;
     const matches = selectorOf(path, query);
     const next = continuationOf(query);
     if (next !== undefined && next !== "the cloud's") return await this.#local(request, matches, next);
     await turnEnd(clock);
     const before = log.at;
-    const outcome = await cloud.tryToAsk({ path, verb: "list", option: listOption(query), body: "" }, gone);
+    const outcome = await cloud.tryToAsk(
+      { path, verb: "list", option: listOption(query), body: "" },
+      { hasOwn: () => next === undefined && objects.list(path).length > 0, signal: gone },
+    );
     const answered = outcome?.approved ? readList(parsed(outcome.body)) : undefined;
     if (answered) {
       log.rememberList(answered.version, before);
-      return shownList(answered.list, answered.items, form, wishOf(path, query, clock));
+      const items = answered.items.map((object) => objects.withStatus(object, path));
+      return shownList(answered.list, items, form, wishOf(path, query, clock));
     }
     if (next !== undefined)
       throw refuse("Expired", "the cloud began this list, and does not answer any more");

@@ -1,13 +1,15 @@
 import type { ObjectPath } from "./api-path.ts";
 import type { ApplicationDraft } from "./application.ts";
 import type { CloudApi } from "./cloud-api.ts";
+import { deleteCollection } from "./collection.ts";
+import type { LocalObjects } from "./local-objects.ts";
 import { isRecord } from "./objects.ts";
 import { deleted, refuse, StatusError } from "./status.ts";
 import { deleteOption, patchOption, writeOption } from "./verb-options.ts";
 
 export interface WriteRequest {
   readonly path: ObjectPath;
-  readonly verb: "create" | "update" | "patch" | "delete";
+  readonly verb: "create" | "update" | "patch" | "delete" | "deletecollection";
   readonly query: URLSearchParams;
   /** Media type, without parameters; empty: the client did not say. */
   readonly contentType: string;
@@ -28,54 +30,92 @@ const patchTypes: ReadonlySet<string> = new Set([
   "application/apply-patch+yaml",
 ]);
 
+/** What a write needs to know: the cloud's name for a version of this node's; `undefined`: it is the cloud's own. */
+type VersionsOfCloud = Pick<LocalObjects, "cloudVersionOf">;
+
 /** Passes a write to the cloud: only there objects change. Rejects with a StatusError, `E_LINK_LOST`, `E_TIMEOUT`. */
-export async function write(cloud: CloudApi, request: WriteRequest): Promise<WriteAnswer> {
-  const outcome = await cloud.ask(draftOf(request), request.gone);
+export async function write(
+  parts: { cloud: CloudApi; objects: LocalObjects },
+  request: WriteRequest,
+): Promise<WriteAnswer> {
+  const { verb, path, gone } = request;
+  if (verb === "deletecollection") {
+    const status = await deleteCollection(parts, { ...request, options: deleteOptionsIn(request) });
+    return { code: 200, text: JSON.stringify(status) };
+  }
+  const outcome = await parts.cloud.ask(draftOf({ ...request, verb }, parts.objects), gone);
   if (!outcome.approved) throw new StatusError(outcome.status);
-  const code = request.verb === "create" ? 201 : 200;
-  return { code, text: outcome.body ?? JSON.stringify(deleted(request.path)) };
+  return { code: verb === "create" ? 201 : 200, text: outcome.body ?? JSON.stringify(deleted(path)) };
 }
 
-function draftOf({ path, verb, query, contentType, body }: WriteRequest): ApplicationDraft {
+function deleteOptionsIn({ contentType, body }: WriteRequest): unknown {
+  return body === "" ? undefined : jsonOf(contentType, body);
+}
+
+function draftOf(
+  request: WriteRequest & { readonly verb: Exclude<WriteRequest["verb"], "deletecollection"> },
+  objects: VersionsOfCloud,
+): ApplicationDraft {
+  const { path, verb, query, contentType, body } = request;
+  const forCloud = (given: unknown): unknown => withCloudVersion(given, path, objects);
   switch (verb) {
     case "create":
       requireObject(contentType, body);
       return { path, verb, option: writeOption("CreateOptions", query), body };
     case "update": {
-      requireObject(contentType, body);
+      const object = forCloud(requireObject(contentType, body));
       const option = writeOption("UpdateOptions", query);
-      return { path, verb: path.subresource === "status" ? "updatestatus" : verb, option, body };
+      const updated = object === undefined ? body : JSON.stringify(object);
+      return { path, verb: path.subresource === "status" ? "updatestatus" : verb, option, body: updated };
     }
-    case "patch":
-      requirePatch(contentType, body);
-      return { path, verb, option: patchOption(path, { type: contentType, body }, query), body: "" };
-    case "delete":
-      return {
-        path,
-        verb,
-        option: deleteOption(query, body === "" ? undefined : jsonOf(contentType, body)),
-        body: "",
-      };
+    case "patch": {
+      const patch = forCloud(requirePatch(contentType, body));
+      const given = { type: contentType, body: patch === undefined ? body : JSON.stringify(patch) };
+      return { path, verb, option: patchOption(path, given, query), body: "" };
+    }
+    case "delete": {
+      const options = deleteOptionsIn(request);
+      const preconditions = isRecord(options) ? forCloud({ metadata: options.preconditions }) : undefined;
+      const given = isRecord(preconditions)
+        ? { ...(options as object), preconditions: preconditions.metadata }
+        : options;
+      return { path, verb, option: deleteOption(query, given), body: "" };
+    }
     default:
       return verb satisfies never;
   }
 }
 
-function requireObject(contentType: string, body: string): void {
-  if (!isRecord(jsonOf(contentType, body))) throw refuse("BadRequest", "the body must be an object");
+/** @returns What names a version of this node's, with the cloud's; `undefined`: it names none, or an older one. */
+function withCloudVersion(given: unknown, path: ObjectPath, objects: VersionsOfCloud): unknown {
+  const { metadata } = isRecord(given) ? given : {};
+  const version = isRecord(metadata) ? metadata.resourceVersion : undefined;
+  const meant = typeof version === "string" ? objects.cloudVersionOf(path, version) : undefined;
+  if (meant === undefined) return undefined;
+  return { ...(given as object), metadata: { ...(metadata as object), resourceVersion: meant } };
 }
 
-function requirePatch(contentType: string, body: string): void {
+function requireObject(contentType: string, body: string): unknown {
+  const object = jsonOf(contentType, body);
+  if (!isRecord(object)) throw refuse("BadRequest", "the body must be an object");
+  return object;
+}
+
+/** @returns The patch, if it is JSON. */
+function requirePatch(contentType: string, body: string): unknown {
   if (!patchTypes.has(contentType)) {
     const text = `the body of the request was in an unknown format - accepted media types include: ${[...patchTypes].join(", ")}`;
     throw refuse("UnsupportedMediaType", text);
   }
-  if (contentType.endsWith("+json")) jsonOf("", body);
+  return contentType.endsWith("+json") ? jsonOf("", body) : undefined;
 }
 
 function jsonOf(contentType: string, body: string): unknown {
   if (contentType !== "" && contentType !== "application/json")
-    throw refuse("UnsupportedMediaType", "objects are taken as application/json only");
+    throw refuse(
+      "UnsupportedMediaType",
+      "objects are taken as application/json only; with kubectl, write them to a file first: --dry-run=client -o json",
+    );
   try {
     return JSON.parse(body);
   } catch (error) {

@@ -82,6 +82,8 @@ export function statusFrom(value: unknown): Status | undefined {
 export function statusOf(error: unknown): Status {
   if (error instanceof StatusError) return error.status;
   const { code, message } = asHubError(error);
+  if (code === "E_NO_CONSUMER")
+    return failure(reasonOf(code), "no controller at the cloud answers for its Kubernetes API at the moment");
   return failure(reasonOf(code), message);
 }
 
@@ -95,6 +97,7 @@ function reasonOf(code: ErrorCode): Reason {
     case "E_TIMEOUT":
       return "Timeout";
     case "E_LINK_LOST":
+    case "E_NO_CONSUMER":
     case "E_CLOSED":
     case "E_OUTBOX_FULL":
     case "E_STORAGE_FULL":

@@ -20,10 +20,26 @@ type Describe = (object: KubeObject, clocked: Clocked) => Cell;
 
 const age: Describe = ({ metadata }, { wallTime }) => ageOf(metadata.creationTimestamp, wallTime);
 
-/** Column → cell, by plural; name comes first. */
+/** Column → cell, by plural; name comes first, `+` marks what is shown on a wide screen only. */
 const columns: Readonly<Record<string, Readonly<Record<string, Describe>>>> = {
-  pods: { Ready: podReady, Status: podStatus, Restarts: podRestarts, Age: age },
-  nodes: { Status: nodeStatus, Age: age, Version: (node) => textAt(node, "status.nodeInfo.kubeletVersion") },
+  pods: {
+    Ready: podReady,
+    Status: podStatus,
+    Restarts: podRestarts,
+    Age: age,
+    "+IP": (pod) => textAt(pod, "status.podIP") || "<none>",
+    "+Node": (pod) => textAt(pod, "spec.nodeName") || "<none>",
+  },
+  nodes: {
+    Status: nodeStatus,
+    Roles: nodeRoles,
+    Age: age,
+    Version: (node) => textAt(node, "status.nodeInfo.kubeletVersion"),
+    "+Internal-IP": nodeAddress,
+    "+OS-Image": (node) => textAt(node, "status.nodeInfo.osImage") || "<unknown>",
+    "+Kernel-Version": (node) => textAt(node, "status.nodeInfo.kernelVersion") || "<unknown>",
+    "+Container-Runtime": (node) => textAt(node, "status.nodeInfo.containerRuntimeVersion") || "<unknown>",
+  },
   configmaps: { Data: (map) => countAt(map, "data") + countAt(map, "binaryData"), Age: age },
   secrets: { Type: (secret) => textAt(secret, "type"), Data: (secret) => countAt(secret, "data"), Age: age },
   services: {
@@ -36,11 +52,11 @@ const columns: Readonly<Record<string, Readonly<Record<string, Describe>>>> = {
 
 export function columnsOf(plural: string): Column[] {
   return ["Name", ...Object.keys(columnsFor(plural))].map((name) => ({
-    name,
+    name: name.replace("+", ""),
     type: name === "Data" ? "integer" : "string",
     format: name === "Name" ? "name" : "",
     description: "",
-    priority: 0,
+    priority: name.startsWith("+") ? 1 : 0,
   }));
 }
 
@@ -90,6 +106,22 @@ function nodeStatus(node: KubeObject): string {
   return [...words, ...(valueAt(node, "spec.unschedulable") === true ? ["SchedulingDisabled"] : [])].join(
     ",",
   );
+}
+
+function nodeRoles({ metadata }: KubeObject): string {
+  const prefix = "node-role.kubernetes.io/";
+  const labels = Object.keys(metadata.labels ?? {}).filter((label) => label.startsWith(prefix));
+  return (
+    labels
+      .map((label) => label.slice(prefix.length))
+      .sort()
+      .join(",") || "<none>"
+  );
+}
+
+function nodeAddress(node: KubeObject): string {
+  const address = listAt(node, "status.addresses").find(({ type }) => type === "InternalIP")?.address;
+  return typeof address === "string" ? address : "<none>";
 }
 
 function servicePorts(service: KubeObject): string {

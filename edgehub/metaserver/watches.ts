@@ -16,7 +16,7 @@ import { Watch, type WatchLimits } from "./watch.ts";
 
 export interface WatchesParts {
   readonly clock: Clock;
-  readonly store: Pick<EdgeStore, "onChange">;
+  readonly store: Pick<EdgeStore, "onChange" | "reports">;
   readonly cloud: CloudApi;
   readonly objects: LocalObjects;
   readonly log: ChangeLog;
@@ -50,7 +50,14 @@ export class Watches {
 
   start(): void {
     for (const key of this.#parts.objects.keys()) this.#existing.add(key);
-    this.#stopListening = this.#parts.store.onChange((change) => this.#changed(change));
+    const { store } = this.#parts;
+    const stops = [
+      store.onChange((change) => this.#changed(change)),
+      store.reports.onChange((key) => this.#reported(key)),
+    ];
+    this.#stopListening = () => {
+      for (const stop of stops) stop();
+    };
   }
 
   stop(): void {
@@ -142,15 +149,23 @@ export class Watches {
     const isNew = applied === "stored" && !this.#existing.has(key);
     if (applied === "stored") this.#existing.add(key);
     else this.#existing.delete(key);
-    const change = this.#parts.log.add({
-      key,
-      type,
-      namespace,
-      name,
-      version: message.resourceVersion,
-      isNew,
-      deleted: applied === "deleted" ? message.content : undefined,
-    });
+    const deleted = applied === "deleted" ? message.content : undefined;
+    this.#tell({ key, type, namespace, name, version: message.resourceVersion, isNew, deleted });
+  }
+
+  /** This node has reported a status; the version of the object is the cloud's, and stays. */
+  #reported(key: string): void {
+    const object = this.#parts.objects.byKey(key);
+    if (object === undefined) return;
+    const [, type = ""] = key.split("/");
+    const isNew = !this.#existing.has(key);
+    this.#existing.add(key);
+    const { name, namespace } = object.metadata;
+    this.#tell({ key, type, namespace, name, version: undefined, isNew, deleted: undefined });
+  }
+
+  #tell(given: Omit<Change, "at">): void {
+    const change = this.#parts.log.add(given);
     for (const watch of this.#open) watch.changed(change);
   }
 }

@@ -1,9 +1,10 @@
-import { HubError, type Message } from "../../protocol/index.ts";
+import { event, HubError, type Message } from "../../protocol/index.ts";
 import type { Agent } from "../agent.ts";
 import type { EdgeModule } from "../dispatcher.ts";
 import type { ModuleFactory } from "../supervisor.ts";
 import { InboundApi, type InboundOptions } from "./inbound-api.ts";
 import { LinkWait } from "./link-wait.ts";
+import { servicePriority } from "./priority.ts";
 import { type CallOptions, ServiceCalls } from "./service-calls.ts";
 import { TargetUrls } from "./target-urls.ts";
 
@@ -74,6 +75,7 @@ export class ServiceBus implements EdgeModule {
     const { clock } = this.#agent;
     const giveUpAt = clock.now() + this.#timeoutMs;
     if (!this.#agent.connected) await this.#link.wait(this.#timeoutMs, signal);
+    const timeoutMs = Math.max(giveUpAt - clock.now(), 1);
     return await this.#agent.request(
       {
         source: "servicebus",
@@ -81,8 +83,9 @@ export class ServiceBus implements EdgeModule {
         operation: "upload",
         resource: url,
         content: body.toString("base64"),
+        delivery: event({ ttlMs: timeoutMs, priority: servicePriority }),
       },
-      { timeoutMs: Math.max(giveUpAt - clock.now(), 1), signal },
+      { timeoutMs, signal, onlyNow: true },
     );
   }
 }

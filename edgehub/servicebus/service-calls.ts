@@ -13,6 +13,7 @@ import {
   type ServiceAnswer,
   type ServiceCall,
 } from "./http-message.ts";
+import { servicePriority } from "./priority.ts";
 
 export interface CallOptions {
   readonly callTimeoutMs: number;
@@ -189,6 +190,6 @@ function answerDraft(request: MessageId, content: Uint8Array) {
     resource: "",
     parentId: request,
     content,
-    delivery: event({ ttlMs: answerTtlMs }),
+    delivery: event({ ttlMs: answerTtlMs, priority: servicePriority }),
   };
 }

@@ -4,6 +4,7 @@ import { type Database, GroupCommit, openDatabase } from "../../platform/sqlite.
 import type { Message, StoredMessage } from "../../protocol/index.ts";
 import { type Applied, MetaTable } from "./meta-table.ts";
 import { Outbox, type OutboxOptions } from "./outbox.ts";
+import { ReportTable } from "./report-table.ts";
 import { edgeApplicationId, edgeMigrations } from "./schema.ts";
 
 export interface EdgeStoreOptions {
@@ -35,6 +36,8 @@ export class EdgeStore {
   readonly database: Database;
   readonly outbox: Outbox;
   readonly meta: MetaTable;
+  /** What this node reports of its pods and of itself. */
+  readonly reports: ReportTable;
   readonly #commit: GroupCommit;
   readonly #clock: Clock;
   readonly #listeners = new Set<(change: MetaChange) => void>();
@@ -60,17 +63,23 @@ export class EdgeStore {
       this.outbox.recount(),
     );
     this.meta = new MetaTable(database);
-    this.outbox = new Outbox({ database, commit: this.#commit, ...parts }, options.outbox);
+    this.reports = new ReportTable(database);
+    const outboxParts = { database, commit: this.#commit, reports: this.reports, ...parts };
+    this.outbox = new Outbox(outboxParts, options.outbox);
     this.storeId = storeIdOf(database);
     this.#pruneLater(options.tombstoneMs);
   }
 
   /** Puts or deletes a resource. Resolves once that is on the disk; then whoever listens is told. */
   async apply(message: Message, origin: string): Promise<Applied> {
-    const applied = await this.#commit.run(() => this.meta.apply(message, origin, this.#clock.wallTime()));
-    if (applied === "unchanged") return applied;
     const { path, type } = message.resource;
-    for (const listener of this.#listeners) listener({ key: path, type, applied, message });
+    const applied = await this.#commit.run(() => {
+      const done = this.meta.apply(message, origin, this.#clock.wallTime());
+      if (done === "deleted" && (type === "pod" || type === "node")) this.reports.forget(path);
+      return done;
+    });
+    if (applied === "unchanged") return applied;
+    this.#tell({ key: path, type, applied, message });
     return applied;
   }
 
@@ -102,6 +111,19 @@ export class EdgeStore {
   onChange(listener: (change: MetaChange) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** A listener that throws keeps no other from being told. */
+  #tell(change: MetaChange): void {
+    const failures: unknown[] = [];
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(change);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
   }
 
   close(): void {

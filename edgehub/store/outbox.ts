@@ -13,6 +13,7 @@ import {
   type StoredMessage,
 } from "../../protocol/index.ts";
 import { OutboxFeed } from "../../transport/index.ts";
+import type { ReportTable } from "./report-table.ts";
 
 export interface OutboxOptions {
   readonly maxMessages: number;
@@ -60,15 +61,23 @@ export class Outbox implements MessageStore {
   readonly #options: OutboxOptions;
   readonly #sql: Statements<keyof typeof sqlTexts>;
   readonly #feeds = new Set<OutboxFeed>();
+  readonly #reports: ReportTable;
   readonly #onDrop: (count: number) => void;
 
-  /** @param onDrop So many messages were dropped to make room. */
+  /** @param reports Keeps what messages report. @param onDrop So many messages were dropped to make room. */
   constructor(
-    parts: { database: Database; commit: GroupCommit; clock: Clock; onDrop(count: number): void },
+    parts: {
+      database: Database;
+      commit: GroupCommit;
+      clock: Clock;
+      reports: ReportTable;
+      onDrop(count: number): void;
+    },
     options: OutboxOptions,
   ) {
     this.#commit = parts.commit;
     this.#clock = parts.clock;
+    this.#reports = parts.reports;
     this.#onDrop = parts.onDrop;
     this.#options = options;
     this.#sql = prepareAll(parts.database, sqlTexts);
@@ -104,12 +113,15 @@ export class Outbox implements MessageStore {
       accepted_at: now,
       packed,
     };
-    return storedMessage({ ...row, position: this.#insert(row) });
+    const stored = storedMessage({ ...row, position: this.#insert(row) });
+    this.#reports.keep(message);
+    return stored;
   }
 
   /** These are on the disk: links may send them. */
   announce(stored: readonly StoredMessage[]): void {
     for (const message of stored) for (const feed of this.#feeds) feed.committed(message);
+    this.#reports.announce();
   }
 
   follow(signal: AbortSignal, wanted?: () => number): OutboxFeed {

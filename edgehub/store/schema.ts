@@ -57,4 +57,17 @@ export const edgeMigrations: readonly string[] = [
   );
   `,
   `${eventBusTables}${deviceTwinTables}${serviceBusTables}${metaServerTables}${edgedTables}`,
+  `
+  -- What this node has last reported of its pods and of itself, for programs of this node.
+  CREATE TABLE report (
+    id TEXT PRIMARY KEY,           -- resource path of what it is about; of a node: node/<name>
+    key TEXT NOT NULL,             -- resource path of what it is about
+    object BLOB,                   -- the node as it registered itself, JSON text
+    patch BLOB                     -- the newest status, strategic merge patch
+  ) WITHOUT ROWID;
+  `,
+  `
+  -- What has expired makes room in a full outbox: looked for at each message that finds it full.
+  CREATE INDEX outbox_expiry ON outbox (expires_at) WHERE expires_at IS NOT NULL;
+  `,
 ];

@@ -1,8 +1,10 @@
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished, test } from "vitest";
 import { parse } from "yaml";
 import { EdgeStore } from "../../edgehub/store/edge-store.ts";
 import { systemClock } from "../../platform/clock.ts";
+import { openSqlite } from "../../platform/native-sqlite.ts";
 import { openDatabase } from "../../platform/sqlite.ts";
 import { createMessage, event, type Message, type MessageDraft, state } from "../../protocol/index.ts";
 import { edgehub } from "../edgehub/inspect-run.ts";
@@ -58,6 +60,57 @@ describe("edgehub get", () => {
     expect([code, JSON.parse(out).map((one: { resource: string }) => one.resource)]).toEqual([0, found]);
   });
 
+  it("shows a kind with the columns of kubectl, and more of them when asked", async () => {
+    const { directory, store } = await agent();
+    const metadata = { name: "modes", namespace: "plant", creationTimestamp: "2026-01-01T00:00:00Z" };
+    const content = { metadata, data: { a: "1", b: "2" } };
+    await store.apply(
+      message({ resource: "plant/configmap/modes", operation: "update", resourceVersion: "8", content }),
+      "store",
+    );
+    const inPlant = ["get", "cm", "-n", "plant", "--data-dir", directory];
+    const now = Date.parse("2026-01-01T00:05:00Z");
+    // One in another namespace has no metadata, so all are shown by their paths.
+    expect((await edgehub(inPlant, { now })).out).toMatch(/^RESOURCE[\s\S]*\nplant\/configmap\/modes +8 /);
+    await store.apply(
+      message({ resource: "default/configmap/limits", operation: "delete", resourceVersion: "9" }),
+      "store",
+    );
+    expect((await edgehub(inPlant, { now })).out).toMatch(
+      /^NAMESPACE +NAME +DATA +AGE\nplant +modes +2 +5m\n$/,
+    );
+    expect((await edgehub([...inPlant, "-o", "wide"], { now })).out).toMatch(
+      /^NAMESPACE +NAME +DATA +AGE +VERSION +SIZE +CHANGED +SOURCE +UID\n/,
+    );
+  });
+
+  test.each([
+    [["configmap", "limits"]],
+    [["cm/limits"]],
+    [["configmaps", "default/limits"]],
+    [["cm", "limits", "-n", "default"]],
+    [["default/configmap/limits"]],
+  ])("gives the one that %j names, not a list", async (words) => {
+    const { directory } = await agent();
+    const { code, out } = await edgehub(["get", ...words, "--data-dir", directory, "-o", "json"]);
+    expect([code, JSON.parse(out)]).toMatchObject([0, { resource: "default/configmap/limits" }]);
+    expect((await edgehub(["get", ...words, "--data-dir", directory])).err).toBe("");
+  });
+
+  test.each([
+    [["configmap", "limit"], 3, /no configmap limit on this node; did you mean default\/limits\?/],
+    [["configmap", "limits", "-n", "plant"], 3, /no configmap plant\/limits .*did you mean default\/limits/],
+    [["secret", "x"], 3, /no secret x on this node; there is none at all/],
+    [["confgmap"], 3, /no kind confgmap on this node; did you mean configmap\?/],
+    [["widgets"], 3, /no kind widgets on this node; kinds here: configmap, pod/],
+    [["default/configmap/none"], 3, /no resource default\/configmap\/none on this node; kinds here/],
+    [["configmap", "a", "b"], 2, /too many words/],
+  ])("%j ends with %i", async (words, code, problem) => {
+    const { directory } = await agent();
+    const { out, ...ran } = await edgehub(["get", ...words, "--data-dir", directory]);
+    expect([out, ran]).toEqual(["", { code, err: expect.stringMatching(problem) }]);
+  });
+
   it("gives contents as YAML", async () => {
     const { directory } = await agent();
     const { out } = await edgehub(["get", "configmap", "-o", "yaml"], {
@@ -71,7 +124,7 @@ describe("edgehub get", () => {
     expect(await edgehub(["get", "secret", "--data-dir", directory])).toEqual({
       code: 0,
       out: "",
-      err: "nothing on this node matches secret; kinds here: configmap, pod\n",
+      err: "no secret on this node; kinds here: configmap, pod\n",
     });
   });
 });
@@ -110,9 +163,9 @@ async function firstPage(store: EdgeStore) {
 describe("bad input", () => {
   test.each([
     [["get", "--nope"], 2, /E_BAD_OPTION: .*--nope.*see edgehub get --help/],
-    [["get", "a", "b"], 2, /too many words: a b/],
+    [["get", "a", "b", "c"], 2, /too many words: a b c/],
     [["outbox", "a"], 2, /too many words: a/],
-    [["get", "-o", "xml"], 2, /-o must be table \| json \| yaml, got "xml"/],
+    [["get", "-o", "xml"], 2, /-o must be table \| json \| yaml \| wide, got "xml"/],
     [["get", "-c", "/nowhere.yaml"], 2, /cannot read \/nowhere\.yaml/],
   ])("%j ends with %i", async (argv, code, problem) => {
     expect(await edgehub(argv)).toEqual({ code, out: "", err: expect.stringMatching(problem) });
@@ -144,6 +197,60 @@ describe("bad input", () => {
       1,
       expect.stringMatching(/E_STORE_CORRUPT: .*edge\.db is the database of another program/),
     ]);
+  });
+
+  test.each([
+    [99, 1, /E_STORE_CORRUPT: .*was written by a newer version of edgehub \(schema 99, .*read it with that/],
+    [
+      1,
+      1,
+      /E_STORAGE: .*was written by an older version of edgehub \(schema 1, .*start this version of it once/,
+    ],
+  ])("says so of a database of schema %i", async (schema, code, problem) => {
+    const { directory, store } = await agent();
+    store.database.pragma(`user_version = ${schema}`);
+    store.close();
+    expect(await edgehub(["get", "--data-dir", directory])).toEqual({
+      code,
+      out: "",
+      err: expect.stringMatching(problem),
+    });
+  });
+
+  it("says so of a database that is empty, or locked", async () => {
+    const { directory, store } = await agent();
+    const empty = temporaryDirectory();
+    writeFileSync(join(empty, "edge.db"), "");
+    expect(await edgehub(["get", "--data-dir", empty])).toMatchObject({
+      code: 3,
+      err: expect.stringMatching(/edge\.db is empty: edgehub has not set it up yet/),
+    });
+    expect(statSync(join(empty, "edge.db")).size).toBe(0);
+    store.close();
+    const holder = openSqlite(join(directory, "edge.db"), {});
+    holder.pragma("locking_mode = EXCLUSIVE");
+    holder.exec("BEGIN EXCLUSIVE");
+    onTestFinished(() => void holder.close());
+    expect(await edgehub(["get", "--data-dir", directory])).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/E_STORE_IN_USE: .*edge\.db is in use by another process/),
+    });
+  });
+
+  it("changes nothing of the database, whether an agent has it open or not", async () => {
+    const { directory, store } = await agent();
+    const file = join(directory, "edge.db");
+    const looks = [["get"], ["get", "pods"], ["get", "messages"], ["describe", "pod", "app"], ["check"]];
+    const lookAround = async (): Promise<void> => {
+      for (const words of looks) await edgehub([...words, "--data-dir", directory]);
+    };
+    const before = [readFileSync(file), readFileSync(`${file}-wal`)];
+    await lookAround();
+    expect([readFileSync(file), readFileSync(`${file}-wal`)]).toEqual(before);
+    store.close();
+    const closed = readFileSync(file);
+    await lookAround();
+    expect(readFileSync(file)).toEqual(closed);
   });
 
   it("names the subcommands there are", async () => {

@@ -56,6 +56,14 @@ const status = {
   qosClass: "BestEffort",
 };
 
+/** As Edged tells it: a strategic merge patch. */
+const patch = {
+  ...status,
+  message: null,
+  "$setElementOrder/conditions": [{ type: "Ready" }],
+  podIPs: [{ ip: "10.1.2.3" }, { $patch: "delete", ip: "10.1.2.2" }],
+};
+
 const press: Device = {
   id: "press",
   name: "press",
@@ -100,7 +108,7 @@ async function node(): Promise<{ argv: (...words: string[]) => string[]; store: 
     containers: { main: { attempt: 4, hash: "", backoff: { delayMs: 40_000, at: 0 } } },
     conditions: [],
     ips: [],
-    sent: JSON.stringify({ metadata: { uid: "uid-camera" }, status }),
+    sent: JSON.stringify({ metadata: { uid: "uid-camera" }, status: patch }),
   });
   await store.write(() => {
     new DeviceTable(store.database).put(press);
@@ -122,10 +130,17 @@ async function node(): Promise<{ argv: (...words: string[]) => string[]; store: 
 describe("edgehub get", () => {
   it("shows pods as kubectl does", async () => {
     const { argv } = await node();
-    const { out, err, code } = await edgehub(argv("get", "pods"));
+    const now = Date.parse("2026-01-01T00:00:41Z");
+    const { out, err, code } = await edgehub(argv("get", "pods"), { now });
     expect([code, err]).toEqual([0, "2 pods on this node\n"]);
-    expect(out).toMatch(/^default +camera +0\/1 +CrashLoopBackOff +4 +10\.1\.2\.3 /m);
+    expect(out).toMatch(/^NAMESPACE +NAME +READY +STATUS +RESTARTS +AGE\n/);
+    expect(out).toMatch(/^default +camera +0\/1 +CrashLoopBackOff +4 \(32s ago\) +\d+\w$/m);
     expect(out).toMatch(/^plant +camera-2 +0\/1 +Waiting +0 /m);
+    const wide = await edgehub(argv("get", "po", "-o", "wide", "-n", "default"), { now });
+    expect(wide.out).toMatch(
+      / AGE +IP +IMAGES +CHANGED +VERSION +UID\n.* 10\.1\.2\.3 +app:1 .* uid-camera\n$/,
+    );
+    expect(wide.err).toBe("1 pod on this node in default\n");
     const { out: json } = await edgehub(argv("get", "pod", "-o", "json"));
     expect(JSON.parse(json)[0]).toMatchObject({
       condition: "CrashLoopBackOff",
@@ -136,10 +151,67 @@ describe("edgehub get", () => {
   it("shows devices, and what differs", async () => {
     const { argv } = await node();
     expect((await edgehub(argv("get", "devices"))).out).toMatch(
-      /^press +online +2026-01-01 00:00:00 +2 +1 /m,
+      /^NAME +STATE .*\npress +online +2026-01-01 00:00:00 +2 +1$/m,
     );
     const { out } = await edgehub(argv("get", "device", "-o", "json"));
     expect(JSON.parse(out)).toMatchObject([{ id: "press", twins: { speed: { actual: { value: "5" } } } }]);
+  });
+
+  it("shows a pod that the cloud has deleted until all of it has ended", async () => {
+    const { argv, store } = await node();
+    const gone = { resource: "default/pod/camera", operation: "delete", resourceVersion: "8" };
+    await store.apply(message(gone), "store");
+    expect((await edgehub(argv("get", "pods"))).out).toMatch(/^default +camera +0\/1 +Terminating +4 /m);
+    expect((await edgehub(argv("describe", "pod", "camera"))).out).toMatch(
+      /^Deleted +at the cloud; it is here until/m,
+    );
+    const again = podOf("camera", {}, { uid: "uid-2" });
+    const put = { resource: "default/pod/camera", operation: "update", resourceVersion: "9", content: again };
+    await store.apply(message(put), "store");
+    expect((await edgehub(argv("get", "pods"))).out).toMatch(
+      /camera +0\/1 +Waiting[\s\S]*camera +0\/1 +Terminating/,
+    );
+    const { out } = await edgehub(argv("get", "pod", "camera", "-o", "json"));
+    expect(JSON.parse(out)).toMatchObject({ uid: "uid-2", deleted: false });
+    await new PodMemories(store).remove("uid-camera");
+    expect((await edgehub(argv("get", "pods"))).out).not.toContain("Terminating");
+  });
+
+  it("lives with a damaged memory of a pod", async () => {
+    const { argv, store } = await node();
+    store.database.exec("UPDATE edged_pod SET state = '{'");
+    expect((await edgehub(argv("get", "pods"))).out).toMatch(/^default +camera +0\/1 +Waiting /m);
+  });
+
+  test.each([
+    [["pod", "camera", "-n", "default"], { uid: "uid-camera" }],
+    [["device", "press"], { id: "press" }],
+    [["message", "2"], { resource: "default/podpatch/camera" }],
+    [["message", "default/podpatch/camera"], { position: 2 }],
+  ])("gives the one that %j names", async (words, found) => {
+    const { argv } = await node();
+    const { out } = await edgehub(argv("get", ...words, "-o", "json"));
+    expect(JSON.parse(out)).toMatchObject(found);
+  });
+
+  it("gives a pod's status as it is, not as the patch that told the cloud", async () => {
+    const { argv } = await node();
+    const { out } = await edgehub(argv("get", "pod", "camera", "-o", "json"));
+    expect(JSON.parse(out).status).toEqual({ ...status, podIPs: [{ ip: "10.1.2.3" }] });
+    expect((await edgehub(argv("describe", "pod", "camera"))).out).not.toMatch(/null|undefined/);
+  });
+
+  test.each([
+    [["pod", "camrea"], /no pod camrea .*did you mean default\/camera\?/],
+    [["device", "pres"], /no device pres .*did you mean press\?/],
+    [["message", "99"], /no message 99/],
+  ])("ends with 3 for %j", async (words, problem) => {
+    const { argv } = await node();
+    expect(await edgehub(argv("get", ...words))).toEqual({
+      code: 3,
+      out: "",
+      err: expect.stringMatching(problem),
+    });
   });
 
   it("shows messages", async () => {
@@ -215,11 +287,16 @@ describe("edgehub describe", () => {
 
 describe("the word for a pod's condition", () => {
   const running = { ...status.containerStatuses[0], state: { running: { startedAt: "" } } };
+  const isUp = { ...running, ready: true };
+  const ready = { type: "Ready", status: "True" };
   const ended = { ...running, state: { terminated: { exitCode: 0, reason: "Completed" } } };
   test.each([
     ["Terminating", { metadata: { deletionTimestamp: "2026" } }, status],
     ["Running", {}, { phase: "Running", containerStatuses: [running] }],
-    ["Running", {}, { phase: "Running", containerStatuses: [running, ended] }],
+    ["Running", {}, { phase: "Running", conditions: [ready], containerStatuses: [isUp, ended] }],
+    ["NotReady", {}, { phase: "Running", containerStatuses: [isUp, ended] }],
+    ["Completed", {}, { phase: "Running", containerStatuses: [running, ended] }],
+    ["Init:1/2", {}, { phase: "Pending", initContainerStatuses: [ended, isUp] }],
     ["Completed", {}, { phase: "Succeeded", containerStatuses: [ended] }],
     ["Evicted", {}, { phase: "Failed", reason: "Evicted" }],
     ["Init:CrashLoopBackOff", {}, { phase: "Pending", initContainerStatuses: status.containerStatuses }],
@@ -243,6 +320,6 @@ test.each(["get", "describe", "outbox"])("%s has help of its own", async (name) 
   const { code, out } = await edgehub([name, "--help"]);
   expect([code, out]).toEqual([
     0,
-    expect.stringMatching(/^edgehub \w+[\s\S]*--data-dir DIR[\s\S]*Exit codes/),
+    expect.stringMatching(/^edgehub \w+[\s\S]*Options:[\s\S]*--data-dir DIR[\s\S]*Exit codes/),
   ]);
 });

@@ -120,4 +120,15 @@ describe("telling", () => {
       [key, "deleted", undefined],
     ]);
   });
+
+  it("tells all listeners, also when one of them throws", async () => {
+    const w = world();
+    const told: string[] = [];
+    w.store.onChange(() => {
+      throw new Error("cannot bear it");
+    });
+    w.store.onChange(({ key: changed }) => told.push(changed));
+    await expect(apply(w, put("5"))).rejects.toThrow("cannot bear it");
+    expect([told, w.store.meta.get(key)?.version]).toEqual([[key], "5"]);
+  });
 });

@@ -32,6 +32,16 @@ async function waiting({ store, clock }: World): Promise<StoredMessage[]> {
 }
 
 describe("putting", () => {
+  it("does not look through a full outbox for each message that it refuses", () => {
+    const { store } = world();
+    const plan = store.database
+      .prepare("EXPLAIN QUERY PLAN SELECT position FROM outbox WHERE expires_at <= ?")
+      .all(0) as { detail: string }[];
+    expect(plan.map(({ detail }) => detail)).toEqual([
+      expect.stringContaining("USING COVERING INDEX outbox_expiry"),
+    ]);
+  });
+
   it("keeps events in the order in which they came", async () => {
     const w = world();
     const [a, b, c] = [upload(1), upload(2), upload(3)];

@@ -1,8 +1,9 @@
-import { existsSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type EdgeOptionsInput, startEdge } from "../../edgehub/index.ts";
 import { silentLogger } from "../../platform/logger.ts";
+import { openEdgeStore } from "../support/edge-store.ts";
 import { until } from "../support/processes.ts";
 import { startWorld, type World } from "../support/world.ts";
 
@@ -111,6 +112,25 @@ describe("damage at the edge", () => {
       message: expect.stringContaining("is missing"),
     });
     expect(existsSync(join(dataDir, "edge.db"))).toBe(false);
+  });
+
+  it("goes on with a first start that was interrupted before its directory was recorded as set up", async () => {
+    const world = await startWorld();
+    const dataDir = join(world.directory, "edge-1");
+    mkdirSync(dataDir);
+    openEdgeStore({ file: join(dataDir, "edge.db") }).store.close();
+    const edge = await world.agent("edge-1");
+    await until("it has joined", () => edge.status().joined);
+    expect(existsSync(join(dataDir, "set-up.json"))).toBe(true);
+  });
+
+  it("does not guess when the record of a directory in use is lost", async () => {
+    const { dataDir, again } = await used();
+    rmSync(join(dataDir, "set-up.json"));
+    expect(await again()).toMatchObject({
+      code: "E_STORE_CORRUPT",
+      message: expect.stringContaining("never set up completely"),
+    });
   });
 
   it("keeps key and certificate to itself", async () => {

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Agent, UpstreamDraft } from "../../edgehub/agent.ts";
+import type { RequestLimit } from "../../edgehub/requests.ts";
 import { EdgeStore } from "../../edgehub/store/edge-store.ts";
 import {
   createMessage,
@@ -53,7 +54,7 @@ export class TestAgent implements Agent {
     return message;
   }
 
-  async request(draft: UpstreamDraft, limit: { timeoutMs: number; signal?: AbortSignal }): Promise<Message> {
+  async request(draft: UpstreamDraft, limit: RequestLimit): Promise<Message> {
     if (!this.connected) throw new HubError("E_LINK_LOST", "not connected to the cloud");
     const question = this.draft(draft);
     this.asked.push(question);

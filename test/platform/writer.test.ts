@@ -136,4 +136,25 @@ describe("group commit", () => {
     commit.close();
     await expect(add("c")).rejects.toMatchObject({ code: "E_CLOSED" });
   });
+
+  it.each([
+    ["SQLITE_CORRUPT", "E_STORE_CORRUPT"],
+    ["SQLITE_FULL", "E_STORAGE_FULL"],
+    ["SQLITE_IOERR_WRITE", "E_STORAGE"],
+  ])("refuses work for now at %s, and lives on when undoing fails too", async (code, refusal) => {
+    const database = new Database(":memory:");
+    const ends: (() => void)[] = [];
+    const parts = { database, file: "memory", atTurnEnd: (run: () => void) => void ends.push(run) };
+    const failing = (): never => {
+      throw Object.assign(new Error("the disk is gone"), { code });
+    };
+    const commit = new GroupCommit(parts, failing);
+    const refused = expect(commit.run(failing)).rejects.toMatchObject({ code: refusal, retryable: true });
+    ends[0]?.();
+    await refused;
+    const well = commit.run(() => "well again");
+    ends[1]?.();
+    expect(await well).toBe("well again");
+    commit.close();
+  });
 });

@@ -207,12 +207,13 @@ describe.skipIf(obstacle !== undefined)(`containers of containerd ${obstacle ?? 
 
   it("tells the runtime of ports and resolvers", async () => {
     const cri = runtime();
-    const dns = { servers: ["192.0.2.53"], searches: ["edge.example"] };
+    const dns = { servers: ["192.0.2.53"], searches: ["edge.example"], options: ["ndots:2"] };
     const ports = [{ protocol: "UDP", containerPort: 53, hostPort: 5_353, hostIp: "127.0.0.1" }] as const;
     const { id, sandboxId } = await pod(cri, shell("sleep 1000"), { dns, ports });
     const { stdout } = await cri.exec(id, ["cat", "/etc/resolv.conf"], 10_000);
     expect(textOf(stdout)).toContain("nameserver 192.0.2.53");
     expect(textOf(stdout)).toContain("search edge.example");
+    expect(textOf(stdout)).toContain("options ndots:2");
     expect(await containerd.sandboxConfig(sandboxId)).toMatchObject({
       port_mappings: [{ protocol: 1, container_port: 53, host_port: 5_353, host_ip: "127.0.0.1" }],
     });

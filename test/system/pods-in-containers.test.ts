@@ -7,6 +7,7 @@ import { type EdgeHub, type EdgeOptionsInput, startEdge } from "../../edgehub/in
 import { systemClock } from "../../platform/clock.ts";
 import { silentLogger } from "../../platform/logger.ts";
 import { connectHub, contentOf, type HubClient } from "../../sdk/index.ts";
+import { edgehub } from "../edgehub/inspect-run.ts";
 import { Containerd, pauseImage } from "../support/containerd.ts";
 import { until } from "../support/processes.ts";
 import { startWorld, type World } from "../support/world.ts";
@@ -63,6 +64,20 @@ describe.skipIf(obstacle !== undefined)(`pods in containers of containerd ${obst
     expect(told.containerId).toBe(`containerd://${container.id}`);
     await until("it logs", () => readFileSync(container.logPath, "utf8").includes("stdout F ready"));
 
+    const look = (command: string, ...words: string[]) => {
+      const place = ["--data-dir", join(world.directory, node), "--edged.enable", "true"];
+      const endpoint = ["--edged.remoteRuntimeEndpoint", containerd.endpoint];
+      return edgehub([command, ...place, ...endpoint, ...words]);
+    };
+    expect(await look("logs", "web")).toEqual({ code: 0, out: "ready\n", err: "" });
+    expect(await look("exec", "web", "--", "sh", "-c", "echo out; echo err >&2; exit 7")).toEqual({
+      code: 7,
+      out: "out\n",
+      err: "err\n",
+    });
+    expect((await look("get", "pods")).out).toMatch(/^default +web +1\/1 +Running +0 /m);
+    expect((await look("check")).out).toMatch(/^ok +runtime +containerd /m);
+
     // The end of the agent and of the cloud is none of the pod.
     const hub = await world.stopHub();
     await first.close();
@@ -71,6 +86,8 @@ describe.skipIf(obstacle !== undefined)(`pods in containers of containerd ${obst
     await containerd.ctr("tasks", "kill", "-s", "SIGKILL", container.id);
     const next = await running(1);
     expect(second.connected).toBe(false);
+    expect((await look("logs", "web", "--previous")).out).toBe("ready\n");
+    expect((await look("get", "pods")).out).toMatch(/^default +web .* 1 \(/m);
 
     await hub.start();
     await until("the cloud knows of the new start", () => told.containerId.endsWith(next.id));

@@ -17,7 +17,7 @@ export class CriClient {
       throw new HubError("E_BAD_OPTION", `edged.remoteRuntimeEndpoint must be unix:///…, got ${endpoint}`);
     }
     this.#endpoint = endpoint;
-    this.#grpc = new GrpcClient(path, clock);
+    this.#grpc = new GrpcClient({ path }, clock);
   }
 
   /** @param extraMs Time beside what such a call may take. */

@@ -1,5 +1,5 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
-import { connect as connectSocket, type Socket } from "node:net";
+import { connect as connectSocket, type NetConnectOpts, type Socket } from "node:net";
 import type { Clock } from "../../../platform/clock.ts";
 import { CallFailure, failureOf, framed, grpcStatus, requestHeaders, unframed } from "./grpc.ts";
 
@@ -9,18 +9,19 @@ const maxAnswerBytes = 16 << 20;
 const windowBytes = 1 << 20;
 
 /**
- * Unary gRPC calls over a Unix socket. Connects with the first call, and with the next one after the connection has
+ * Unary gRPC calls, without TLS. Connects with the first call, and with the next one after the connection has
  * ended: a server that was restarted is found again.
  */
 export class GrpcClient {
-  readonly #path: string;
+  readonly #place: NetConnectOpts;
   readonly #clock: Clock;
+  #socket: Socket | undefined;
   #session: Promise<ClientHttp2Session> | undefined;
   #closed = false;
 
-  /** @param path The socket's. */
-  constructor(path: string, clock: Clock) {
-    this.#path = path;
+  /** @param place Path of a Unix socket, or address and port. */
+  constructor(place: NetConnectOpts, clock: Clock) {
+    this.#place = place;
     this.#clock = clock;
   }
 
@@ -47,6 +48,7 @@ export class GrpcClient {
 
   async close(): Promise<void> {
     this.#closed = true;
+    if (this.#socket?.connecting) this.#socket.destroy();
     const session = await this.#session?.catch(() => undefined);
     session?.destroy();
   }
@@ -54,7 +56,9 @@ export class GrpcClient {
   #connected(): Promise<ClientHttp2Session> {
     if (this.#closed) return Promise.reject(new CallFailure(grpcStatus.cancelled, "the client is closed"));
     if (this.#session !== undefined) return this.#session;
-    const session = socketTo(this.#path).then((socket) => this.#sessionOver(socket));
+    const socket = connectSocket(this.#place);
+    this.#socket = socket;
+    const session = isOpen(socket).then(() => this.#sessionOver(socket));
     const forget = (): void => {
       if (this.#session === session) this.#session = undefined;
     };
@@ -75,14 +79,15 @@ export class GrpcClient {
   }
 }
 
-function socketTo(path: string): Promise<Socket> {
+function isOpen(socket: Socket): Promise<void> {
   return new Promise((resolve, reject) => {
-    const socket = connectSocket(path, () => {
-      socket.off("error", refused);
-      resolve(socket);
-    });
     const refused = (error: Error): void => reject(unavailable(error));
-    socket.once("error", refused);
+    const closed = (): void => refused(new Error("the client is closed"));
+    socket.once("error", refused).once("close", closed);
+    socket.once("connect", () => {
+      socket.off("error", refused).off("close", closed);
+      resolve();
+    });
   });
 }
 

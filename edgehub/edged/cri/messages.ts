@@ -1,4 +1,4 @@
-import { bool, bytes, choice, int, many, message, one, string, strings, texts } from "./protobuf.ts";
+import { bool, bytes, choice, int, ints, many, message, one, string, strings, texts } from "./protobuf.ts";
 
 /**
  * The part of the Container Runtime Interface, API runtime.v1, that Edged uses: messages with the field numbers of
@@ -42,7 +42,15 @@ export const podSandboxConfig = message({
     8,
     message({
       cgroupParent: string(1),
-      securityContext: one(2, message({ namespaceOptions: one(1, namespaceOption), privileged: bool(6) })),
+      securityContext: one(
+        2,
+        message({
+          namespaceOptions: one(1, namespaceOption),
+          supplementalGroups: ints(5),
+          privileged: bool(6),
+        }),
+      ),
+      sysctls: texts(3),
     }),
   ),
 });
@@ -92,7 +100,15 @@ export const containerConfig = message({
   args: strings(4),
   workingDir: string(5),
   envs: many(6, message({ key: string(1), value: string(2) })),
-  mounts: many(7, message({ containerPath: string(1), hostPath: string(2), readonly: bool(3) })),
+  mounts: many(
+    7,
+    message({
+      containerPath: string(1),
+      hostPath: string(2),
+      readonly: bool(3),
+      propagation: choice(5, ["private", "hostToContainer", "bidirectional"]),
+    }),
+  ),
   labels: texts(9),
   annotations: texts(10),
   logPath: string(11),
@@ -120,6 +136,7 @@ export const containerConfig = message({
           runAsUser: one(5, someInt),
           runAsUsername: string(6),
           readonlyRootfs: bool(7),
+          supplementalGroups: ints(8),
           noNewPrivs: bool(11),
           runAsGroup: one(12, someInt),
           seccomp: one(15, message({ profileType: choice(1, ["runtimeDefault", "unconfined"]) })),
@@ -162,6 +179,7 @@ export const containerStatus = message({
   finishedAt: nanoseconds(6),
   exitCode: int(7),
   image: one(8, imageSpec),
+  imageRef: string(9),
   reason: string(10),
   message: string(11),
   logPath: string(15),

@@ -40,6 +40,7 @@ export function sandboxConfig(spec: SandboxSpec, owner: string): Draft<typeof po
     annotations: { ...podAnnotations, [annotations.sandbox]: JSON.stringify(kept) },
     linux: {
       cgroupParent: spec.cgroupParent,
+      sysctls: spec.sysctls,
       securityContext: { namespaceOptions: namespaces(spec), privileged: spec.privileged },
     },
   };
@@ -84,6 +85,7 @@ export function configOf(
       containerPath: mount.containerPath,
       hostPath: mount.hostPath,
       readonly: mount.readOnly,
+      propagation: mount.propagation,
     })),
     labels: { ...podNames(sandbox, owner), [labels.containerName]: spec.name },
     annotations: { [annotations.restartCount]: String(spec.attempt) },
@@ -140,19 +142,20 @@ function securityOf(
     runAsUser: someInt(security.runAsUser ?? imageUser?.uid),
     runAsUsername: imageUser?.name,
     runAsGroup: someInt(security.runAsGroup),
+    supplementalGroups: security.supplementalGroups,
     readonlyRootfs: security.readOnlyRootFilesystem,
     noNewPrivs: security.noNewPrivileges,
     seccomp: { profileType: security.seccompDefault ? "runtimeDefault" : "unconfined" },
   };
 }
 
-/** Containers of a pod share its network and its shared memory, not their processes. */
+/** Containers of a pod share its network and its shared memory; their processes only if it asks for that. */
 function namespaces(
   sandbox: SandboxSpec,
 ): NonNullable<NonNullable<Linux["securityContext"]>["namespaceOptions"]> {
   return {
     network: sandbox.hostNetwork ? "node" : "pod",
-    pid: sandbox.hostPid ? "node" : "container",
-    ipc: "pod",
+    pid: sandbox.hostPid ? "node" : sandbox.sharesProcesses ? "pod" : "container",
+    ipc: sandbox.hostIpc ? "node" : "pod",
   };
 }

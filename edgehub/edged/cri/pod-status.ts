@@ -36,6 +36,8 @@ export function podOf(
 /** A container from its line in the list, which knows the image's id, and its status, which knows the rest. */
 export function containerOf(listed: ListedContainer, status: ContainerStatus): RuntimeContainer {
   const ended = status.state === "exited";
+  const startedAt = time(status.startedAt);
+  const finishedAt = ended ? time(status.finishedAt) : undefined;
   return {
     id: listed.id,
     name: listed.metadata?.name ?? "",
@@ -43,9 +45,11 @@ export function containerOf(listed: ListedContainer, status: ContainerStatus): R
     state: status.state,
     image: status.image?.image || listed.image?.image || "",
     imageId: imageIdOf(listed),
+    ...(status.imageRef ? { imageRef: status.imageRef } : {}),
     createdAt: time(listed.createdAt) ?? 0,
-    startedAt: time(status.startedAt),
-    finishedAt: ended ? time(status.finishedAt) : undefined,
+    startedAt,
+    // containerd writes down a start when a short run may be over.
+    finishedAt: finishedAt && Math.max(finishedAt, startedAt ?? 0),
     exitCode: ended ? status.exitCode : undefined,
     reason: status.reason,
     message: status.message,

@@ -165,6 +165,23 @@ export const bytes = (number: number): Field<Uint8Array> => single(number, bytes
 export const bool = (number: number): Field<boolean> => single(number, boolKind);
 /** Any signed or unsigned integer that is not zigzag-encoded. Beyond 2^53 the lowest digits are lost. */
 export const int = (number: number): Field<number> => single(number, intKind);
+/** Integers, packed as proto3 packs them. */
+export const ints = (number: number): Field<number[], readonly number[]> => ({
+  number,
+  wireType: 2,
+  initial: () => [],
+  add(before, input) {
+    const end = input.uint32() + input.pos;
+    while (input.pos < end) before.push(intKind.read(input));
+    return before;
+  },
+  write(values, out) {
+    if (values.length === 0) return;
+    out.uint32((number << 3) | 2).fork();
+    for (const value of values) intKind.write(value, out);
+    out.ldelim();
+  },
+});
 export const strings = (number: number): Field<string[], readonly string[]> => list(number, stringKind);
 
 /** An enumeration by the names of its numbers from 0; an unknown number reads as the last name. */

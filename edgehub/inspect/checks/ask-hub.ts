@@ -21,7 +21,10 @@ const maxBodyBytes = 1 << 20;
 
 /** Asks the hub at both of its ports, each once. Every answer rejects as {@link ask}. */
 export class HubAnswers {
-  /** The port to which nodes connect; asked with this node's certificate, without becoming a connection of it. */
+  /**
+   * The port to which nodes connect. It is asked, with this node's certificate, whether it would let this node in: that
+   * becomes no connection of the node, which would replace the agent's.
+   */
   readonly nodes: Promise<HubAnswer>;
   /** The port where certificates are issued; the answer's body is the CA. It is not checked whose it is. */
   readonly join: Promise<HubAnswer>;
@@ -35,14 +38,17 @@ export class HubAnswers {
     const tls = identity
       ? { ca: identity.caPem, cert: identity.certPem, key: identity.keyPem }
       : { rejectUnauthorized: false };
-    this.nodes = ask(`${nodesUrl}/${hub.projectId}/${identity?.node ?? node}/events`, tls, parts);
+    const name = identity?.node ?? node;
+    const headers = { Node_id: name, Project_id: hub.projectId, ConnectionUse: "msg" };
+    this.nodes = ask(`${nodesUrl}/${hub.projectId}/${name}/events`, { ...tls, headers }, parts);
     this.join = ask(`${hub.join}/ca.crt`, { rejectUnauthorized: false }, parts);
     // Whoever needs an answer waits for it later.
     for (const answer of [this.nodes, this.join]) answer.catch(() => {});
   }
 }
 
-interface TlsTerms {
+interface Terms {
+  readonly headers?: Readonly<Record<string, string>>;
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
@@ -52,7 +58,7 @@ interface TlsTerms {
 /** Rejects with `E_BAD_OPTION`, `E_TIMEOUT`, or the error of the system or of TLS. */
 async function ask(
   url: string,
-  tls: TlsTerms,
+  terms: Terms,
   { timeoutMs, wallTime }: { timeoutMs: number; wallTime: () => number },
 ): Promise<HubAnswer> {
   const { origin } = URL.canParse(url) ? new URL(url) : { origin: "" };
@@ -63,7 +69,7 @@ async function ask(
     );
   const [startedAt, wallStart] = [systemClock.now(), wallTime()];
   return await new Promise((resolve, reject) => {
-    const sent = request(url, { agent: false, minVersion: "TLSv1.2", ...tls }, (response) => {
+    const sent = request(url, { agent: false, minVersion: "TLSv1.2", ...terms }, (response) => {
       const chunks: Buffer[] = [];
       let size = 0;
       const { socket } = response;

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import mqtt, { type IClientOptions } from "mqtt";
+import { HubError } from "../../../protocol/index.ts";
 import { isEncrypted, parseBrokerUrl } from "../../eventbus/broker-url.ts";
 import type { EventBusOptions } from "../../eventbus/options.ts";
 import { type Check, type CheckContext, failed, ok, type Verdict } from "./verdict.ts";
@@ -31,9 +32,20 @@ export const externalBrokerCheck: Check = {
   async run({ options: { eventBus }, timeoutMs }: CheckContext) {
     if (!eventBus.enable || eventBus.mqttMode === "internal") return undefined;
     const { mqttUsername: username, mqttPassword: password } = eventBus;
+    let tls: IClientOptions;
+    try {
+      tls = tlsOf(eventBus);
+    } catch (error) {
+      if (error instanceof HubError) throw error;
+      const text = error instanceof Error ? error.message : String(error);
+      return failed(
+        `a file for ${eventBus.mqttServerExternal} cannot be read: ${text}`,
+        "set eventBus.tlsMqttCAFile, tlsMqttCertFile and tlsMqttPrivateKeyFile to files that the agent may read",
+      );
+    }
     return await lookAt(
       eventBus.mqttServerExternal,
-      { username, password, ...tlsOf(eventBus) },
+      { username, password, ...tls },
       {
         timeoutMs,
         credentials: "eventBus.mqttUsername and mqttPassword",

@@ -2,8 +2,9 @@ import { readFileSync } from "node:fs";
 import { sha256Hex } from "../../../platform/certificate.ts";
 import { formatDuration } from "../../../platform/quantities.ts";
 import { asHubError, parseJoinToken } from "../../../protocol/index.ts";
+import { parseReason } from "../../../transport/index.ts";
 import type { HubAnswer } from "./ask-hub.ts";
-import { type Check, type CheckContext, failed, ok, type Verdict, warning } from "./verdict.ts";
+import { type Check, type CheckContext, failed, newToken, ok, type Verdict, warning } from "./verdict.ts";
 
 /** The address to which nodes connect. */
 export const hubCheck: Check = {
@@ -13,12 +14,44 @@ export const hubCheck: Check = {
       const answer = await hub.nodes;
       if (identity === undefined)
         return ok(`${told(answer)}; who it is can be told once this node has joined`);
-      return ok(`${told(answer)}, and has a certificate of the CA this node joined`);
+      return admission(answer, identity.node);
     } catch (error) {
+      if (identity === undefined && isAlert(error))
+        return ok(`${options.hub.server} asks for a certificate, which this node gets when it joins`);
       return refusal(error, { url: options.hub.server, field: "hub.server" });
     }
   },
 };
+
+/** TLS itself has turned this side away, so it is spoken there. */
+function isAlert(error: unknown): boolean {
+  return /ALERT/.test(String((error as NodeJS.ErrnoException).code));
+}
+
+/** Whether the hub would let this node in. Pure. */
+export function admission(answer: HubAnswer, node: string): Verdict {
+  if (answer.status === 200) return ok(`${told(answer)}, and lets ${node} in`);
+  const { code, text } = parseReason(Buffer.from(answer.body).toString().trim(), true);
+  // A KubeEdge cloud, and an older hub, do not know the question.
+  if (code === "E_LINK_LOST")
+    return ok(
+      `${told(answer)}, and has a certificate of the CA this node joined; whether it lets ${node} in stands in the agent's log`,
+    );
+  const found = `${answer.url} does not let ${node} in: ${code}: ${text}`;
+  switch (code) {
+    case "E_REVOKED":
+      return failed(
+        found,
+        `the node was revoked or removed at the hub; if it shall come back, ${newToken}, and start the agent again`,
+      );
+    case "E_IDENTITY":
+      return failed(found, `if it is to be this node of this hub, ${newToken}, and start the agent again`);
+    case "E_NODE_LIMIT":
+      return failed(found, "raise nodes.maxNodes at the hub, or remove nodes: hubctl nodes remove");
+    default:
+      return failed(found, "see the hub's log");
+  }
+}
 
 /** The address where certificates are issued: needed to join, and to renew. */
 export const joinCheck: Check = {

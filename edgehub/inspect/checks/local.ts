@@ -56,6 +56,8 @@ interface Port {
   readonly field: string;
   readonly host: string;
   readonly port: number;
+  /** True: the agent listens there only while the cloud has rules for it. */
+  readonly isOnDemand?: true;
 }
 
 function portsOf({ eventBus, serviceBus, metaServer }: EdgeOptions): Port[] {
@@ -66,18 +68,23 @@ function portsOf({ eventBus, serviceBus, metaServer }: EdgeOptions): Port[] {
       ...parseBrokerUrl(eventBus.mqttServerInternal, "eventBus.mqttServerInternal"),
     });
   if (serviceBus.enable)
-    ports.push({ field: "serviceBus.port", host: serviceBus.server, port: serviceBus.port });
+    ports.push({
+      field: "serviceBus.port",
+      host: serviceBus.server,
+      port: serviceBus.port,
+      isOnDemand: true,
+    });
   if (metaServer.enable)
     ports.push({ field: "metaServer.port", host: metaServer.server, port: metaServer.port });
   // 0 is a free one, which only the agent knows.
   return ports.filter(({ port }) => port !== 0);
 }
 
-/** While the agent runs it listens at all of its ports; else nobody else does. */
+/** While the agent runs it listens at its ports, at some only on demand; else nobody else does. */
 export const portsCheck: Check = {
   name: "ports",
   async run({ options, isRunning }) {
-    const ports = portsOf(options);
+    const ports = portsOf(options).filter(({ isOnDemand }) => !isRunning || !isOnDemand);
     if (ports.length === 0 || isRunning === undefined) return undefined;
     const names = ports.map(({ host, port }) => `${host}:${port}`).join(", ");
     for (const port of ports) {

@@ -1,20 +1,21 @@
+import { existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { checkOptions } from "../../../platform/config.ts";
 import { counted, formatAge, formatBytes } from "../../../platform/quantities.ts";
-import { readDatabase } from "../../../platform/read-only-sqlite.ts";
 import { loadIdentity, renewAt } from "../../identity.ts";
-import { edgeSchema } from "../../options.ts";
-import { edgeApplicationId } from "../../store/schema.ts";
-import { isReadable } from "../place.ts";
-import { type Check, failed, ok, type Verdict, warning } from "./verdict.ts";
+import { type EdgeOptions, edgeSchema } from "../../options.ts";
+import { isReadable, readEdge } from "../place.ts";
+import { type Check, failed, newToken, ok, type Verdict, warning } from "./verdict.ts";
 
 /** What lies on this machine. */
 
 /** Does the agent run? */
 export const agentCheck: Check = {
   name: "agent",
-  run({ isRunning, place }) {
+  run({ isRunning, place, options }) {
+    if (!isReadable(place.directory) && hasToken(options))
+      return warning(`has not run on ${place.directory} yet`, "start it: edgehub --config FILE");
     if (!isReadable(place.directory))
       return failed(
         `there is no directory ${place.directory}`,
@@ -30,7 +31,9 @@ function isConfigured(node: string): boolean {
   return node !== checkOptions(edgeSchema, {}).node;
 }
 
-const newToken = "give it a token made for it in hub.token (at the hub: hubctl token create --node NAME)";
+function hasToken({ hub }: EdgeOptions): boolean {
+  return hub.token !== "" || hub.tokenFile !== "";
+}
 
 /** The node's certificate and its end. */
 export const certificateCheck: Check = {
@@ -38,10 +41,9 @@ export const certificateCheck: Check = {
   run({ options, place, isRunning, wallTime }) {
     for (const name of ["", "identity.pem", "ca.crt"]) isReadable(join(place.directory, name));
     const identity = loadIdentity(place.directory);
-    const { node, hub, renewCertificate } = options;
+    const { node, renewCertificate } = options;
     if (identity === undefined) {
-      if (hub.token === "" && hub.tokenFile === "")
-        return failed("this node has not joined, and has no token", newToken);
+      if (!hasToken(options)) return failed("this node has not joined, and has no token", newToken);
       const advice = isRunning
         ? "see what is said of join, and the agent's log"
         : "start the agent: it joins with its token";
@@ -77,14 +79,21 @@ const lowBytes = 512 << 20;
 export const diskCheck: Check = {
   name: "disk",
   async run({ place }) {
-    const { bavail, bsize, blocks, files, ffree } = await statfs(place.directory);
-    return diskVerdict(place.directory, {
+    const path = existing(place.directory);
+    const { bavail, bsize, blocks, files, ffree } = await statfs(path);
+    return diskVerdict(path, {
       freeBytes: bavail * bsize,
       allBytes: blocks * bsize,
       hasFiles: files === 0 || ffree > 0,
     });
   },
 };
+
+/** The directory, or the nearest one above it that is there already. */
+function existing(directory: string): string {
+  const path = resolve(directory);
+  return existsSync(path) || dirname(path) === path ? path : existing(dirname(path));
+}
 
 /** @param disk `hasFiles`: a file can still be made. */
 export function diskVerdict(
@@ -113,8 +122,10 @@ const restore =
 export const databaseCheck: Check = {
   name: "database",
   run({ place, options, wallTime }) {
+    // Of an agent that has never run nothing is missing.
+    if (!isReadable(place.directory)) return undefined;
     isReadable(place.database);
-    return readDatabase(place.database, edgeApplicationId, (database): Verdict => {
+    return readEdge(place.database, (database): Verdict => {
       const pages = Number(database.pragma("page_count", { simple: true }));
       const size = pages * Number(database.pragma("page_size", { simple: true }));
       const isExamined = size <= examinedBytes;

@@ -34,6 +34,10 @@ export interface Check {
   run(context: CheckContext): Promise<Verdict | undefined> | Verdict | undefined;
 }
 
+/** What brings a node back that its hub does not accept. */
+export const newToken =
+  "give it a token made for it in hub.token (at the hub: hubctl token create --node NAME)";
+
 export function ok(found: string): Verdict {
   return { state: "ok", found };
 }

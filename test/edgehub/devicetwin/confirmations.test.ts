@@ -135,6 +135,7 @@ describe("to a KubeEdge cloud", () => {
     await world.twin.start();
     await world.addDevices(...devices);
     await report("1");
+    await world.link("kubeedge");
     const [sent] = world.send();
     world.close();
     world = await TwinWorld.start({ ...options, file: { file, create: false } });
@@ -167,5 +168,55 @@ describe("to a hub that acks", () => {
     await world.link("kubeedge");
     await world.clock.advance(10 * period);
     expect(world.send()).toEqual([]);
+  });
+});
+
+describe("after a change of the cloud", () => {
+  it.each(["hub", "down"] as const)("tracks what was accepted before: %s", async (before) => {
+    await world.link(before);
+    await report("1");
+    await world.report(`${D}/ns/d/state/update`, { state: "online" });
+    await world.link("down");
+    await world.link("kubeedge");
+    const sent = world.send();
+    await world.clock.advance(2 * period);
+    const repeated = world.send().map(({ id }) => id);
+    expect(repeated.toSorted()).toEqual(sent.map(({ id }) => id).toSorted());
+    for (const { id } of sent) await confirm(id);
+    await world.clock.advance(2 * period);
+    expect(world.send()).toEqual([]);
+  });
+
+  it("tracks nothing of what the one before has acked, also if the agent died meanwhile", async () => {
+    const directory = temporaryDirectory();
+    const file = join(directory.path, "edge.db");
+    const options = { twin: { confirmTimeoutMs: period } };
+    world = new TwinWorld({ ...options, file: { file, create: true } });
+    await world.twin.start();
+    await world.addDevices(...devices);
+    await world.link("hub");
+    await report("1");
+    world.send();
+    world.close();
+    world = await TwinWorld.start({ ...options, file: { file, create: false } });
+    await world.link("kubeedge");
+    await report("2", "later");
+    const [later] = world.send();
+    await world.clock.advance(2 * period);
+    expect(world.send().map(({ id }) => id)).toEqual([later?.id]);
+    directory.remove();
+  });
+
+  it("hands over every time what a KubeEdge cloud was sent last", async () => {
+    await world.link("kubeedge");
+    await report("1");
+    world.send();
+    for (const value of ["2", "3"]) {
+      await world.link("hub");
+      expect(world.send().map(valuesOf)).toHaveLength(1);
+      await world.link("kubeedge");
+      await report(value);
+      expect(world.send().map(valuesOf)).toEqual([{ t: value }]);
+    }
   });
 });

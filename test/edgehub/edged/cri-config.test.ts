@@ -65,7 +65,7 @@ describe("a sandbox", () => {
   it("is known again from what the runtime keeps", () => {
     const spec = sandbox({
       hostNetwork: true,
-      dns: { servers: ["10.0.0.1"], searches: ["local"] },
+      dns: { servers: ["10.0.0.1"], searches: ["local"], options: ["ndots:2"] },
       ports: [{ protocol: "UDP", containerPort: 53, hostPort: 5353, hostIp: "127.0.0.1" }],
       annotations: { note: "kept" },
       cgroupParent: "/edged",

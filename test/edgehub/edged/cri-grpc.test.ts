@@ -8,7 +8,7 @@ import { type Answer, frame, listen, respond, socketPath } from "./grpc-server.t
 const fine = respond(frame("fine"), 1, { "grpc-status": "0" });
 
 function client(path: string, clock = systemClock): GrpcClient {
-  const made = new GrpcClient(path, clock);
+  const made = new GrpcClient({ path }, clock);
   onTestFinished(() => made.close());
   return made;
 }

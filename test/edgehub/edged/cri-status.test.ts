@@ -83,6 +83,7 @@ describe("a container", () => {
       finishedAt: 3 * second,
       reason: "Completed",
       image: { image: "localhost/app:test" },
+      imageRef: "localhost/app@sha256:2",
       logPath: "/logs/main/2.log",
     });
     expect(containerOf(line, ended)).toMatchObject({
@@ -92,8 +93,14 @@ describe("a container", () => {
       exitCode: 0,
       reason: "Completed",
       image: "localhost/app:test",
+      imageRef: "localhost/app@sha256:2",
       logPath: "/logs/main/2.log",
     });
+  });
+
+  it("that ended sooner than the runtime wrote down its start ended when it started", () => {
+    const ended = statusOf({ state: "exited", startedAt: 2 * second, finishedAt: 2 * second - 5_000_000 });
+    expect(containerOf(line, ended)).toMatchObject({ startedAt: 2_000, finishedAt: 2_000 });
   });
 
   it("that was killed has the code of its signal", () => {

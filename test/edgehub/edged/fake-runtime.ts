@@ -26,10 +26,12 @@ export class FakeRuntime implements Runtime {
   down = false;
   /** Exit code a container has at once, by name. */
   readonly exits = new Map<string, number>();
-  /** Names of containers whose stop never ends. */
+  /** Names of containers that end only when they are killed at once. */
   readonly stuck = new Set<string>();
   /** Folder on the disk of images. */
   imagePath: string | undefined;
+  /** Pulls never end. */
+  slowPulls = false;
   execResult = (_id: string, _command: readonly string[]): number => 0;
   readonly #clock: FakeClock;
   #count = 0;
@@ -140,7 +142,7 @@ export class FakeRuntime implements Runtime {
 
   stopContainer(id: string, graceSeconds: number): Promise<void> {
     const container = this.#find(id);
-    if (container && this.stuck.has(container.name)) return new Promise(() => undefined);
+    if (container && graceSeconds > 0 && this.stuck.has(container.name)) return new Promise(() => undefined);
     return this.#answer(`stop ${container?.name} ${graceSeconds}`, () => {
       if (container?.state !== "running") return;
       container.state = "exited";
@@ -181,6 +183,7 @@ export class FakeRuntime implements Runtime {
   }
 
   pullImage(reference: string): Promise<string> {
+    if (this.slowPulls) return new Promise(() => undefined);
     return this.#answer(`pull ${reference}`, () => {
       if (!this.registry.has(reference))
         throw new HubError("E_REFUSED", `${reference}: not found`, { retryable: true });

@@ -1,4 +1,5 @@
 import { createServer, type Http2Server, type Http2Session, type ServerHttp2Stream } from "node:http2";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { temporaryDirectory } from "../../support/processes.ts";
@@ -27,7 +28,20 @@ export function respond(body: Buffer, pieces: number, trailers: Record<string, s
 
 /** A server at a Unix socket. @returns Ends it with all its connections. */
 export async function listen(path: string, answer: Answer): Promise<() => Promise<void>> {
-  const server: Http2Server = createServer();
+  const { server, close } = serverOf(answer);
+  await new Promise<void>((done) => server.listen(path, done));
+  return close;
+}
+
+/** A server at a free port of this machine. @returns The port. */
+export async function listenOnPort(answer: Answer): Promise<number> {
+  const { server } = serverOf(answer);
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  return (server.address() as AddressInfo).port;
+}
+
+function serverOf(answer: Answer): { server: Http2Server; close: () => Promise<void> } {
+  const server = createServer();
   const sessions = new Set<Http2Session>();
   server.on("session", (session) => {
     sessions.add(session);
@@ -39,13 +53,12 @@ export async function listen(path: string, answer: Answer): Promise<() => Promis
     stream.on("data", (chunk: Buffer) => chunks.push(chunk));
     stream.once("end", () => answer(stream, String(headers[":path"]), Buffer.concat(chunks).subarray(5)));
   });
-  await new Promise<void>((done) => server.listen(path, done));
   const close = async (): Promise<void> => {
     for (const session of sessions) session.destroy();
     await new Promise((done) => server.close(done));
   };
   onTestFinished(close);
-  return close;
+  return { server, close };
 }
 
 export function socketPath(): string {

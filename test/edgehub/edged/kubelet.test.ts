@@ -11,9 +11,10 @@ import {
   nodeStatusOf,
 } from "../../../edgehub/edged/node-status.ts";
 import { isBad, type Pod, parsePod } from "../../../edgehub/edged/pod.ts";
-import { podStatusOf, type StatusParts, statusPatch } from "../../../edgehub/edged/pod-status.ts";
+import { podStatusOf, type StatusParts } from "../../../edgehub/edged/pod-status.ts";
 import { noProbes } from "../../../edgehub/edged/probe.ts";
 import type { RuntimeContainer, RuntimePod } from "../../../edgehub/edged/runtime.ts";
+import { statusPatch } from "../../../edgehub/edged/status-patch.ts";
 
 /** Comparison with what a stock edgecore sent; see test/fixtures/edged. */
 

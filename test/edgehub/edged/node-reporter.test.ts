@@ -98,4 +98,27 @@ describe("a node", () => {
     await node.pass(1_000);
     expect((await node.status("web")).phase).toBe("Running");
   });
+
+  it("tells of a shortage as long as it refuses pods for it", async () => {
+    const node = new TestNode();
+    answering(node);
+    await node.start();
+    await connect(node);
+    const pressure = (): string | undefined => {
+      const patch = node.contents.at(-1);
+      const { status } = JSON.parse(patch as string) as {
+        status: { conditions: { type: string; status: string }[] };
+      };
+      return status.conditions.find(({ type }) => type === "MemoryPressure")?.status;
+    };
+    expect(pressure()).toBe("False");
+    node.free.memoryBytes = 0;
+    await node.pass(25_000);
+    expect(pressure()).toBe("True");
+    node.free.memoryBytes = 2 ** 30;
+    await node.pass(60_000);
+    expect(pressure()).toBe("True");
+    await node.pass(300_000);
+    expect(pressure()).toBe("False");
+  });
 });

@@ -39,6 +39,8 @@ export class TestNode {
   readonly agent: Agent;
   edged: Edged;
   connected = false;
+  /** What is left on the machine. */
+  free = { memoryBytes: 2 ** 30, diskBytes: 50 * 2 ** 30 };
   readonly #options: Partial<EdgedOptions>;
   #versions = 1;
   #ids = 0;
@@ -80,6 +82,7 @@ export class TestNode {
       ...machineFacts(),
       hostIp: () => "192.0.2.1",
       allocatable: () => ({ cpuMillis: 2_000, memoryBytes: 2 ** 30 }),
+      free: () => ({ ...this.free, diskTotalBytes: 100 * 2 ** 30, processes: 10_000 }),
     };
     const options = { ...checkOptions(edgedSection, this.#options), rootDirectory: this.directory };
     return new Edged(this.agent, { runtime: this.runtime, facts }, options);

@@ -5,16 +5,16 @@ import {
   goDuration,
   nextCrashBackoff,
 } from "../../../edgehub/edged/crash-backoff.ts";
+import { planPod } from "../../../edgehub/edged/plan.ts";
+import { type Pod, parsePod } from "../../../edgehub/edged/pod.ts";
+import { type Phase, podStatusOf } from "../../../edgehub/edged/pod-status.ts";
 import {
   type Action,
   type ContainerMemory,
   historyOf,
   type PodView,
-  planPod,
   type StartFailure,
-} from "../../../edgehub/edged/plan.ts";
-import { type Pod, parsePod } from "../../../edgehub/edged/pod.ts";
-import { type Phase, podStatusOf } from "../../../edgehub/edged/pod-status.ts";
+} from "../../../edgehub/edged/pod-view.ts";
 import { noProbes } from "../../../edgehub/edged/probe.ts";
 import type { RuntimeContainer, RuntimePod } from "../../../edgehub/edged/runtime.ts";
 import { randomOf, seeds } from "../../support/seeds.ts";
@@ -303,7 +303,9 @@ describe.each(seeds(60))("a pod in a world that does as it is told, seed %i", (s
       image: "app:1",
     }));
   const containers = [{ name: "main", image: "app:1" }, ...names("more", 2)];
-  const spec = { restartPolicy, containers, initContainers: names("init", 2) };
+  const sidecars = names("side", 2).map((one) => ({ ...one, restartPolicy: "Always" }));
+  const initContainers = [...names("init", 2), ...sidecars].sort(() => random() - 0.5);
+  const spec = { restartPolicy, containers, initContainers };
 
   it("never runs a container twice at once, nor before its init containers, and ends as its policy says", () => {
     const world = new World(pod(spec), random);
@@ -377,7 +379,8 @@ class World {
       const containers = one.containers.map((each) => {
         if (each.state !== "running") return each;
         const isInit = each.name.startsWith("init");
-        const ends = dies || isInit || (calm ? once : this.#random() < 0.2);
+        const mayEnd = once && !each.name.startsWith("side");
+        const ends = dies || isInit || (calm ? mayEnd : this.#random() < 0.2);
         if (!ends) return each;
         const exitCode =
           calm || (isInit && this.#random() < 0.8) ? 0 : dies ? 255 : Math.floor(this.#random() * 2);
@@ -439,7 +442,9 @@ class World {
       const up = one.containers.filter(({ state }) => state === "running").map(({ name }) => name);
       if (new Set(up).size < up.length) this.faults.push("one container twice");
       const isInit = (name: string): boolean => name.startsWith("init");
-      if (up.some(isInit) && up.some((name) => !isInit(name))) this.faults.push("init beside main");
+      const isMain = (name: string): boolean => !isInit(name) && !name.startsWith("side");
+      if (up.some(isInit) && up.some(isMain)) this.faults.push("init beside main");
+      if (!one.ready && up.length > 0) this.faults.push("outlives its sandbox");
       if (one.containers.length > 20) this.faults.push("the dead pile up");
     }
   }

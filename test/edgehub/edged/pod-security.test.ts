@@ -45,3 +45,8 @@ it("refuses a seccomp profile that it cannot apply, instead of running without o
     "seccomp profiles of the node are not supported",
   ]);
 });
+
+it("a container is in the group of its pod's volumes, and in its pod's other groups", () => {
+  const pod = { fsGroup: 2_000, supplementalGroups: [3_000, 3_001, "x"] };
+  expect(securityOf({}, pod).supplementalGroups).toEqual([2_000, 3_000, 3_001]);
+});

@@ -181,7 +181,7 @@ describe("a pod", () => {
   it("on the node's network has all its ports there, and maps none", () => {
     const pod = podWith({ ports: [{ containerPort: 80 }] }, { hostNetwork: true });
     expect(hostPortsOf(pod)).toMatchObject([{ hostPort: 80 }]);
-    expect(sandboxSpecOf(pod, 0, "/logs").ports).toEqual([]);
+    expect(sandboxSpecOf(pod, 0, { logDirectory: "/logs", resolvConf: "" }).ports).toEqual([]);
   });
 
   test.each([

@@ -1,6 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { isServing } from "../../../edgehub/edged/grpc-health.ts";
 import type { Container, Pod } from "../../../edgehub/edged/pod.ts";
 import { parsePod } from "../../../edgehub/edged/pod.ts";
 import { countResult, initialCount, type Probe, probeOf } from "../../../edgehub/edged/probe.ts";
@@ -10,6 +11,7 @@ import { type Clock, systemClock } from "../../../platform/clock.ts";
 import { HubError } from "../../../protocol/index.ts";
 import { until } from "../../support/processes.ts";
 import { recordingLogger } from "../../support/recording-logger.ts";
+import { frame, listenOnPort, respond } from "./grpc-server.ts";
 import { podOf } from "./node.ts";
 
 const running = { id: "c1", name: "main", startedAt: 1, createdAt: 1 } as RuntimeContainer;
@@ -96,11 +98,45 @@ describe("a probe over the network", () => {
     await until("it is ready", () => p.verdict().ready);
   });
 
+  it("of type grpc asks for the health of the service, and takes nothing but SERVING for well", async () => {
+    const serving = Buffer.from([0x08, 1]);
+    const notServing = Buffer.from([0x08, 2]);
+    let answer = respond(frame(notServing), 1, { "grpc-status": "0" });
+    const asked: string[] = [];
+    const port = await listenOnPort((stream, method, request) => {
+      asked.push(`${method} ${request.subarray(2).toString()}`);
+      answer(stream, method, request);
+    });
+    const p = probing({ grpc: { port, service: "door" } });
+    p.verdict();
+    await until("it was asked", () => asked.length > 0);
+    expect(asked[0]).toBe("/grpc.health.v1.Health/Check door");
+    expect(p.verdict().ready).toBe(false);
+    answer = respond(frame(serving), 1, { "grpc-status": "0" });
+    await until("it is ready", () => p.verdict().ready);
+    answer = respond(Buffer.alloc(0), 1, { "grpc-status": "12" });
+    await until("it is not ready", () => !p.verdict().ready);
+    answer = respond(frame(serving), 1, { "grpc-status": "0" });
+    await until("it is ready again", () => p.verdict().ready);
+    // It hangs.
+    answer = () => undefined;
+    await until("it is not ready", () => !p.verdict().ready);
+  });
+
+  it("of type grpc fails where nobody listens, or another protocol is spoken", async () => {
+    const { server, port } = await listening((_request, response) => response.end());
+    const ask = () => isServing(systemClock, { host: "127.0.0.1", port, service: "", timeoutMs: 5_000 });
+    await expect(ask()).rejects.toMatchObject({ name: "CallFailure" });
+    server.closeAllConnections();
+    await new Promise((done) => server.close(done));
+    await expect(ask()).rejects.toMatchObject({ name: "CallFailure" });
+  });
+
   it("of a type that is not known counts as passed, and is named", async () => {
-    const p = probing({ grpc: { port: 1 } });
+    const p = probing({ pigeon: { port: 1 } });
     p.verdict();
     await until("it is ready", () => p.verdict().ready);
-    expect(p.log.lines).toMatchObject([{ type: "grpc" }]);
+    expect(p.log.lines).toMatchObject([{ type: "pigeon" }]);
   });
 });
 

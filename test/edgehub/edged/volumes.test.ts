@@ -29,7 +29,7 @@ function disk() {
     podIp: "",
     allocatable: { cpuMillis: 1, memoryBytes: 1 },
   };
-  const volumes = new Volumes(path);
+  const volumes = new Volumes(path, true);
   const problems: Problems = [];
   const podWith = (volume: object, mount: object = {}): Pod =>
     parsePod(
@@ -150,5 +150,66 @@ describe("volumes", () => {
     expect(d.volumes.uids()).toEqual([pod.uid]);
     await d.volumes.remove(pod.uid);
     expect(d.volumes.uids()).toEqual([]);
+  });
+
+  it("in memory hold what they may, and go with their pod", async ({ skip }) => {
+    const d = disk();
+    const pod = d.podWith({ emptyDir: { medium: "Memory", sizeLimit: "1Mi" } });
+    const directory = d.prepare(pod);
+    if (d.problems.length > 0) {
+      expect(d.problems[0]).toMatch(/needs an agent that runs as root|mount failed/);
+      skip("no right to mount");
+    }
+    writeFileSync(join(directory, "small"), "x");
+    expect(() => writeFileSync(join(directory, "large"), Buffer.alloc(2 << 20))).toThrow("ENOSPC");
+    expect(d.prepare(pod)).toBe(directory);
+    expect(existsSync(join(directory, "small"))).toBe(true);
+    expect(statSync(directory).mode & 0o777).toBe(0o777);
+    await d.volumes.remove(pod.uid);
+    expect(existsSync(directory)).toBe(false);
+  });
+
+  it("of a medium that is not known say so", () => {
+    const d = disk();
+    const pod = d.podWith({ emptyDir: { medium: "HugePages" } });
+    d.prepare(pod);
+    d.prepare(pod);
+    const problem = 'volume "v": emptyDir.medium HugePages is not supported';
+    expect(d.problems).toEqual([problem, problem]);
+  });
+});
+
+describe.runIf(process.getuid?.() === 0)("with an fsGroup, volumes", () => {
+  const grouped = (pod: Pod): Pod => ({ ...pod, security: { fsGroup: 2_345 } });
+  const rights = (file: string): [number, number] => [statSync(file).gid, statSync(file).mode & 0o7777];
+
+  it("of the pod's own belong to the group from their beginning, and are not touched again", () => {
+    const d = disk();
+    const pod = grouped(d.podWith({ emptyDir: {} }));
+    const directory = d.prepare(pod);
+    expect(rights(directory)).toEqual([2_345, 0o2777]);
+    writeFileSync(join(directory, "file"), "x", { mode: 0o600 });
+    d.prepare(pod);
+    expect(statSync(join(directory, "file")).mode & 0o777).toBe(0o600);
+  });
+
+  it("of Secrets can be read by the group, and are the same until they change", () => {
+    const d = disk();
+    d.objects["secret s"] = { data: { key: "eA==" } };
+    const pod = grouped(d.podWith({ secret: { secretName: "s", defaultMode: 0o400 } }));
+    const directory = d.prepare(pod);
+    expect(rights(join(directory, "key"))).toEqual([2_345, 0o440]);
+    expect(rights(join(directory, "..data/"))).toEqual([2_345, 0o2755]);
+    const before = readlinkSync(join(directory, "..data"));
+    d.prepare(pod);
+    expect(readlinkSync(join(directory, "..data"))).toBe(before);
+  });
+
+  it("of the node stay as they are", () => {
+    const d = disk();
+    const place = join(d.path, "there");
+    mkdirSync(place, { mode: 0o755 });
+    d.prepare(grouped(d.podWith({ hostPath: { path: place } })));
+    expect(rights(place)).toEqual([0, 0o755]);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { RetainedLimit } from "../../../edgehub/eventbus/retained-limit.ts";
-import { limitSessions, type SessionStore } from "../../../edgehub/eventbus/session-queues.ts";
+import { SessionBook } from "../../../edgehub/eventbus/session-book.ts";
 
 describe("retained messages", () => {
   it("have a limit of topics; a known one may change, an empty one makes room", () => {
@@ -14,72 +14,87 @@ describe("retained messages", () => {
 
   it("have a limit of bytes", () => {
     const retained = new RetainedLimit();
-    expect(retained.admit("a", 32 << 20)).toBe(true);
+    expect(retained.admit("a", (32 << 20) - 1)).toBe(true);
     expect(retained.admit("b", 1)).toBe(false);
     expect(retained.admit("a", 1)).toBe(true);
     expect(retained.admit("b", 1)).toBe(true);
   });
 });
 
-/** As aedes keeps sessions in memory. */
-class Sessions implements SessionStore {
-  readonly queues = new Map<string, unknown[]>();
-  readonly cleaned: string[] = [];
-
-  async outgoingEnqueueCombi(subscriptions: readonly { clientId: string }[], packet: unknown): Promise<void> {
-    for (const { clientId } of subscriptions)
-      this.queues.set(clientId, [...(this.queues.get(clientId) ?? []), packet]);
-  }
-
-  async outgoingClearMessageId({ id }: { id: string }): Promise<unknown> {
-    return this.queues.get(id)?.shift();
-  }
-
-  async *outgoingStream({ id }: { id: string }): AsyncIterable<unknown> {
-    yield* [...(this.queues.get(id) ?? [])];
-  }
-
-  async cleanSubscriptions({ id }: { id: string }): Promise<void> {
-    this.cleaned.push(id);
-  }
-}
+const mebi = 1 << 20;
 
 describe("sessions", () => {
   const limited = (connected: readonly string[] = []) => {
-    const store = new Sessions();
     const dropped: string[] = [];
-    limitSessions(store, {
+    const book = new SessionBook({
       perClient: 2,
       isConnected: (id) => connected.includes(id),
       dropped: (id) => dropped.push(id),
     });
-    const send = (clientId: string) => store.outgoingEnqueueCombi([{ clientId }], "message");
-    return { store, dropped, send };
+    return { book, dropped };
   };
 
-  it("have room again when messages were confirmed", async () => {
-    const { store, dropped, send } = limited();
-    for (let i = 0; i < 3; i++) await send("a");
+  it("have room again when messages were confirmed", () => {
+    const { book, dropped } = limited();
+    expect([1, 2, 3].map((size) => book.admit("a", size))).toEqual([true, true, false]);
     expect(dropped).toEqual(["a"]);
-    await store.outgoingClearMessageId({ id: "a" });
-    await send("a");
-    expect(store.queues.get("a")).toHaveLength(2);
-    expect(dropped).toEqual(["a"]);
+    book.confirmed("a");
+    expect([1, 2].map((size) => book.admit("a", size))).toEqual([true, false]);
   });
 
-  it("of clients that are there have more room", async () => {
-    const { store, dropped, send } = limited(["a"]);
-    for (let i = 0; i < 100; i++) await send("a");
-    expect(store.queues.get("a")).toHaveLength(100);
-    expect(dropped).toEqual([]);
+  it("of clients that are there have more room, but not for any bytes", () => {
+    const { book } = limited(["a", "b"]);
+    for (let i = 0; i < 10_000; i++) expect(book.admit("a", 1)).toBe(true);
+    expect(book.admit("a", 1)).toBe(false);
+    for (let i = 0; i < 7; i++) expect(book.admit("b", mebi)).toBe(true);
+    expect(book.admit("b", mebi)).toBe(false);
   });
 
-  it("that nobody comes back for are forgotten, the oldest first, but not those of clients that are there", async () => {
-    const { store, dropped, send } = limited(["0"]);
-    for (let i = 0; i < 1_001; i++) await send(`${i}`);
+  it("of all clients together have a limit of bytes, which is free again to the last one", () => {
+    const { book } = limited(["0", "1", "2", "3", "4"]);
+    const admitted = ["0", "1", "2", "3", "4"].flatMap((id) =>
+      Array.from({ length: 7 }, (_, i) => book.admit(id, mebi + i))
+        .filter(Boolean)
+        .map(() => id),
+    );
+    expect(admitted.length).toBe(31);
+    for (const id of admitted) book.confirmed(id);
+    book.confirmed("0");
+    expect(book.bytes).toBe(0);
+  });
+
+  it("that nobody comes back for are forgotten, the oldest first, but not those of clients that are there", () => {
+    const { book, dropped } = limited(["0"]);
+    for (let i = 0; i < 1_001; i++) {
+      expect(book.forgetOne()).toBeUndefined();
+      if (i % 2 === 0) book.admit(`${i}`, 1);
+      else book.subscribe(`${i}`, ["quiet"]);
+    }
+    expect([book.forgetOne(), book.forgetOne()]).toEqual(["1", undefined]);
     expect(dropped).toEqual(["1"]);
-    expect(store.cleaned).toEqual(["1"]);
-    expect(store.queues.get("1")).toEqual([]);
-    expect(store.queues.get("0")).toHaveLength(1);
+  });
+
+  it("end when they hold nothing any more", () => {
+    const { book } = limited();
+    for (let i = 0; i < 2_000; i++) {
+      const id = `${i}`;
+      book.subscribe(id, ["a", "b"]);
+      book.admit(id, 1);
+      book.sendsOnce(id, true);
+      book.unsubscribe(id, ["a"]);
+      book.unsubscribeAll(id);
+      book.confirmed(id);
+      book.sendsOnce(id, false);
+      expect(book.forgetOne()).toBeUndefined();
+    }
+  });
+
+  it("have a limit of subscriptions; what one has already it may renew", () => {
+    const { book } = limited();
+    const topics = Array.from({ length: 1_200 }, (_, i) => `${i}`);
+    expect(book.subscribe("a", topics).size).toBe(1_000);
+    expect([...book.subscribe("a", ["7", "1100"])]).toEqual(["7"]);
+    book.unsubscribe("a", ["7"]);
+    expect([...book.subscribe("a", ["1100"])]).toEqual(["1100"]);
   });
 });

@@ -1,5 +1,7 @@
+import { type AddressInfo, createConnection, createServer, type Socket } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { Program } from "../../support/processes.ts";
+import { certificateFiles } from "../../support/mqtt-certificates.ts";
+import { Program, temporaryDirectory } from "../../support/processes.ts";
 import { type BusOptions, type BusWorld, device, received, startBus, waitFor } from "./harness.ts";
 
 /** A broker in another process, killed with the test. */
@@ -17,6 +19,37 @@ const external = (port: number, options: BusOptions = {}): BusOptions => ({
   ...options,
   eventBus: { mqttMode: "external", mqttServerExternal: `tcp://127.0.0.1:${port}`, ...options.eventBus },
 });
+
+/** A way to a broker that can be cut. */
+async function startWay(to: number): Promise<{ port: number; isOpen: boolean; cut(): void }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    if (!way.isOpen) return socket.destroy();
+    const other = createConnection(to, "127.0.0.1");
+    for (const [from, into] of [
+      [socket, other],
+      [other, socket],
+    ] as const) {
+      sockets.add(from);
+      from.on("error", () => undefined).on("close", () => into.destroy());
+      from.pipe(into);
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const way = {
+    port: (server.address() as AddressInfo).port,
+    isOpen: true,
+    cut(): void {
+      way.isOpen = false;
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+  onTestFinished(() => {
+    way.cut();
+    server.close();
+  });
+  return way;
+}
 
 async function connected(port: number, options: BusOptions = {}): Promise<BusWorld> {
   const world = await startBus(external(port, options));
@@ -128,6 +161,35 @@ describe("an external broker", () => {
     expect(world.failures).toEqual([]);
   });
 
+  it("gets DeviceTwin's documents of the time it was away, in order", async () => {
+    const { port } = await startBroker();
+    const way = await startWay(port);
+    const world = await connected(way.port);
+    const client = await device(`mqtt://127.0.0.1:${port}`);
+    const seen = received(client);
+    const topic = "$hw/events/device/d/twin/update/delta";
+    await client.subscribeAsync(topic, { qos: 1 });
+    await world.bus.publish(topic, "0");
+    await waitFor("the first is there", () => seen.length === 1);
+    way.cut();
+    await world.logged("external broker lost");
+    const numbers = Array.from({ length: 200 }, (_, i) => `${i + 1}`);
+    for (const i of numbers) await world.bus.publish(topic, i);
+    way.isOpen = true;
+    await waitFor("all are there", () => seen.length > numbers.length);
+    expect(seen).toEqual(["0", ...numbers].map((i) => `${topic} ${i}`));
+  });
+
+  it("says how much was lost when the agent ends before it is back", async () => {
+    const world = await startBus(external(1));
+    await world.bus.publish("$hw/events/device/d/twin/update/result", "{}");
+    await world.module.stop(new AbortController().signal);
+    expect(world.lines).toContainEqual({
+      event: "the external broker has not confirmed all documents",
+      count: 1,
+    });
+  });
+
   it("that refuses us is tried again, and named in the log", async () => {
     const { port } = await startBroker(0, "secret");
     const world = await startBus(external(port, { eventBus: { mqttUsername: "u", mqttPassword: "wrong" } }));
@@ -137,6 +199,20 @@ describe("an external broker", () => {
     expect(world.failures).toEqual([]);
     const other = await startBus(external(port, { eventBus: { mqttUsername: "u", mqttPassword: "secret" } }));
     await other.logged("external broker connected");
+  });
+
+  it("that refuses a subscription of the cloud is named in the log, and the others go on", async () => {
+    const { port } = await startBroker();
+    const world = await connected(port);
+    await world.module.handle(world.fromCloud("subscribe", "forbidden"), "s");
+    expect(await world.logged("the external broker refuses a subscription")).toMatchObject({
+      filter: "forbidden",
+    });
+    await world.module.handle(world.fromCloud("subscribe", "allowed"), "s");
+    const client = await device(`mqtt://127.0.0.1:${port}`);
+    for (const topic of ["forbidden", "allowed"]) await client.publishAsync(topic, "x", { qos: 1 });
+    await waitFor("it has come", () => world.outbox().length > 0);
+    expect(world.outbox()).toEqual([{ topic: "allowed", content: "x" }]);
   });
 
   it("cannot stop us with a message that is too large", async () => {
@@ -150,6 +226,40 @@ describe("an external broker", () => {
     expect(await world.logged("a message of the external broker was not taken")).toMatchObject({
       error: { code: "E_TOO_LARGE" },
     });
+  });
+});
+
+describe("an external broker behind WebSockets", () => {
+  it.each(["ws", "wss"] as const)("is reached by %s", async (scheme) => {
+    const { path, remove } = temporaryDirectory();
+    onTestFinished(remove);
+    const files = await certificateFiles(path);
+    const isEncrypted = scheme === "wss";
+    // Another agent's, which listens there too.
+    const broker = await startBus({
+      eventBus: {
+        mqttServerInternal: `${scheme}://127.0.0.1:0`,
+        ...(isEncrypted && {
+          internalCertFile: files.server.cert,
+          internalPrivateKeyFile: files.server.key,
+        }),
+      },
+    });
+    const eventBus = {
+      mqttMode: "external" as const,
+      mqttServerExternal: `${scheme}://127.0.0.1:${broker.port()}/mqtt`,
+    };
+    const world = await startBus({
+      eventBus: { ...eventBus, ...(isEncrypted && { tlsMqttCAFile: files.ca }) },
+    });
+    expect(await world.logged("external broker connected")).toMatchObject({ version: "3.1.1" });
+    await world.module.handle(world.fromCloud("subscribe", "default/test/up"), "s");
+    await broker.bus.publish("default/test/up", "x".repeat(100_000));
+    await waitFor("it has come", () => world.outbox().length === 1);
+    if (!isEncrypted) return;
+    const doubting = await startBus({ eventBus });
+    const { error } = await doubting.logged("external broker cannot be reached");
+    expect(String(error)).toMatch(/certificate/);
   });
 });
 
@@ -172,8 +282,9 @@ describe("both brokers", () => {
     await world.logged("external broker lost");
     const message = world.fromCloud("publish", "down", "2");
     await expect(world.module.handle(message, "s")).rejects.toMatchObject({ retryable: true });
-    // DeviceTwin's results are not kept from the programs inside.
+    // DeviceTwin's results are not kept from the programs inside, and wait for those outside.
     await world.bus.publish("down", "result");
+    await waitFor("it arrives", () => seen[0]?.at(-1) === "down result");
     await startBroker(port);
     const later = await device(`mqtt://127.0.0.1:${port}`);
     const laterSeen = received(later);
@@ -184,7 +295,7 @@ describe("both brokers", () => {
         () => false,
       ),
     );
-    await waitFor("it arrives", () => laterSeen.length === 1);
+    await waitFor("both arrive", () => laterSeen.includes("down 2"));
     expect(seen[0]).toEqual(["down 1", "down 2", "down result"]);
   });
 });

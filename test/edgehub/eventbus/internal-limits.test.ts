@@ -110,7 +110,7 @@ it("keeps so many messages for a client that is away, and says when more are dro
   await sleeper.endAsync();
   const client = await device(urlOf(world));
   for (let i = 0; i < 5; i++) await client.publishAsync("news", `${i}`, { qos: 1 });
-  expect(await world.logged("messages for a client that is away are dropped")).toMatchObject({
+  expect(await world.logged("messages for a client's session are dropped")).toMatchObject({
     clientId: "sleeper",
   });
   const woken = mqtt.connect(urlOf(world), { ...session, reconnectPeriod: 0 });

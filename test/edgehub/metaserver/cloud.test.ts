@@ -37,7 +37,7 @@ async function connected(cloud: (question: Message) => Promise<Message>) {
 }
 
 function syncs(agent: TestAgent): string[][] {
-  return agent.outbox
+  return agent.asked
     .filter(({ resource }) => resource.path === "watchapp/sync")
     .map((message) => Object.values(contentOf(message) as Record<string, Asked>).map(({ Key }) => Key));
 }
@@ -176,16 +176,113 @@ describe("with a cloud that answers", () => {
   });
 });
 
+describe("deleting a collection", () => {
+  /** A cloud with these objects on pages of two, which notes what it is asked. */
+  const cloudWith = (names: string[], refuse?: { name: string; code: number }) => {
+    const told: string[] = [];
+    const cloud = async (question: Message): Promise<Message> => {
+      const { Key, Verb, Option } = asked(question);
+      const option = JSON.parse(decoded(Option));
+      told.push(`${Verb} ${Key} ${option.continue ?? option.preconditions?.uid ?? ""}`.trim());
+      if (refuse && Key.endsWith(`/${refuse.name}`))
+        return answerTo(question, {
+          Status: "Rejected",
+          Error: { ErrStatus: { code: refuse.code, message: "no" } },
+        });
+      if (Verb !== "list") return answerTo(question, {});
+      const from = Number(option.continue ?? 0);
+      const items = names.slice(from, from + 2).map((name) => {
+        const object = configMap(name, 1);
+        return { ...object, metadata: { ...object.metadata, uid: `uid-${name}` } };
+      });
+      const metadata = {
+        resourceVersion: "9",
+        ...(from + 2 < names.length ? { continue: String(from + 2) } : {}),
+      };
+      return approved(question, { kind: "ConfigMapList", apiVersion: "v1", metadata, items });
+    };
+    return { told, cloud };
+  };
+
+  it("deletes the cloud's objects one by one, each only if it is still the same", async () => {
+    const { told, cloud } = cloudWith(["a", "b", "c"]);
+    const { client } = await connected(cloud);
+    const answer = await client.send("DELETE", `${maps}?labelSelector=app%3Dx`);
+    expect(answer).toMatchObject({ status: 200, body: { kind: "Status", status: "Success" } });
+    expect(told).toEqual([
+      "list /core/v1/configmaps/default/null",
+      "delete /core/v1/configmaps/default/a uid-a",
+      "delete /core/v1/configmaps/default/b uid-b",
+      "list /core/v1/configmaps/default/null 2",
+      "delete /core/v1/configmaps/default/c uid-c",
+    ]);
+  });
+
+  test.each([
+    [404, 200, 3],
+    [403, 403, 2],
+  ])("goes on where an object has gone, and ends at a refusal: %i", async (code, status, questions) => {
+    const { told, cloud } = cloudWith(["a", "b"], { name: "a", code });
+    const { client } = await connected(cloud);
+    expect((await client.send("DELETE", maps)).status).toBe(status);
+    expect(told).toHaveLength(questions);
+  });
+
+  it("needs a namespace, and a link", async () => {
+    const { client, agent } = await connected(cloudWith([]).cloud);
+    expect((await client.send("DELETE", "/api/v1/configmaps")).status).toBe(405);
+    agent.connected = false;
+    expect((await client.send("DELETE", maps)).status).toBe(503);
+  });
+});
+
 describe("with a cloud that does not answer", () => {
-  it("a read waits once, the next ones are answered from this node at once", async () => {
+  it("what this node has is shown after a second, and at once as soon as it is known to be silent", async () => {
     const { agent, client } = await connected(() => new Promise(() => {}));
     await putConfigMap(agent, "a", 1);
+    const first = [client.get(`${maps}/a`), client.get(maps)];
+    await until("the questions", () => agent.asked.length === 2);
+    await agent.clock.advance(1_000);
+    const [object, list] = await Promise.all(first);
+    expect(object?.body).toEqual(configMap("a", 1));
+    expect(list?.body.items).toHaveLength(1);
+    await agent.clock.advance(9_000);
+    expect((await client.get(`${maps}/a`)).body).toEqual(configMap("a", 1));
+    expect(agent.asked).toHaveLength(2);
+  });
+
+  it("what this node does not have is waited for, once", async () => {
+    const { agent, client } = await connected(() => new Promise(() => {}));
     const first = client.get(`${maps}/a`);
     await until("the question", () => agent.asked.length === 1);
-    await agent.clock.advance(10_000);
-    expect((await first).body).toEqual(configMap("a", 1));
-    expect((await client.get(maps)).body.items).toHaveLength(1);
+    await agent.clock.advance(9_999);
+    const second = client.get(`${maps}/b`);
+    await until("the second question", () => agent.asked.length === 2);
+    await agent.clock.advance(1);
+    expect([await first, await second].map(({ status }) => status)).toEqual([404, 404]);
+  });
+
+  it("nobody waits for a link that has gone", async () => {
+    const { agent, client, server } = await connected(() => new Promise(() => {}));
+    const read = client.get(`${maps}/a`);
+    await until("the question", () => agent.asked.length === 1);
+    agent.connected = false;
+    server.connection(false);
+    expect((await read).status).toBe(404);
+  });
+
+  it("that is known at once from a hub where nobody takes such questions, and looked at again soon", async () => {
+    const nobody = new HubError("E_NO_CONSUMER", "nobody takes this", { retryable: true });
+    const { agent, client } = await connected(() => Promise.reject(nobody));
+    expect((await client.get(`${maps}/a`)).status).toBe(404);
+    expect((await client.get(maps)).body.items).toEqual([]);
     expect(agent.asked).toHaveLength(1);
+    const write = await client.send("POST", maps, JSON.stringify(configMap("a", 1)));
+    expect(write).toMatchObject({ status: 503, body: { reason: "ServiceUnavailable" } });
+    agent.cloud = async (question) => approved(question, configMap("a", 9));
+    await agent.clock.advance(5_000);
+    await client.get(`${maps}/a`);
+    expect((await client.get(`${maps}/a`)).body).toEqual(configMap("a", 9));
   });
 
   it("it is tried again after a while, and no client waits for that", async () => {

@@ -1,9 +1,9 @@
 import { execFile, spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { contentOf, createMessage, type Message, volatile } from "../../../protocol/index.ts";
+import { contentOf, createMessage, type Message, state, volatile } from "../../../protocol/index.ts";
 import { temporaryDirectory } from "../../support/processes.ts";
 import { configMap, fromCloud, putConfigMap, startServer } from "./support.ts";
 
@@ -59,6 +59,27 @@ describe.skipIf(!hasKubectl)("kubectl", () => {
       /condition met/,
     );
     expect(await kubectl("describe", "pod", "web")).toMatch(/Status: +Running/);
+  });
+
+  it("shows how pods are, and what they have written", async () => {
+    const { agent, logs, kubectl } = await withKubectl();
+    const metadata = { name: "web", namespace: "default", uid: "u1" };
+    const spec = { nodeName: "edge-1", containers: [{ name: "main" }] };
+    await fromCloud(agent, { resource: "default/pod/web", content: { metadata, spec } });
+    const containerStatuses = [{ name: "main", ready: true, restartCount: 3 }];
+    const status = { phase: "Running", podIP: "192.0.2.7", containerStatuses };
+    const content = JSON.stringify({ metadata: { uid: "u1" }, status });
+    await agent.publish({ operation: "patch", resource: "default/podpatch/web", content, delivery: state });
+    const row = /web +1\/1 +Running +3 +<unknown> +192\.0\.2\.7 +edge-1/;
+    expect(await kubectl("get", "pods", "-o", "wide")).toMatch(row);
+    const folder = join(logs, "default_web_u1", "main");
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(
+      join(folder, "0.log"),
+      "2026-01-01T00:00:00Z stdout F one\n2026-01-01T00:00:01Z stderr F two\n",
+    );
+    expect(await kubectl("logs", "web")).toBe("one\ntwo\n");
+    expect(await kubectl("logs", "web", "--tail=1")).toBe("two\n");
   });
 
   it("writes through the cloud", async () => {

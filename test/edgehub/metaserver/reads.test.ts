@@ -153,8 +153,8 @@ describe("a request that cannot be answered", () => {
     ["GET", `${maps}?labelSelector=a%20b`, 400, "BadRequest"],
     ["GET", `${maps}?fieldSelector=spec.x%3D1`, 400, "BadRequest"],
     ["GET", `${maps}?watch=1&resourceVersion=17`, 410, "Expired"],
-    ["GET", "/api/v1/namespaces/default/pods/web/log", 405, "MethodNotAllowed"],
-    ["DELETE", maps, 405, "MethodNotAllowed"],
+    ["POST", "/api/v1/namespaces/default/pods/web/log", 405, "MethodNotAllowed"],
+    ["DELETE", "/api/v1/configmaps", 405, "MethodNotAllowed"],
     ["POST", maps, 503, "ServiceUnavailable", configMap("a", 1)],
     ["POST", maps, 400, "BadRequest", "{"],
     ["POST", maps, 400, "BadRequest", "[]"],
@@ -174,6 +174,15 @@ describe("a request that cannot be answered", () => {
     const { body } = await client.get("/apis/apps/v1/namespaces/default/deployments/web");
     expect(body.message).toBe('deployments.apps "web" not found');
     expect(body.details).toEqual({ name: "web", group: "apps", kind: "deployments" });
+  });
+
+  it("is for the documents of older clients, and gets them in their form", async () => {
+    const { client } = await startServer();
+    const accept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    const packed = await client.get("/openapi/v2", { accept });
+    expect(packed).toMatchObject({ status: 200, headers: { "content-type": accept.replace("@", ".") } });
+    expect(packed.body).toBe("\n\u00032.0\u0012\u0015\n\nKubernetes\u0012\u0007v1.32.0");
+    expect((await client.get("/openapi/v2")).body).toMatchObject({ swagger: "2.0", paths: {} });
   });
 
   it("takes no JSON", async () => {
@@ -203,7 +212,10 @@ describe("a port that is taken", () => {
     let server: MetaServer | undefined;
     const supervisor = new Supervisor(agent, (inner, failed) => {
       const options = { server: "127.0.0.1", port, cloudTimeoutMs: 1, maxBodyBytes: 1, maxWatches: 1 };
-      server = new MetaServer(inner, failed, { ...options, watchStallMs: 1, watchBytes: 1 });
+      const more = { watchStallMs: 1, watchBytes: 1 };
+      server = new MetaServer(inner, failed, { ...options, ...more }, () =>
+        Promise.reject(new Error("no logs")),
+      );
       return server;
     });
     await supervisor.start();

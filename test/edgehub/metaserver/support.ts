@@ -1,8 +1,10 @@
 import { request } from "node:http";
 import { createInterface, type Interface } from "node:readline";
 import { onTestFinished } from "vitest";
+import { openLog } from "../../../edgehub/inspect/node-logs.ts";
 import { MetaServer, type MetaServerOptions } from "../../../edgehub/metaserver/meta-server.ts";
 import { createMessage, type MessageDraft, state } from "../../../protocol/index.ts";
+import { temporaryDirectory } from "../../support/processes.ts";
 import { TestAgent } from "../test-agent.ts";
 
 const options: MetaServerOptions = {
@@ -19,10 +21,17 @@ const options: MetaServerOptions = {
 export async function startServer(more: Partial<MetaServerOptions> = {}, agent = new TestAgent()) {
   agent.connected = false;
   const failures: unknown[] = [];
-  const server = new MetaServer(agent, (error) => failures.push(error), { ...options, ...more });
+  const { path: logs, remove } = temporaryDirectory();
+  onTestFinished(remove);
+  const server = new MetaServer(
+    agent,
+    (error) => failures.push(error),
+    { ...options, ...more },
+    async (place, wish, life) => openLog(logs, place, wish, life),
+  );
   await server.start();
   onTestFinished(() => server.stop());
-  return { server, agent, failures, client: new Client(server.port as number) };
+  return { server, agent, failures, logs, client: new Client(server.port as number) };
 }
 
 /** The cloud puts or deletes a resource. */

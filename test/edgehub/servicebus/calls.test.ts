@@ -126,6 +126,28 @@ describe("a call from the cloud to a service of this node", () => {
     expect(sent).toBeLessThan(2 ** 27);
   });
 
+  it("is one of many that get gigabytes, and no more of them is held than may be answered", async () => {
+    const piece = Buffer.alloc(1 << 16, "x");
+    const stream = (response: ServerResponse): void => {
+      while (!response.destroyed) if (!response.write(piece)) break;
+      if (!response.destroyed) response.once("drain", () => stream(response));
+    };
+    const port = await service((_, response) => stream(response));
+    const { bus, agent } = await startBus({ maxBodyBytes: 200_000, callsPerService: 16 });
+    const before = process.memoryUsage().arrayBuffers;
+    let most = 0;
+    const watching = setInterval(() => {
+      most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+    }, 1);
+    onTestFinished(() => clearInterval(watching));
+    await Promise.all(
+      Array.from({ length: 64 }, (_, i) => bus.handle(callOf(port, "GET", { path: `/${i}` }))),
+    );
+    await answered(agent, 64);
+    expect(agent.outbox.map((message) => answerOf(message).text.length)).toEqual(Array(64).fill(200_000));
+    expect(most).toBeLessThan(64 << 20);
+  });
+
   it("gets 400 at once for what is no call", async () => {
     const { bus, agent } = await startBus();
     await bus.handle(fromRouter({ resource: "nothing", content: {} }));

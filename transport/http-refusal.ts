@@ -1,0 +1,32 @@
+import type { ErrorCode, HubError } from "../protocol/index.ts";
+import { formatReason } from "./connection.ts";
+
+/** How HTTP tells a client that it is not let in. Pure. */
+
+/** What `parseReason` reads, as a line of plain text. */
+export function bodyOf({ code, message }: HubError): string {
+  return `${formatReason({ code, text: message })}\n`;
+}
+
+/** Status code and its words, as in a status line. */
+export function statusOf(code: ErrorCode): string {
+  switch (code) {
+    case "E_BAD_TOKEN":
+    case "E_TOKEN_EXPIRED":
+      return "401 Unauthorized";
+    case "E_IDENTITY":
+    case "E_REVOKED":
+    case "E_FORBIDDEN":
+    case "E_UNKNOWN_NODE":
+      return "403 Forbidden";
+    case "E_NODE_LIMIT":
+    case "E_CLOSED":
+    case "E_STORAGE":
+    case "E_STORAGE_FULL":
+      return "503 Service Unavailable";
+    case "E_INTERNAL":
+      return "500 Internal Server Error";
+    default:
+      return "400 Bad Request";
+  }
+}
