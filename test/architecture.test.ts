@@ -112,7 +112,7 @@ it("keeps cloudhub/ and edgehub/ apart from each other", () => {
 });
 
 it("keeps the agent's modules apart from each other", () => {
-  const modules = ["metamanager", "devicetwin", "eventbus", "servicebus", "metaserver", "edged"];
+  const modules = ["metamanager", "devicetwin", "eventbus", "servicebus", "metaserver", "edged", "podlogs"];
   const folderOf = (file: string): string => file.split("/")[1] as string;
   const strangers = modules
     .flatMap((module) => sources(join("edgehub", module)))
