@@ -3,7 +3,7 @@ import { type Json, objectsOf, specOf, statusOf, textOf } from "../runtime/field
 
 /** Whether a node lives, what its conditions and taints say of it, and which pods must leave it. Pure. */
 
-/** As in Kubernetes: a lease is renewed every 10 s, and good for 40. */
+/** As in Kubernetes: a lease is renewed every 10 s and good for 40, or longer if it says so. */
 export const nodeMonitorGraceMs = 40_000;
 
 /** The last sign of life, on a monotonic clock. */
@@ -11,6 +11,8 @@ export interface Heartbeat {
   /** `lease`: its edged renews a lease. `link`: it has none, and its link is the only sign. */
   readonly source: "lease" | "link";
   readonly at: number;
+  /** For how long it is good, ms. */
+  readonly goodMs: number;
 }
 
 const notReadyKey = "node.kubernetes.io/not-ready";
@@ -34,7 +36,7 @@ export function conditionsToWrite(
   const conditions = objectsOf(statusOf(node).conditions);
   const ready = conditions.find((one) => one.type === "Ready");
   const time = timeText(wallTime);
-  if (now - beat.at >= nodeMonitorGraceMs) return lost(conditions, time);
+  if (now - beat.at >= beat.goodMs) return lost(conditions, time);
   if (beat.source === "lease") return [];
   const isOurs = ready === undefined || ready.reason === linkReason || ready.status === "Unknown";
   const isFresh =

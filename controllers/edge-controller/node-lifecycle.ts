@@ -101,15 +101,19 @@ export class NodeLifecycle {
 
   #heartbeat(name: string): Heartbeat {
     const renewal = this.#renewals.get(name);
-    const hasLease = this.#leases.get({ namespace: leaseNamespace, name }) !== undefined;
-    if (hasLease && renewal !== undefined) return { source: "lease", at: renewal.at };
+    const lease = this.#leases.get({ namespace: leaseNamespace, name });
+    if (lease !== undefined && renewal !== undefined) {
+      const seconds = specOf(lease).leaseDurationSeconds;
+      const goodMs = Math.max(nodeMonitorGraceMs, typeof seconds === "number" ? seconds * 1_000 : 0);
+      return { source: "lease", at: renewal.at, goodMs };
+    }
     const link = this.#links.get(name);
-    if (link?.connected) return { source: "link", at: this.#parts.clock.now() };
-    return { source: "link", at: link?.at ?? this.#startedAt };
+    const at = link?.connected ? this.#parts.clock.now() : (link?.at ?? this.#startedAt);
+    return { source: "link", at, goodMs: nodeMonitorGraceMs };
   }
 
-  #nextLook({ source, at }: Heartbeat): number | undefined {
-    const remaining = at + nodeMonitorGraceMs - this.#parts.clock.now();
+  #nextLook({ source, at, goodMs }: Heartbeat): number | undefined {
+    const remaining = at + goodMs - this.#parts.clock.now();
     return remaining > 0 ? remaining : source === "lease" ? undefined : nodeMonitorGraceMs;
   }
 

@@ -17,7 +17,7 @@ export class Upstream {
   readonly #handlers: Handlers;
   readonly #log: Logger;
   readonly #complaints: OncePer;
-  /** Requests about one resource keep their order; others do not wait for them. */
+  /** Requests about one name keep their order, as a pod's status and its end; others do not wait for them. */
   readonly #lanes = new KeyedLanes();
   readonly #stop = new AbortController();
 
@@ -42,7 +42,8 @@ export class Upstream {
     try {
       for await (const incoming of this.#parts.hub.subscribe(filter, { signal: this.#stop.signal })) {
         const { node, resource } = incoming.message;
-        void this.#lanes.run(`${node} ${resource.path}`, () => this.#take(incoming));
+        const lane = `${node} ${resource.namespace ?? ""}/${resource.name}`;
+        void this.#lanes.run(lane, () => this.#take(incoming));
       }
     } catch (error) {
       if (!this.#stop.signal.aborted) this.#log.error("nodes are not listened to any more", { error });

@@ -1,0 +1,151 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it, onTestFinished } from "vitest";
+import { type ControllerName, startControllers } from "../../controllers/index.ts";
+import { configMaps, nodes, pods } from "../../controllers/runtime/kinds.ts";
+import { ProcessRuntime } from "../../edgehub/edged/process-runtime.ts";
+import type { EdgeHub } from "../../edgehub/index.ts";
+import type { KubeObject } from "../../kubernetes/index.ts";
+import { systemClock } from "../../platform/clock.ts";
+import { silentLogger } from "../../platform/logger.ts";
+import { until } from "../support/processes.ts";
+import { startWorld, type World } from "../support/world.ts";
+
+/** Our own agents with plain processes, and a hub with its controllers: objects in, pods run. */
+
+const edged = { enable: true, runtime: "process", syncMs: 50 } as const;
+
+class Cloud {
+  readonly world: World;
+  #controllers: { close(): Promise<void> };
+
+  private constructor(world: World) {
+    this.world = world;
+    this.#controllers = this.#start();
+  }
+
+  static async start(): Promise<Cloud> {
+    const cloud = new Cloud(await startWorld());
+    onTestFinished(() => cloud.stopControllers());
+    return cloud;
+  }
+
+  /** An agent that runs pods; its processes end with the test. */
+  async node(name: string, options: { namespace?: "default" | "null" } = {}): Promise<EdgeHub> {
+    onTestFinished(async () => {
+      const root = join(this.world.directory, name, "edged/process");
+      const runtime = new ProcessRuntime({ clock: systemClock, log: silentLogger }, root);
+      for (const { sandboxId } of await runtime.pods()) await runtime.removeSandbox(sandboxId);
+      await runtime.close();
+    });
+    return await this.world.agent(name, { edged: { ...edged, ...options } });
+  }
+
+  stopControllers(): Promise<void> {
+    return this.#controllers.close();
+  }
+
+  startControllers(): void {
+    this.#controllers = this.#start();
+  }
+
+  get objects(): World["hub"]["objects"] {
+    return this.world.hub.objects;
+  }
+
+  async ready(node: string): Promise<boolean> {
+    return (await this.#condition(node)) === "True";
+  }
+
+  async phase(name: string): Promise<string | undefined> {
+    const pod = await this.objects.get(pods, { namespace: "default", name }).catch(() => undefined);
+    return pod === undefined ? "gone" : (pod.status as { phase?: string } | undefined)?.phase;
+  }
+
+  async #condition(name: string): Promise<string | undefined> {
+    const node = await this.objects.get(nodes, { name }).catch(() => undefined);
+    const status = (node?.status ?? {}) as { conditions?: { type: string; status: string }[] };
+    return status.conditions?.find((one) => one.type === "Ready")?.status;
+  }
+
+  #start(): { close(): Promise<void> } {
+    const { hub } = this.world;
+    const enable: ControllerName[] = ["edge"];
+    return startControllers({ hub, objects: hub.objects, clock: systemClock, log: silentLogger }, { enable });
+  }
+}
+
+const words = (word: string): KubeObject => ({
+  apiVersion: "v1",
+  kind: "ConfigMap",
+  metadata: { name: "words", namespace: "default" },
+  data: { word },
+});
+
+/** Writes its volume's word over and over. */
+function speaker(node: string, file: string): KubeObject {
+  const script = `while :; do cat "$EDGEHUB_ROOT/words/word" > ${file}; sleep 0.1; done`;
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "speaker", namespace: "default" },
+    spec: {
+      nodeName: node,
+      terminationGracePeriodSeconds: 1,
+      containers: [
+        {
+          name: "main",
+          image: "none",
+          command: ["/bin/sh", "-c", script],
+          volumeMounts: [{ name: "words", mountPath: "/words" }],
+        },
+      ],
+      volumes: [{ name: "words", configMap: { name: "words" } }],
+    },
+  };
+}
+
+describe.each(["default", "null"] as const)("a node that names its namespace %s", (namespace) => {
+  it("becomes ready, runs a pod, follows its ConfigMap and ends it", async () => {
+    const cloud = await Cloud.start();
+    await cloud.node("edge-1", { namespace });
+    await until("the node is ready", () => cloud.ready("edge-1"));
+    const file = join(cloud.world.directory, "said");
+    const said = (): string => (existsSync(file) ? readFileSync(file, "utf8") : "");
+    await cloud.objects.create(configMaps, words("red"));
+    await cloud.objects.create(pods, speaker("edge-1", file));
+    await until("the pod runs", async () => (await cloud.phase("speaker")) === "Running");
+    await until("it says its word", () => said() === "red");
+    await cloud.objects.update(configMaps, words("blue"));
+    await until("it says the new word", () => said() === "blue");
+    await cloud.objects.delete(pods, { namespace: "default", name: "speaker" });
+    await until("the pod is gone", async () => (await cloud.phase("speaker")) === "gone");
+  });
+});
+
+it("goes on with pods after restarts of the controllers and of the hub, and tells of it", async () => {
+  const cloud = await Cloud.start();
+  await cloud.node("edge-1");
+  const file = join(cloud.world.directory, "said");
+  await cloud.objects.create(configMaps, words("red"));
+  await cloud.objects.create(pods, speaker("edge-1", file));
+  await until("the pod runs", async () => (await cloud.phase("speaker")) === "Running");
+
+  await cloud.stopControllers();
+  await cloud.objects.update(configMaps, words("blue"));
+  cloud.startControllers();
+  await until("what changed meanwhile comes down", () => readFileSync(file, "utf8") === "blue");
+
+  await cloud.stopControllers();
+  const stopped = await cloud.world.stopHub();
+  await stopped.start();
+  await cloud.objects.delete(pods, { namespace: "default", name: "speaker" });
+  cloud.startControllers();
+  await until("the pod is gone", async () => (await cloud.phase("speaker")) === "gone");
+});
+
+it("keeps a node without edged ready by its link, and makes its Node object", async () => {
+  const cloud = await Cloud.start();
+  await cloud.world.agent("edge-2");
+  await until("the node is ready", () => cloud.ready("edge-2"), 30_000);
+});
