@@ -78,14 +78,14 @@ function requestsFromLimits(container: unknown): unknown {
 
 const nodeTaints = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
 
-/** A pod stays five minutes on a node that is gone, unless it says otherwise. */
+/**
+ * A pod stays on a node that is away, unless it says otherwise: an edge goes on without the cloud. Kubernetes gives it five
+ * minutes.
+ */
 function withNodeTolerations(given: unknown): readonly unknown[] {
   const list: readonly unknown[] = Array.isArray(given) ? given : [];
   const missing = nodeTaints.filter((key) => !list.some((one) => toleratesEviction(one, key)));
-  return [
-    ...list,
-    ...missing.map((key) => ({ key, operator: "Exists", effect: "NoExecute", tolerationSeconds: 300 })),
-  ];
+  return [...list, ...missing.map((key) => ({ key, operator: "Exists", effect: "NoExecute" }))];
 }
 
 function toleratesEviction(toleration: unknown, taint: string): boolean {
