@@ -24,6 +24,7 @@ const rules: Record<string, { folders: readonly string[]; packages: Readonly<Rec
     packages: {
       fastify: /(http|join)\/[\w-]+\.ts$/,
       jose: /(join\/|api\/service-account-)tokens\.ts$/,
+      yaml: /api\/request-body\.ts$/,
       "prom-client": /(metrics|http\/api-server)\.ts$/,
     },
   },
