@@ -183,7 +183,9 @@ export class FakeObjects implements ObjectsApi {
     const { resourceVersion } = object.metadata;
     if (resourceVersion !== undefined && resourceVersion !== old.metadata.resourceVersion)
       throw conflict(groupResource(resource), name.name, "the object has been modified");
-    const written = options.subresource === "status" ? withStatus(old, object) : withoutStatus(old, object);
+    const whole = statusIsPart.has(groupResource(resource));
+    const rest = whole ? object : withoutStatus(old, object);
+    const written = options.subresource === "status" ? withStatus(old, object) : rest;
     if (sameText(written, old) || options.dryRun) return old;
     const ends = written.metadata.deletionTimestamp !== undefined && resource.resource !== "pods";
     if (ends && (written.metadata.finalizers ?? []).length === 0) return this.#remove(resource, written);
@@ -329,6 +331,9 @@ function patchedObject(old: KubeObject, kind: PatchKind, patch: unknown): KubeOb
   }
   return merged(old, patch, kind !== "merge") as KubeObject;
 }
+
+/** Kinds without a status subresource. */
+const statusIsPart: ReadonlySet<string> = new Set(["devices.devices.kubeedge.io"]);
 
 const listKeys: Readonly<Record<string, string>> = {
   conditions: "type",
