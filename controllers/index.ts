@@ -3,6 +3,10 @@ import type { ObjectsApi } from "../kubernetes/index.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Logger } from "../platform/logger.ts";
 import type { HubApi } from "../sdk/index.ts";
+import {
+  type DeviceControllerOptions,
+  startDeviceController,
+} from "./device-controller/device-controller.ts";
 import { startEdgeController } from "./edge-controller/edge-controller.ts";
 import type { RouterOptions } from "./router/router.ts";
 import { defaultRouterOptions, startRouter } from "./router/start.ts";
@@ -17,12 +21,14 @@ export interface ControllersOptions {
   /** The CA of the hub and its API, PEM; nodes ask for it. */
   readonly clusterCa?: string;
   readonly router?: Partial<RouterOptions>;
+  readonly device?: DeviceControllerOptions;
 }
 
 type Start = (parts: ControllerParts, options: ControllersOptions) => RunningController;
 
 const starters = {
   edge: startEdgeController,
+  device: (parts, { device }) => startDeviceController(parts, device),
   router: (parts, { router }) => startRouter(parts, { ...defaultRouterOptions, ...router }),
 } satisfies Readonly<Record<string, Start>>;
 
