@@ -301,13 +301,14 @@ describe("objects of a real API server", () => {
     .filter((name) => name.endsWith(".jsonl"))
     .flatMap((name) => readFileSync(join(captures, name), "utf8").trim().split("\n"))
     .map((line) => (JSON.parse(line) as { message?: { content?: KubeObject } }).message?.content)
-    .filter((object) => object?.metadata?.managedFields?.length === 1 && object.apiVersion !== undefined)
-    .filter((object) => object !== undefined);
+    .filter((object) => object !== undefined)
+    .filter(({ kind }) => kinds.some(({ type }) => type.kind === kind))
+    .filter(({ metadata }) => metadata.managedFields?.length === 1);
 
-  /** Kubernetes also notes who made a map, beside its entries: we do not. */
+  /** Kubernetes also notes who made a map, beside its entries: we do not. Tolerations are of admission, or not. */
   function withoutMaps(fields: object, element = ""): object {
     const entries = Object.entries(fields)
-      .filter(([key]) => key !== "." || element.startsWith("k:"))
+      .filter(([key]) => key !== "f:tolerations" && (key !== "." || element.startsWith("k:")))
       .map(([key, below]) => [key, withoutMaps(below, key)]);
     return Object.fromEntries(entries);
   }
