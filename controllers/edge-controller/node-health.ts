@@ -8,8 +8,8 @@ export const nodeMonitorGraceMs = 40_000;
 
 /** The last sign of life, on a monotonic clock. */
 export interface Heartbeat {
-  /** `lease`: its edged renews a lease. `link`: it has none, and its link is the only sign. */
-  readonly source: "lease" | "link";
+  /** `lease`: its edged renews a lease. `link`: it has none, and its link is up. `none`: neither. */
+  readonly source: "lease" | "link" | "none";
   readonly at: number;
   /** For how long it is good, ms. */
   readonly goodMs: number;
@@ -37,7 +37,7 @@ export function conditionsToWrite(
   const ready = conditions.find((one) => one.type === "Ready");
   const time = timeText(wallTime);
   if (now - beat.at >= beat.goodMs) return lost(conditions, time);
-  if (beat.source === "lease") return [];
+  if (beat.source !== "link") return [];
   const isOurs = ready === undefined || ready.reason === linkReason || ready.status === "Unknown";
   const isFresh =
     ready?.status === "True" && wallTime - Date.parse(textOf(ready.lastHeartbeatTime)) < reportAnywayMs;

@@ -108,13 +108,13 @@ export class NodeLifecycle {
       return { source: "lease", at: renewal.at, goodMs };
     }
     const link = this.#links.get(name);
-    const at = link?.connected ? this.#parts.clock.now() : (link?.at ?? this.#startedAt);
-    return { source: "link", at, goodMs: nodeMonitorGraceMs };
+    if (link?.connected) return { source: "link", at: this.#parts.clock.now(), goodMs: nodeMonitorGraceMs };
+    return { source: "none", at: link?.at ?? this.#startedAt, goodMs: nodeMonitorGraceMs };
   }
 
   #nextLook({ source, at, goodMs }: Heartbeat): number | undefined {
     const remaining = at + goodMs - this.#parts.clock.now();
-    return remaining > 0 ? remaining : source === "lease" ? undefined : nodeMonitorGraceMs;
+    return remaining > 0 ? remaining : source === "link" ? goodMs : undefined;
   }
 
   async #writeHealth(node: KubeObject, beat: Heartbeat): Promise<KubeObject> {
