@@ -59,5 +59,12 @@ export async function openHttpApi(parts: HttpApiParts, options: HttpApiOptions):
     once,
     answered,
   });
-  return { handler, watches: () => watches.open, close: async () => audit?.close() };
+  return {
+    handler,
+    watches: () => watches.open,
+    async close() {
+      watches.close();
+      await audit?.close();
+    },
+  };
 }

@@ -26,7 +26,9 @@ export class WatchResponses {
   readonly #stalled: () => void;
   /** The latest events as text: all who watch the same get the same. */
   readonly #encoded = new Map<object, string>();
-  #open = 0;
+  /** Of the open watches. */
+  readonly #ends = new Set<AbortController>();
+  #closed = false;
 
   /** @param stalled A client was cut off because it did not read. */
   constructor(parts: { registry: Registry; clock: Clock; stalled: () => void }, limits: WatchLimits) {
@@ -37,7 +39,13 @@ export class WatchResponses {
   }
 
   get open(): number {
-    return this.#open;
+    return this.#ends.size;
+  }
+
+  /** Ends all watches, with their connections: the hub stops. */
+  close(): void {
+    this.#closed = true;
+    for (const end of this.#ends) end.abort();
   }
 
   /** Resolves when the watch has ended. Rejects before anything is sent if the query makes no sense. */
@@ -49,16 +57,16 @@ export class WatchResponses {
     const seconds = Number(info.query.get("timeoutSeconds") ?? 0);
     const lifeMs = seconds > 0 ? seconds * 1_000 : shortestMs * (1 + Math.random());
     const cancel = this.#clock.after(Math.min(lifeMs, 2 ** 31 - 1), stop);
-    this.#open++;
+    this.#ends.add(end);
     try {
       const bookmarks = isSet(info.query, "allowWatchBookmarks") ? { bookmarkMs } : {};
       const events = this.#registry.watch(call.kind.type, { ...query, ...bookmarks, signal: end.signal });
       await this.#send(call, events, { wish, signal: end.signal });
     } finally {
-      this.#open--;
+      this.#ends.delete(end);
       cancel();
       gone.removeEventListener("abort", stop);
-      if (response.headersSent) response.end();
+      if (response.headersSent) response.end(() => this.#closed && response.socket?.destroySoon());
     }
   }
 
