@@ -6,7 +6,7 @@ import type { Logger, OncePer } from "../../platform/logger.ts";
 import { version } from "../../platform/version.ts";
 import type { ApiCall } from "./api-call.ts";
 import type { AuditLog } from "./audit-log.ts";
-import type { Authentication } from "./authentication.ts";
+import { type Authentication, impersonated } from "./authentication.ts";
 import type { Authorizer } from "./authorizer.ts";
 import type { DiscoveryRequests } from "./discovery-requests.ts";
 import { formOf } from "./negotiation.ts";
@@ -60,6 +60,9 @@ export class ApiHandler {
       if (isBelow("/version", target)) await sendJson({ request, response }, 200, versionDocument());
       else {
         user = await this.#parts.authentication.userOf(request);
+        const other = impersonated(request);
+        if (other !== undefined) this.#parts.authorizer.requireImpersonation(user, other);
+        user = other ?? user;
         await this.#answer({ request, response, info, user });
       }
     } catch (error) {

@@ -60,6 +60,20 @@ export class Authentication {
   }
 }
 
+/** In whose name a request is to be done; `undefined`: in one's own. Pure. Source: Kubernetes user impersonation. */
+export function impersonated({ headers }: Pick<IncomingMessage, "headers">): User | undefined {
+  const name = headers["impersonate-user"];
+  if (typeof name !== "string" || name === "") return undefined;
+  const given = headers["impersonate-group"];
+  const groups =
+    given === undefined
+      ? []
+      : String(given)
+          .split(",")
+          .map((group) => group.trim());
+  return { name, groups: groups.includes(authenticatedGroup) ? groups : [...groups, authenticatedGroup] };
+}
+
 /** Who may administer the hub may do everything here. */
 function userOfController({ name, rights }: Identified): User {
   const groups = [controllersGroup, authenticatedGroup];

@@ -1,4 +1,10 @@
-import type { Kind, KubeList, KubeObject } from "../../kubernetes/index.ts";
+import {
+  type Kind,
+  type KubeList,
+  type KubeObject,
+  tableCells,
+  tableColumns,
+} from "../../kubernetes/index.ts";
 import type { Form } from "./negotiation.ts";
 
 /** Objects in the form that a client wants: whole, their metadata only, or as rows of a table. Pure. */
@@ -56,9 +62,9 @@ function table(
     kind: "Table",
     apiVersion: "meta.k8s.io/v1",
     metadata,
-    columnDefinitions: wish.columns ? columnsOf(kind) : [],
+    columnDefinitions: wish.columns ? tableColumns(kind) : [],
     rows: items.map((object) => ({
-      cells: cellsOf(kind, object, wish.now),
+      cells: tableCells(kind, object, wish.now),
       object: included(object, wish.includeObject),
     })),
   };
@@ -71,15 +77,4 @@ function included(object: KubeObject, wish: TableWish["includeObject"]): object 
 
 function partial({ metadata }: KubeObject): object {
   return { kind: "PartialObjectMetadata", apiVersion: "meta.k8s.io/v1", metadata };
-}
-
-function columnsOf(_kind: Kind): object[] {
-  return [
-    { name: "Name", type: "string", format: "name", description: "", priority: 0 },
-    { name: "Age", type: "string", format: "", description: "", priority: 0 },
-  ];
-}
-
-function cellsOf(_kind: Kind, object: KubeObject, _now: number): unknown[] {
-  return [object.metadata.name, object.metadata.creationTimestamp];
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { parse } from "yaml";
 import { ApiError } from "../../kubernetes/index.ts";
+import { readProtobuf } from "./protobuf.ts";
 
 /** Largest body of a request, as Kubernetes has it. */
 export const maxBodyBytes = 3 << 20;
@@ -11,9 +12,11 @@ export const maxBodyBytes = 3 << 20;
  * @returns `undefined` for nothing. Throws `BadRequest`, `UnsupportedMediaType` or `RequestEntityTooLarge`.
  */
 export async function readBody(request: IncomingMessage): Promise<unknown> {
-  const text = (await bytesOf(request)).toString("utf8");
-  if (text.trim() === "") return undefined;
+  const bytes = await bytesOf(request);
   const type = mediaType(request);
+  if (type === "application/vnd.kubernetes.protobuf") return readProtobuf(bytes);
+  const text = bytes.toString("utf8");
+  if (text.trim() === "") return undefined;
   if (type === "application/yaml" || type.endsWith("+yaml")) return readYaml(text);
   if (type !== "" && type !== "application/json" && !type.endsWith("+json") && type !== "text/plain") {
     const text = `the body of the request was in an unknown format - accepted media types include: application/json, application/yaml`;
