@@ -54,4 +54,5 @@ export {
 } from "./schema/read-object.ts";
 export type { Schema } from "./schema/schema.ts";
 export { fieldSelector, labelSelector, type Selector } from "./selectors.ts";
+export { type TableColumn, tableCells, tableColumns } from "./table/table.ts";
 export { checkObject } from "./validation/check-object.ts";

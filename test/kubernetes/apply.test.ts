@@ -301,7 +301,7 @@ describe("objects of a real API server", () => {
     .filter((name) => name.endsWith(".jsonl"))
     .flatMap((name) => readFileSync(join(captures, name), "utf8").trim().split("\n"))
     .map((line) => (JSON.parse(line) as { message?: { content?: KubeObject } }).message?.content)
-    .filter((object) => object !== undefined)
+    .filter((object) => object !== undefined && object !== null)
     .filter(({ kind }) => kinds.some(({ type }) => type.kind === kind))
     .filter(({ metadata }) => metadata.managedFields?.length === 1);
 
