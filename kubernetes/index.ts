@@ -36,6 +36,7 @@ export type {
   WatchQuery,
   WriteOptions,
 } from "./objects-api.ts";
+export { openApiDocument, openApiIndex, openApiV2 } from "./openapi/openapi.ts";
 export { jsonPatch } from "./patch/json-patch.ts";
 export { mergePatch } from "./patch/merge-patch.ts";
 export { strategicMergePatch } from "./patch/strategic-merge-patch.ts";
