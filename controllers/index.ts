@@ -12,6 +12,7 @@ import type { RouterOptions } from "./router/router.ts";
 import { defaultRouterOptions, startRouter } from "./router/start.ts";
 import { Informers } from "./runtime/informers.ts";
 import type { ControllerParts, RunningController } from "./runtime/parts.ts";
+import { startWorkloadController } from "./workload-controller/workload-controller.ts";
 
 export type { RunningController } from "./runtime/parts.ts";
 
@@ -28,6 +29,7 @@ type Start = (parts: ControllerParts, options: ControllersOptions) => RunningCon
 
 const starters = {
   edge: startEdgeController,
+  workload: startWorkloadController,
   device: (parts, { device }) => startDeviceController(parts, device),
   router: (parts, { router }) => startRouter(parts, { ...defaultRouterOptions, ...router }),
 } satisfies Readonly<Record<string, Start>>;

@@ -1,5 +1,7 @@
 import type { KubeObject } from "../../kubernetes/index.ts";
 import { type Json, objectsOf, specOf, statusOf, textOf } from "../runtime/fields.ts";
+import { tolerates } from "../runtime/taints.ts";
+import { timeText } from "../runtime/time.ts";
 
 /** Whether a node lives, what its conditions and taints say of it, and which pods must leave it. Pure. */
 
@@ -117,20 +119,6 @@ export function evictionTime(pod: KubeObject, node: KubeObject): number | undefi
   return times.length === 0 ? undefined : Math.min(...times);
 }
 
-/** Source: Kubernetes' Toleration. */
-export function tolerates(toleration: Json, taint: Json): boolean {
-  const { key, operator, value, effect } = toleration;
-  if (textOf(effect) !== "" && effect !== taint.effect) return false;
-  if (textOf(key) === "") return operator === "Exists";
-  if (key !== taint.key) return false;
-  return operator === "Exists" || textOf(value) === textOf(taint.value);
-}
-
 function isOurs(taint: Json): boolean {
   return taint.key === notReadyKey || taint.key === unreachableKey;
-}
-
-/** RFC 3339, whole seconds. */
-export function timeText(wallTime: number): string {
-  return new Date(wallTime).toISOString().replace(/\.\d+Z$/, "Z");
 }

@@ -278,7 +278,8 @@ function at(object: unknown, path: string): unknown {
 function graceOf(resource: ResourceName, object: KubeObject, options: DeleteOptions): number {
   if (resource.resource !== "pods") return 0;
   const spec = (object.spec ?? {}) as Fields;
-  if (!spec.nodeName) return 0;
+  const { phase } = (object.status ?? {}) as Fields;
+  if (!spec.nodeName || phase === "Failed" || phase === "Succeeded") return 0;
   return options.gracePeriodSeconds ?? (spec.terminationGracePeriodSeconds as number | undefined) ?? 30;
 }
 
