@@ -37,6 +37,7 @@ export type {
   WriteOptions,
 } from "./objects-api.ts";
 export { openApiDocument, openApiIndex, openApiV2 } from "./openapi/openapi.ts";
+export { openApiProtobuf, openApiProtobufType } from "./openapi/openapi-protobuf.ts";
 export { jsonPatch } from "./patch/json-patch.ts";
 export { mergePatch } from "./patch/merge-patch.ts";
 export { strategicMergePatch } from "./patch/strategic-merge-patch.ts";

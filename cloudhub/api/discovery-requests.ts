@@ -4,6 +4,12 @@ import {
   coreVersions,
   groupDocument,
   groupList,
+  type Kind,
+  openApiDocument,
+  openApiIndex,
+  openApiProtobuf,
+  openApiProtobufType,
+  openApiV2,
   type ResourceType,
   resourceList,
 } from "../../kubernetes/index.ts";
@@ -12,7 +18,7 @@ import type { Kinds } from "./kinds.ts";
 import { type Form, formOf } from "./negotiation.ts";
 import { notServed } from "./object-requests.ts";
 import type { RequestInfo } from "./request-info.ts";
-import { sendJson } from "./responses.ts";
+import { sendBytes, sendJson } from "./responses.ts";
 
 interface Exchange {
   readonly request: IncomingMessage;
@@ -31,11 +37,16 @@ export class DiscoveryRequests {
   /** Throws `NotFound` for other paths, `NotAcceptable` for clients that take no JSON. */
   async answer(exchange: Exchange): Promise<void> {
     const { request, response, info } = exchange;
+    if (info.path === "/openapi/v2" && request.headers.accept?.includes(openApiProtobufType)) {
+      response.setHeader("Content-Type", openApiProtobufType);
+      await sendBytes(exchange, 200, openApiProtobuf(openApiV2(this.#kinds.all)));
+      return;
+    }
     const form = formOf(request.headers.accept);
     if (form === undefined) throw notAcceptable();
     const parts = info.path.split("/").filter((part) => part !== "");
     const types = this.#kinds.all.map(({ type }) => type);
-    const document = documentAt(parts, types, form);
+    const document = openApiAt(parts, this.#kinds.all) ?? documentAt(parts, types, form);
     if (document === undefined) throw notServed();
     if (form.as === "discovery" && parts.length === 1)
       response.setHeader(
@@ -44,6 +55,14 @@ export class DiscoveryRequests {
       );
     await sendJson(exchange, 200, document);
   }
+}
+
+/** @returns `undefined` for what is no path of an OpenAPI document. */
+function openApiAt([root, version, ...place]: readonly string[], kinds: readonly Kind[]): object | undefined {
+  if (root !== "openapi") return undefined;
+  if (version === "v2") return place.length === 0 ? openApiV2(kinds) : undefined;
+  if (version !== "v3") return undefined;
+  return place.length === 0 ? openApiIndex(kinds) : openApiDocument(kinds, place.join("/"));
 }
 
 /** @returns `undefined` for what is no discovery path. */

@@ -11,14 +11,24 @@ const compressFromBytes = 128 * 1024;
 const maxWarnings = 50;
 const maxWarningLength = 512;
 
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
 /** Sends a document. Large ones are compressed for clients that can read that. */
-export async function sendJson(
-  { request, response }: { request: IncomingMessage; response: ServerResponse },
-  code: number,
-  document: object | string,
-): Promise<void> {
+export async function sendJson(exchange: Exchange, code: number, document: object | string): Promise<void> {
   const text = typeof document === "string" ? document : `${JSON.stringify(document)}\n`;
-  let body: Buffer = Buffer.from(text);
+  await sendBytes(exchange, code, Buffer.from(text));
+}
+
+/** Sends bytes; JSON, unless the response says something else already. */
+export async function sendBytes(
+  { request, response }: Exchange,
+  code: number,
+  bytes: Uint8Array,
+): Promise<void> {
+  let body = bytes;
   const headers: Record<string, string | number> = {
     ...(response.hasHeader("Content-Type") ? {} : { "Content-Type": "application/json" }),
     "Cache-Control": "no-cache, private",
