@@ -1,8 +1,15 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { type ControllerName, startControllers } from "../../controllers/index.ts";
-import { configMaps, nodes, pods } from "../../controllers/runtime/kinds.ts";
+import {
+  configMaps,
+  deployments,
+  endpoints,
+  nodes,
+  pods,
+  services,
+} from "../../controllers/runtime/kinds.ts";
 import { ProcessRuntime } from "../../edgehub/edged/process-runtime.ts";
 import type { EdgeHub } from "../../edgehub/index.ts";
 import type { KubeObject } from "../../kubernetes/index.ts";
@@ -70,7 +77,7 @@ class Cloud {
 
   #start(): { close(): Promise<void> } {
     const { hub } = this.world;
-    const enable: ControllerName[] = ["edge"];
+    const enable: ControllerName[] = ["edge", "workload"];
     return startControllers({ hub, objects: hub.objects, clock: systemClock, log: silentLogger }, { enable });
   }
 }
@@ -142,6 +149,51 @@ it("goes on with pods after restarts of the controllers and of the hub, and tell
   await cloud.objects.delete(pods, { namespace: "default", name: "speaker" });
   cloud.startControllers();
   await until("the pod is gone", async () => (await cloud.phase("speaker")) === "gone");
+});
+
+it("spreads a Deployment over the nodes it chooses, and rolls out another template", async () => {
+  const cloud = await Cloud.start();
+  for (const name of ["edge-1", "edge-2"]) await cloud.node(name);
+  for (const name of ["edge-1", "edge-2"]) await until(`${name} is ready`, () => cloud.ready(name));
+  const app = { namespace: "default", name: "app" };
+  const labels = { app: "app" };
+  const template = (word: string) => ({
+    metadata: { labels },
+    spec: {
+      nodeSelector: { "kubernetes.io/os": "linux" },
+      terminationGracePeriodSeconds: 1,
+      containers: [{ name: "main", image: word, command: ["/bin/sh", "-c", "while :; do sleep 1; done"] }],
+    },
+  });
+  const spec = { replicas: 2, selector: { matchLabels: labels }, template: template("one") };
+  await cloud.objects.create(deployments, { apiVersion: "apps/v1", kind: "Deployment", metadata: app, spec });
+  const ports = [{ port: 80 }];
+  const service = { apiVersion: "v1", kind: "Service", metadata: app, spec: { selector: labels, ports } };
+  await cloud.objects.create(services, service);
+  const rolledOut = async (generation: number): Promise<boolean> => {
+    const { status } = await cloud.objects.get(deployments, app);
+    const { observedGeneration, updatedReplicas, availableReplicas, replicas } = (status ?? {}) as Record<
+      string,
+      number
+    >;
+    return (
+      observedGeneration === generation &&
+      [updatedReplicas, availableReplicas, replicas].every((one) => one === 2)
+    );
+  };
+  await until("both pods are available", () => rolledOut(1));
+  const { items } = await cloud.objects.list(pods);
+  expect(items.map((pod) => (pod.spec as { nodeName: string }).nodeName).sort()).toEqual([
+    "edge-1",
+    "edge-2",
+  ]);
+  await until("the Service knows both", async () => {
+    const found = await cloud.objects.get(endpoints, app).catch(() => undefined);
+    const [subset] = (found?.subsets ?? []) as { addresses?: unknown[] }[];
+    return subset?.addresses?.length === 2;
+  });
+  await cloud.objects.patch(deployments, app, "merge", { spec: { template: template("two") } });
+  await until("both pods are new", () => rolledOut(2));
 });
 
 it("keeps a node without edged ready by its link, and makes its Node object", async () => {
