@@ -14,7 +14,11 @@ export function openApiProtobuf(document: object): Uint8Array {
   );
 }
 
-export const openApiProtobufType = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+/** How clients ask for it, and what they are answered: as a media type, their word is none. */
+export const openApiProtobufType = {
+  accepted: "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+  sent: "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+} as const;
 
 type Field = Uint8Array | undefined;
 

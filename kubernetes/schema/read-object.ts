@@ -179,9 +179,6 @@ function jsonTypeOf(value: unknown): string {
 function goTypeOf(schema: Schema): string {
   const name = schema.definition?.split(".").slice(-2).join(".");
   if (name !== undefined) return name;
-  if (schema.format === "int-or-string") return "intstr.IntOrString";
-  if (schema.format === "quantity") return "resource.Quantity";
-  if (schema.format === "date-time") return "time.Time";
   switch (schema.type) {
     case "integer":
       return schema.format ?? "int";
