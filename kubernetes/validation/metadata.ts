@@ -48,7 +48,12 @@ export function checkAnnotations(annotations: unknown, path: string): FieldError
   return bytes > maxAnnotationBytes ? [...errors, tooLong(path, maxAnnotationBytes)] : errors;
 }
 
-const standardFinalizers = ["kubernetes", "orphan", "foregroundDeletion"];
+const standardFinalizers = [
+  "kubernetes",
+  "orphan",
+  "foregroundDeletion",
+  "customresourcecleanup.apiextensions.k8s.io",
+];
 
 function checkFinalizers(finalizers: readonly string[]): FieldError[] {
   return finalizers.flatMap((finalizer) => {
