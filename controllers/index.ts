@@ -8,6 +8,7 @@ import {
   startDeviceController,
 } from "./device-controller/device-controller.ts";
 import { startEdgeController } from "./edge-controller/edge-controller.ts";
+import { startGroupController } from "./group-controller/group-controller.ts";
 import type { RouterOptions } from "./router/router.ts";
 import { defaultRouterOptions, startRouter } from "./router/start.ts";
 import { Informers } from "./runtime/informers.ts";
@@ -31,6 +32,7 @@ const starters = {
   edge: startEdgeController,
   workload: startWorkloadController,
   device: (parts, { device }) => startDeviceController(parts, device),
+  group: startGroupController,
   router: (parts, { router }) => startRouter(parts, { ...defaultRouterOptions, ...router }),
 } satisfies Readonly<Record<string, Start>>;
 

@@ -128,6 +128,8 @@ export class FakeObjects implements ObjectsApi {
     options: WriteOptions = {},
   ): Promise<KubeObject> {
     await Promise.resolve();
+    if (kind === "apply" && !this.#objects.has(keyOf(resource, name)))
+      return this.create(resource, patch as KubeObject, options);
     const old = this.#found(resource, name);
     const patched = patchedObject(old, kind, patch);
     if (patched.metadata.uid !== old.metadata.uid)
