@@ -15,6 +15,8 @@ import type { EdgeHub } from "../../edgehub/index.ts";
 import type { KubeObject } from "../../kubernetes/index.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { silentLogger } from "../../platform/logger.ts";
+import { allRights } from "../../protocol/index.ts";
+import { connectHub } from "../../sdk/index.ts";
 import { until } from "../support/processes.ts";
 import { startWorld, type World } from "../support/world.ts";
 
@@ -97,7 +99,7 @@ function speaker(node: string, file: string): KubeObject {
     kind: "Pod",
     metadata: { name: "speaker", namespace: "default" },
     spec: {
-      nodeName: node,
+      ...(node === "" ? {} : { nodeName: node }),
       terminationGracePeriodSeconds: 1,
       containers: [
         {
@@ -194,6 +196,26 @@ it("spreads a Deployment over the nodes it chooses, and rolls out another templa
   });
   await cloud.objects.patch(deployments, app, "merge", { spec: { template: template("two") } });
   await until("both pods are new", () => rolledOut(2));
+});
+
+it("is kept by controllers in another process too, through the SDK", async () => {
+  const cloud = await Cloud.start();
+  await cloud.stopControllers();
+  const { hub } = cloud.world;
+  const token = await hub.admin.createController("keeper", allRights);
+  const client = await connectHub({ url: `https://127.0.0.1:${hub.ports.api}`, token, ca: hub.ca.pem });
+  onTestFinished(() => client.close());
+  const parts = { hub: client, objects: client.objects, clock: systemClock, log: silentLogger };
+  const controllers = startControllers(parts, { enable: ["edge", "workload"] });
+  onTestFinished(() => controllers.close());
+  await cloud.node("edge-1");
+  await until("the node is ready", () => cloud.ready("edge-1"));
+  const file = join(cloud.world.directory, "said");
+  await cloud.objects.create(configMaps, words("red"));
+  await cloud.objects.create(pods, speaker("", file));
+  await until("the pod runs", async () => (await cloud.phase("speaker")) === "Running");
+  await cloud.objects.delete(pods, { namespace: "default", name: "speaker" });
+  await until("the pod is gone", async () => (await cloud.phase("speaker")) === "gone");
 });
 
 it("keeps a node without edged ready by its link, and makes its Node object", async () => {
