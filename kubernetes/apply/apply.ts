@@ -125,9 +125,9 @@ function changesOf(
   after: KubeObject,
   owned: (field: string) => boolean,
 ): Changes {
-  const [old, next] = [before, after].map((object) =>
-    fieldsOf(schema, object as unknown as JsonObject, owned),
-  ) as [FieldTree, FieldTree];
+  const isChanged = (field: string): boolean => owned(field) && !sameJson(before[field], after[field]);
+  const old = fieldsOf(schema, before as unknown as JsonObject, isChanged);
+  const next = fieldsOf(schema, after as unknown as JsonObject, isChanged);
   return { set: union(difference(next, old), differing(next, old)), gone: difference(old, next) };
 }
 

@@ -12,12 +12,15 @@ export function withSchemaDefaults(schema: Schema, value: unknown): unknown {
 type Changes = [name: string, value: unknown][];
 
 function namedFields({ properties = {} }: Schema, value: JsonObject): Changes {
-  return Object.entries(properties).flatMap(([name, field]) => {
+  const changes: Changes = [];
+  for (const name in properties) {
+    const field = properties[name] as Schema;
     const given = own(value, name);
     const wanted = given ?? field.default;
     const next = wanted === undefined ? undefined : withSchemaDefaults(field, wanted);
-    return next === undefined || next === given ? [] : ([[name, next]] satisfies Changes);
-  });
+    if (next !== undefined && next !== given) changes.push([name, next]);
+  }
+  return changes;
 }
 
 function otherFields({ properties, additional }: Schema, value: JsonObject): Changes {
