@@ -52,6 +52,8 @@ export class NodeDevices {
   /** By path; `undefined`: to be asked from the hub. */
   #sent: Map<string, Sent> | undefined;
   readonly #touched = new Set<string>();
+  /** Resources to be sent again as they are. */
+  readonly #notTaken = new Set<string>();
 
   constructor(node: string, parts: NodeDevicesParts) {
     this.node = node;
@@ -75,8 +77,7 @@ export class NodeDevices {
 
   /** The node has not taken what it was sent. */
   resend(path: string): void {
-    const sent = this.#sent?.get(path);
-    if (sent !== undefined) this.#sent?.set(path, { ...sent, stamp: "" });
+    this.#notTaken.add(path);
     this.touch(path);
   }
 
@@ -124,7 +125,9 @@ export class NodeDevices {
     const steps = [...paths].sort(byKind).flatMap((path): Step[] => {
       const wanted = this.#parts.devices.wanted(this.node, path);
       if (wanted === "keep") return [];
-      const drafts = draftsFor(this.#target(path), wanted, sent.get(path), this.#parts.devices.last(path));
+      const known = sent.get(path);
+      const before = known && this.#notTaken.has(path) ? { ...known, stamp: "" } : known;
+      const drafts = draftsFor(this.#target(path), wanted, before, this.#parts.devices.last(path));
       return drafts.map((draft) => ({ path, wanted, draft }));
     });
     if (steps.length === 0) return;
@@ -137,6 +140,7 @@ export class NodeDevices {
         failure ??= error;
         continue;
       }
+      this.#notTaken.delete(step.path);
       if (error !== undefined) this.#parts.refused(step.draft, error);
       if (step.draft.operation === "delete" || step.wanted === undefined) sent.delete(step.path);
       else {
