@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, it, onTestFinished } from "vitest";
 import { startControllers } from "../../controllers/index.ts";
-import { deviceModels, devices } from "../../controllers/runtime/kinds.ts";
+import { deviceModels, devices, olderDevices } from "../../controllers/runtime/kinds.ts";
 import type { KubeObject } from "../../kubernetes/index.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { silentLogger } from "../../platform/logger.ts";
@@ -164,4 +164,39 @@ it("tells an edge that was away what has gone and come meanwhile, and repeats no
   const [detail] = await greet(again);
   expect(detail?.content).toMatchObject({ devices: [{ id: "sensor-2", name: "sensor-2", twin: {} }] });
   expect(await again.sentSoFar()).toEqual([]);
+});
+
+it("keeps a Device that was written as v1alpha2 as it was written, with what the edge reports of it", async () => {
+  const { hub, link } = await hubWithDevices();
+  await greet(link);
+  await hub.objects.create(deviceModels, applied("default/devicemodel/sensor-model"));
+  const expression = { key: "", operator: "In", values: ["edge-a"] };
+  const desired = { value: "20", metadata: { type: "int" } };
+  const spec = {
+    deviceModelRef: { name: "sensor-model" },
+    nodeSelector: { nodeSelectorTerms: [{ matchExpressions: [expression] }] },
+    propertyVisitors: [{ propertyName: "temperature", modbus: { register: "HoldingRegister", offset: 2 } }],
+  };
+  await hub.objects.create(olderDevices, {
+    apiVersion: "devices.kubeedge.io/v1alpha2",
+    kind: "Device",
+    metadata: place,
+    spec,
+    status: { twins: [{ propertyName: "temperature", desired }] },
+  });
+  const sent = (await takeAll(link, 3)).find(({ route }) => route.resource === "default/device/sensor-1");
+  expect(sent?.content).toMatchObject({
+    apiVersion: "devices.kubeedge.io/v1beta1",
+    spec: {
+      nodeName: "edge-a",
+      properties: [{ name: "temperature", desired, visitors: { protocolName: "modbus" } }],
+    },
+  });
+  link.send(recorded("update", "device/sensor-1/twin/edge_updated").text);
+  await takeAll(link, 1);
+  const device = await hub.objects.get(olderDevices, place);
+  expect(device).toMatchObject({
+    spec,
+    status: { twins: [{ propertyName: "temperature", desired, reported: { value: "25" } }] },
+  });
 });

@@ -139,7 +139,9 @@ it("loses neither wishes nor reports while the controller, or the node, is away"
   await first.client.endAsync();
   await edge.close();
   await until("the node is away", async () => (await hub.nodes())[0]?.connected === false);
+  await controllers.stop();
   await hub.objects.delete(devices, place);
+  controllers.start();
   await until("the deletion waits", async () =>
     (await hub.resources({ node: "edge-1", resource: "membership/*" })).every((one) => one.acceptedDeleted),
   );
@@ -151,4 +153,30 @@ it("loses neither wishes nor reports while the controller, or the node, is away"
   onTestFinished(() => again.close());
   const devicesThere = again.store.database.prepare("SELECT count(*) FROM device").pluck();
   await until("the device is forgotten", () => devicesThere.get() === 0);
+});
+
+it("brings a node 1,000 devices, and has the status of each when each has reported", async () => {
+  const { hub, agent, broker } = await startDevices();
+  const edge = await agent("edge-1", {
+    eventBus: { enable: true, mqttMode: "internal", mqttServerInternal: broker },
+  });
+  const { spec } = await hub.objects.get(devices, place);
+  const ids = Array.from({ length: 999 }, (_, index) => `lamp-${index}`);
+  const metadata = (name: string) => ({ name, namespace: "default" });
+  await Promise.all(
+    ids.map((name) =>
+      hub.objects.create(devices, { apiVersion, kind: "Device", metadata: metadata(name), spec }),
+    ),
+  );
+  const there = edge.store.database.prepare("SELECT count(*) FROM device").pluck();
+  await until("all devices are there", () => there.get() === 1_000);
+  const { client } = await program(broker);
+  const base = topic.slice(0, topic.lastIndexOf("/"));
+  await Promise.all(
+    ["lamp", ...ids].map((name) => client.publishAsync(`${base}/${name}/twin/update`, report(7), { qos: 1 })),
+  );
+  await until("all have reported", async () => {
+    const { items } = await hub.objects.list(deviceStatuses);
+    return items.filter(({ status }) => JSON.stringify(status)?.includes('"value":"7"')).length === 1_000;
+  });
 });
