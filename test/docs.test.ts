@@ -25,6 +25,7 @@ const promising = [
   "meta-server",
   "edged",
   "resource-store",
+  "kinds",
   "pod-logs",
 ].map((name) => `docs/${name}.md`);
 
