@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { connect, type MqttClient } from "mqtt";
@@ -6,8 +7,10 @@ import { expect, it, onTestFinished } from "vitest";
 import { startControllers } from "../../controllers/index.ts";
 import { deviceModels, deviceStatuses, devices } from "../../controllers/runtime/kinds.ts";
 import { startEdge } from "../../edgehub/index.ts";
+import type { ObjectsApi } from "../../kubernetes/index.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { silentLogger } from "../../platform/logger.ts";
+import { connectHub } from "../../sdk/index.ts";
 import { until } from "../support/processes.ts";
 import { startWorld, type World } from "../support/world.ts";
 
@@ -178,5 +181,61 @@ it("brings a node 1,000 devices, and has the status of each when each has report
   await until("all have reported", async () => {
     const { items } = await hub.objects.list(deviceStatuses);
     return items.filter(({ status }) => JSON.stringify(status)?.includes('"value":"7"')).length === 1_000;
+  });
+});
+
+/** What docs/device-controller.md says that a program needs. */
+async function allowDevices(objects: ObjectsApi, user: string): Promise<void> {
+  const rbac = (resource: string) => ({ group: "rbac.authorization.k8s.io", version: "v1", resource });
+  const bound = "rbac.authorization.k8s.io";
+  const read = ["get", "list", "watch"];
+  await objects.create(rbac("clusterroles"), {
+    apiVersion: `${bound}/v1`,
+    kind: "ClusterRole",
+    metadata: { name: "devices" },
+    rules: [
+      { apiGroups: ["devices.kubeedge.io"], resources: ["devices", "devicemodels"], verbs: read },
+      { apiGroups: ["devices.kubeedge.io"], resources: ["devices"], verbs: ["patch"] },
+      { apiGroups: ["devices.kubeedge.io"], resources: ["devicestatuses"], verbs: ["get", "create"] },
+      { apiGroups: ["devices.kubeedge.io"], resources: ["devicestatuses/status"], verbs: ["patch"] },
+      { apiGroups: [""], resources: ["nodes"], verbs: read },
+      { apiGroups: [""], resources: ["events"], verbs: ["create", "patch"] },
+    ],
+  });
+  await objects.create(rbac("clusterrolebindings"), {
+    apiVersion: `${bound}/v1`,
+    kind: "ClusterRoleBinding",
+    metadata: { name: "devices" },
+    roleRef: { apiGroup: bound, kind: "ClusterRole", name: "devices" },
+    subjects: [{ apiGroup: bound, kind: "User", name: user }],
+  });
+}
+
+it("runs in a program of its own, with no more rights than it needs", async () => {
+  const { hub, agent, broker, controllers } = await startDevices();
+  await controllers.stop();
+  const rights = {
+    nodes: ["*"],
+    groups: ["resource", "twin"],
+    verbs: ["publish", "subscribe", "read"],
+  } as const;
+  const token = await hub.admin.createController("devices", rights);
+  await allowDevices(hub.objects, "devices");
+  const { url, ca } = JSON.parse(readFileSync(hub.adminFile, "utf8")) as { url: string; ca: string };
+  const client = await connectHub({ url, ca, token });
+  onTestFinished(() => client.close());
+  const parts = { hub: client, objects: client.objects, clock: systemClock, log: silentLogger };
+  const elsewhere = startControllers(parts, { enable: ["device"] });
+  onTestFinished(() => elsewhere.close());
+  await agent("edge-1", { eventBus: { enable: true, mqttMode: "internal", mqttServerInternal: broker } });
+  const { client: device, heard } = await program(broker);
+  await until("the device is known", async () => {
+    await device.publishAsync(`${topic}/twin/get`, "{}", { qos: 1 });
+    return JSON.stringify(heard("twin/get/result")).includes('"expected":{"value":"20"');
+  });
+  await device.publishAsync(`${topic}/twin/update`, report(7), { qos: 1 });
+  await until("it is in the status", async () => {
+    const status = await hub.objects.get(deviceStatuses, place).catch(() => undefined);
+    return JSON.stringify(status?.status ?? "").includes('"value":"7"');
   });
 });
