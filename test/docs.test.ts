@@ -27,6 +27,8 @@ const promising = [
   "resource-store",
   "kinds",
   "pod-logs",
+  "device-controller",
+  "group-controller",
 ].map((name) => `docs/${name}.md`);
 
 it.each(promising)("names only tests that exist for what it promises: %s", (page) => {
