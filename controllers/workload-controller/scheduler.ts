@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { isReason, type KubeObject } from "../../kubernetes/index.ts";
+import { EventRecorder } from "../runtime/event-recorder.ts";
 import { objectsOf, specOf, statusOf } from "../runtime/fields.ts";
 import { nameOf } from "../runtime/informer.ts";
 import { nodes, pods } from "../runtime/kinds.ts";
@@ -21,6 +22,7 @@ export function startScheduler(parts: ControllerParts): RunningController {
   indexPods(ofPods);
   ofPods.addIndex("without-node", (pod) => (podNode(pod) === "" ? [""] : []));
   const ready = Promise.all([ofPods.synced, ofNodes.synced]);
+  const events = new EventRecorder(parts, schedulerName);
   /** Pods that have a node which the informer has not told of yet. */
   const placed = new Map<string, KubeObject>();
 
@@ -30,6 +32,7 @@ export function startScheduler(parts: ControllerParts): RunningController {
     if (pod === undefined || placed.has(key) || !isToBePlaced(pod)) return undefined;
     const choice = chooseNode(pod, candidates());
     if ("message" in choice) {
+      events.warn(pod, "FailedScheduling", choice.message);
       await sayScheduled(pod, { status: "False", reason: "Unschedulable", message: choice.message });
       return undefined;
     }

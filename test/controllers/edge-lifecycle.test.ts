@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { leases, nodes, pods } from "../../controllers/runtime/kinds.ts";
+import { events, leases, nodes, pods } from "../../controllers/runtime/kinds.ts";
 import type { KubeObject } from "../../kubernetes/index.ts";
 import { EdgeWorld } from "./edge-world.ts";
 
@@ -58,6 +58,7 @@ describe("a node with edged", () => {
     expect(await node1(world)).toEqual({ ready: "Unknown", taints: away });
     const { status } = (await world.objects.get(nodes, edge1)) as unknown as NodeView;
     expect(status?.conditions?.map((one) => one.status)).toEqual(["Unknown", "Unknown"]);
+    expect((await world.objects.list(events)).items).toMatchObject([{ reason: "NodeNotReady" }]);
   });
 
   it("is ready again when its edged says so", async () => {

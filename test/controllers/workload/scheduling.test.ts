@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { endpoints, nodes, pods, services } from "../../../controllers/runtime/kinds.ts";
+import { endpoints, events, nodes, pods, services } from "../../../controllers/runtime/kinds.ts";
 import { type Candidate, chooseNode } from "../../../controllers/workload-controller/schedule.ts";
 import type { KubeObject } from "../../../kubernetes/index.ts";
 import { WorkloadWorld } from "./workload-world.ts";
@@ -114,6 +114,9 @@ it("waits for a node that fits, says why, and goes there when it comes", async (
   expect(await world.objects.get(pods, name)).toMatchObject({
     status: { conditions: [{ type: "PodScheduled", status: "False", reason: "Unschedulable" }] },
   });
+  expect((await world.objects.list(events)).items).toMatchObject([
+    { reason: "FailedScheduling", type: "Warning" },
+  ]);
   await world.objects.patch(nodes, { name: "edge-1" }, "merge", { spec: { taints: null } });
   await world.settle();
   expect(await world.objects.get(pods, name)).toMatchObject({
