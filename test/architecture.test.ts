@@ -58,6 +58,7 @@ const pure = [
   /^protocol\//,
   /^kubernetes\//,
   /^cloudhub\/(requests|link-table)\.ts$/,
+  /^cloudhub\/api\/(admin-kubeconfig|cluster-roles|definitions|deletion|event-versions|negotiation|object-lifecycle|patching|presentation|protobuf|protobuf-messages|rbac|representation|request-info|scale|user)\.ts$/,
   /^edgehub\/devicetwin\/(attributes|device|documents|read-json|requests|states|topics|twin|upstream|values)\.ts$/,
   /^edgehub\/edged\/(plan|crash-backoff|admission|pod|pod-spec|pod-status|environment|volume|volume-files|probe|garbage|node-status|cloud-answer|quantity|fields)\.ts$/,
   /^edgehub\/metaserver\/(api-path|application|change-log|discovery|kinds|objects|openapi|representation|selectors|status|table|verb-options)\.ts$/,

@@ -26,6 +26,7 @@ const promising = [
   "edged",
   "resource-store",
   "kinds",
+  "kubernetes-api",
   "pod-logs",
   "device-controller",
   "group-controller",

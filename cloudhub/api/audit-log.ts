@@ -1,5 +1,6 @@
 import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
 import type { Logger } from "../../platform/logger.ts";
+import { HubError } from "../../protocol/index.ts";
 import type { RequestInfo } from "./request-info.ts";
 import type { User } from "./user.ts";
 
@@ -46,11 +47,21 @@ export class AuditLog {
     this.#log = log;
   }
 
-  /** Rejects if the file cannot be written. */
+  /** Rejects with `E_BAD_OPTION` if the file cannot be written. */
   static async open(options: AuditOptions, log: Logger): Promise<AuditLog> {
     const audit = new AuditLog(options, log);
-    await audit.#reopen();
+    try {
+      await audit.#reopen();
+    } catch (error) {
+      const text = `api.auditFile cannot be written: ${(error as Error).message}`;
+      throw new HubError("E_BAD_OPTION", text, { cause: error });
+    }
     return audit;
+  }
+
+  /** Resolves when what has been added is written. */
+  async settled(): Promise<void> {
+    await this.#writing;
   }
 
   add(entry: AuditEntry): void {
@@ -65,7 +76,7 @@ export class AuditLog {
   }
 
   async close(): Promise<void> {
-    await this.#writing;
+    await this.settled();
     await this.#file?.close();
     this.#file = undefined;
   }
