@@ -136,10 +136,35 @@ function readScalar(schema: Schema, value: unknown, place: Place, walk: Walk): u
     if (quantityOf(value) !== undefined) return String(value);
     throw unreadable(walk.kind, `quantities must match the regular expression '${quantityPattern}'`);
   }
-  if (fits(schema, value)) return value;
+  if (fits(schema, value)) {
+    const flaw = typeof value === "string" ? flawOf(schema, value) : undefined;
+    if (flaw === undefined) return value;
+    throw unreadable(walk.kind, flaw);
+  }
   const field = `${place.struct}.${place.goPath}`;
   const text = `json: cannot unmarshal ${jsonTypeOf(value)} into Go struct field ${field} of type ${goTypeOf(schema)}`;
   throw unreadable(walk.kind, text);
+}
+
+const timePattern = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
+const base64Pattern = /^[A-Za-z0-9+/\r\n]*={0,2}[\r\n]*$/;
+
+/** What is wrong with a text that means a time or bytes. */
+function flawOf({ format }: Schema, value: string): string | undefined {
+  switch (format) {
+    case "date-time": {
+      const isTime = timePattern.test(value) && !Number.isNaN(Date.parse(value));
+      return isTime
+        ? undefined
+        : `parsing time ${JSON.stringify(value.slice(0, 40))}: it is no RFC 3339 time`;
+    }
+    case "byte":
+      return base64Pattern.test(value) && value.replace(/[\r\n]/g, "").length % 4 === 0
+        ? undefined
+        : "illegal base64 data";
+    default:
+      return undefined;
+  }
 }
 
 function fits(schema: Schema, value: unknown): boolean {

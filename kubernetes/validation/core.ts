@@ -31,19 +31,12 @@ const requiredData: Readonly<Record<string, readonly string[]>> = {
 
 export function checkSecret(secret: JsonObject, old: JsonObject | undefined): FieldError[] {
   const data = isObject(secret.data) ? secret.data : {};
-  const errors = Object.entries(data).flatMap(([key, value]) => [
-    ...checkName("configKey", key, `data[${key}]`),
-    ...(isBase64(value) ? [] : [invalid(`data[${key}]`, "", "illegal base64 data")]),
-  ]);
+  const errors = Object.keys(data).flatMap((key) => checkName("configKey", key, `data[${key}]`));
   for (const key of requiredData[String(secret.type)] ?? [])
     if (!Object.hasOwn(data, key)) errors.push(required(`data[${key}]`));
   if (old !== undefined && secret.type !== old.type)
     errors.push(invalid("type", secret.type, "field is immutable"));
   return [...errors, ...checkSize(Object.entries(data), "data"), ...checkImmutable(secret, old, ["data"])];
-}
-
-function isBase64(value: unknown): boolean {
-  return typeof value !== "string" || /^(?:[A-Za-z0-9+/\r\n]{0,}={0,2}[\r\n]*)$/.test(value);
 }
 
 function checkSize(entries: readonly (readonly [string, unknown])[], path: string): FieldError[] {
