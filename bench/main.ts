@@ -9,12 +9,22 @@ import type { Scenario } from "./scenario.ts";
 import { agentMemory } from "./scenarios/agent-memory.ts";
 import { eventBus } from "./scenarios/event-bus.ts";
 import { fleet } from "./scenarios/fleet.ts";
+import { isolation } from "./scenarios/isolation.ts";
 import { latency } from "./scenarios/latency.ts";
 import { resume } from "./scenarios/resume.ts";
 import { singleNode } from "./scenarios/single-node.ts";
 import { stockEdge } from "./scenarios/stock-edge.ts";
 
-const scenarios: readonly Scenario[] = [latency, singleNode, stockEdge, fleet, resume, eventBus, agentMemory];
+const scenarios: readonly Scenario[] = [
+  latency,
+  singleNode,
+  stockEdge,
+  fleet,
+  isolation,
+  resume,
+  eventBus,
+  agentMemory,
+];
 
 /** The tables in README.md and docs/performance.md follow these. */
 const ownResults = join(import.meta.dirname, "results");

@@ -95,7 +95,11 @@ export class HubProgram {
     return this.#process;
   }
 
-  async start(flags: readonly string[] = []): Promise<void> {
+  /** @param flags Of Node.js. @param more Options of the hub, as on the command line. */
+  async start(
+    flags: readonly string[] = [],
+    more: Readonly<Record<string, string | number>> = {},
+  ): Promise<void> {
     const { nodes, join: joinPort, api } = this.ports;
     const options = {
       dataDir: this.dataDir,
@@ -105,6 +109,8 @@ export class HubProgram {
       "join.host": "127.0.0.1",
       "join.port": joinPort,
       "api.port": api,
+      "router.port": 0,
+      ...more,
     };
     this.#process = new Process(
       "dist/cloudhub/main.js",

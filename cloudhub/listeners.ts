@@ -151,17 +151,23 @@ export class Controllers {
   }
 
   async #identify(upgrade: UpgradeRequest): Promise<Identified> {
-    const { credentials, clock, revocations, store } = this.#parts;
-    const now = clock.wallTime();
+    const { credentials, clock } = this.#parts;
     const authorization = upgrade.header("authorization");
     if (authorization !== undefined)
-      return await credentials.byToken(authorization.replace(/^bearer +/i, ""), now);
+      return await credentials.byToken(authorization.replace(/^bearer +/i, ""), clock.wallTime());
     const { certificate } = upgrade.peer;
     if (certificate === undefined)
       throw new HubError(
         "E_BAD_TOKEN",
         "no token and no client certificate; hubctl controller create makes a token",
       );
+    return await this.byCertificate(certificate);
+  }
+
+  /** The controller that a client certificate names. Throws `E_IDENTITY` or `E_REVOKED`. */
+  async byCertificate(certificate: Uint8Array): Promise<Identified> {
+    const { credentials, clock, revocations, store } = this.#parts;
+    const now = clock.wallTime();
     const identity = this.#identityIn(certificate, now);
     if (identity.kind !== "controller") throw notGoodHere(`the certificate is of ${described(identity)}`);
     if (revocations.isRevoked(identity.serial))

@@ -9,7 +9,12 @@ export interface HubGauges {
   readonly load: { nodes: number; upstreamBytes: number; subscribers: number };
   readonly controllers: number;
   readonly knownNodes: number;
+  readonly watches: number;
 }
+
+const apiVerbs: ReadonlySet<string> = new Set([
+  ...["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"],
+]);
 
 /** Every metric of the hub. Labels are bounded: never a node's name. */
 export class HubMetrics {
@@ -18,6 +23,8 @@ export class HubMetrics {
   readonly #linksClosed: Counter<"code">;
   readonly #dropped: Counter<"reason">;
   readonly #refused: Counter<"port" | "code">;
+  readonly #apiRequests: Counter<"verb" | "code">;
+  readonly #watchesStalled: Counter;
 
   constructor() {
     const registers = [this.registry];
@@ -45,6 +52,26 @@ export class HubMetrics {
       labelNames: ["port", "code"],
       registers,
     });
+    this.#apiRequests = new Counter({
+      name: "hub_api_requests_total",
+      help: "Requests to the Kubernetes API, by verb and status",
+      labelNames: ["verb", "code"],
+      registers,
+    });
+    this.#watchesStalled = new Counter({
+      name: "hub_api_watches_stalled_total",
+      help: "Watches of the Kubernetes API that were cut off because the client did not read",
+      registers,
+    });
+  }
+
+  /** @param verb As roles name it; of a client's own invention it is `other`. */
+  apiRequest(verb: string, code: number): void {
+    this.#apiRequests.inc({ verb: apiVerbs.has(verb) ? verb : "other", code: String(code) });
+  }
+
+  watchStalled(): void {
+    this.#watchesStalled.inc();
   }
 
   fault(code: ErrorCode): void {
@@ -89,6 +116,7 @@ export class HubMetrics {
     };
     gauge("hub_nodes_connected", "Nodes with a link", (gauges) => gauges.load.nodes);
     gauge("hub_nodes_known", "Nodes the hub knows", (gauges) => gauges.knownNodes);
+    gauge("hub_api_watches", "Watches of the Kubernetes API that are open", (gauges) => gauges.watches);
     gauge("hub_controllers_connected", "Controllers with a link", (gauges) => gauges.controllers);
     gauge(
       "hub_upstream_bytes",

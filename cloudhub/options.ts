@@ -53,6 +53,16 @@ export const hubSchema = section("The hub's configuration", {
     host: host("127.0.0.1", "Address to listen on; 0.0.0.0 lets controllers on other machines in"),
     port: port(10_005, "Port for controllers"),
     maxControllers: whole(1_000, 1, 100_000, { description: "Controllers connected at once" }),
+    watchStallMs: whole(30_000, 100, 3_600_000, {
+      description: "A client of the Kubernetes API that takes nothing of its watch for so many ms is cut off",
+    }),
+    auditFile: text("", {
+      description: "File that gets a JSON line for each request to the Kubernetes API; empty: none",
+    }),
+    auditMaxBytes: whole(100 << 20, 1_024, 2 ** 40, {
+      description: "The audit file grows to so many bytes before a new one is begun",
+    }),
+    auditFiles: whole(5, 0, 1_000, { description: "How many older audit files are kept" }),
   }),
   ca: section(
     "An existing certificate authority, for fleets that a KubeEdge cloud enrolled; empty: one of its own",

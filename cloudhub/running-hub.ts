@@ -4,7 +4,6 @@ import type { Clock } from "../platform/clock.ts";
 import { claimDirectory, type DataDirectory } from "../platform/data-directory.ts";
 import { type Logger, OncePer } from "../platform/logger.ts";
 import { readIfThere, writeDurably } from "../platform/private-files.ts";
-import { version } from "../platform/version.ts";
 import {
   allRights,
   asHubError,
@@ -16,6 +15,7 @@ import {
   type LedgerEntry,
   type LedgerQuery,
   type Message,
+  type NodeId,
   type NodeView,
   type PublishDraft,
   type Published,
@@ -30,7 +30,10 @@ import {
 import type { Listener } from "../transport/index.ts";
 import { Admin } from "./admin.ts";
 import { Revocations } from "./admission.ts";
+import { kubeconfig } from "./api/admin-kubeconfig.ts";
+import { openHttpApi } from "./api/http-api.ts";
 import { type HubObjects, openObjects } from "./api/hub-objects.ts";
+import { NodeLogs } from "./api/node-logs.ts";
 import { Credentials } from "./credentials.ts";
 import { apiRequests } from "./http/api-server.ts";
 import { Hub } from "./hub.ts";
@@ -57,6 +60,8 @@ export interface HubServerParts {
 /** Faults and refusals are logged once in so long per peer and code. */
 const logPeriodMs = 60_000;
 const day = 86_400_000;
+/** How kubectl reaches the hub; beside the file for `hubctl`. */
+const kubeconfigName = "admin.kubeconfig";
 
 /** A hub with its listeners; see `startHub`. */
 export class RunningHub implements HubApi {
@@ -242,11 +247,13 @@ async function open(
     isConnected: (name) => controllers.isConnected(name),
     disconnect: (name, reason) => controllers.disconnect(name, reason),
   });
+  let watches = (): number => 0;
   const gauges = () => ({
     counters: hub.counters,
     load: hub.load,
     controllers: controllers.size,
     knownNodes: store.nodes().length,
+    watches: watches(),
   });
   metrics.observe(gauges, parts.processMetrics);
 
@@ -271,7 +278,34 @@ async function open(
     },
   );
   opened.push(() => joinApi.close());
-  const requests = await apiRequests({ registry: metrics.registry, trouble: () => trouble, version });
+  const httpApi = await openHttpApi(
+    {
+      objects,
+      credentials,
+      identify,
+      revocations,
+      byCertificate: (certificate) => controllers.byCertificate(certificate),
+      clock,
+      log,
+      once,
+      podLogs: new NodeLogs({
+        hub,
+        clock,
+        dialectOf: (node) => hub.links.get(node as NodeId)?.dialect,
+        podNow: (namespace, name) => resources.get({ type: "pods", namespace, name })?.object,
+      }),
+      answered: (verb, code) => metrics.apiRequest(verb, code),
+      stalled: () => metrics.watchStalled(),
+    },
+    httpApiOptions(options),
+  );
+  opened.push(() => httpApi.close());
+  watches = httpApi.watches;
+  const requests = await apiRequests({
+    registry: metrics.registry,
+    trouble: () => trouble,
+    objects: (request, response) => httpApi.handler.handle(request, response),
+  });
   const apiListener = await controllers.listen(admin, requests);
   opened.push(() => {
     controllers.closeAll();
@@ -286,6 +320,7 @@ async function open(
   log.info("hub started", {
     ...ports,
     dataDir: options.dataDir,
+    kubeconfig: join(options.dataDir, kubeconfigName),
     knownNodes: store.nodes().length,
     caHash: authority.caHash,
   });
@@ -368,6 +403,11 @@ function checkRecord(
   if (recorded.resourcesId === undefined) directory.record(found);
 }
 
+function httpApiOptions({ api }: HubOptions): Parameters<typeof openHttpApi>[1] {
+  const { watchStallMs, auditFile: file, auditMaxBytes: maxBytes, auditFiles: keepFiles } = api;
+  return { watchStallMs, audit: file === "" ? undefined : { file, maxBytes, keepFiles } };
+}
+
 function serverTls(authority: Authority): { key: string; cert: string; ca: string } {
   return { ...authority.serverTls(), ca: authority.caCertificatePem };
 }
@@ -428,6 +468,7 @@ async function writeAdminFile(
     join: `https://${outwardHost(options, options.join.host)}:${ports.join}`,
   };
   writeDurably(file, `${JSON.stringify(words, null, 2)}\n`, 0o600);
+  writeDurably(join(options.dataDir, kubeconfigName), kubeconfig(words), 0o600);
   return file;
 }
 

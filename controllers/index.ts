@@ -3,11 +3,17 @@ import type { ObjectsApi } from "../kubernetes/index.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Logger } from "../platform/logger.ts";
 import type { HubApi } from "../sdk/index.ts";
+import {
+  type DeviceControllerOptions,
+  startDeviceController,
+} from "./device-controller/device-controller.ts";
 import { startEdgeController } from "./edge-controller/edge-controller.ts";
+import { startGroupController } from "./group-controller/group-controller.ts";
 import type { RouterOptions } from "./router/router.ts";
 import { defaultRouterOptions, startRouter } from "./router/start.ts";
 import { Informers } from "./runtime/informers.ts";
 import type { ControllerParts, RunningController } from "./runtime/parts.ts";
+import { startWorkloadController } from "./workload-controller/workload-controller.ts";
 
 export type { RunningController } from "./runtime/parts.ts";
 
@@ -17,12 +23,16 @@ export interface ControllersOptions {
   /** The CA of the hub and its API, PEM; nodes ask for it. */
   readonly clusterCa?: string;
   readonly router?: Partial<RouterOptions>;
+  readonly device?: DeviceControllerOptions;
 }
 
 type Start = (parts: ControllerParts, options: ControllersOptions) => RunningController;
 
 const starters = {
   edge: startEdgeController,
+  workload: startWorkloadController,
+  device: (parts, { device }) => startDeviceController(parts, device),
+  group: startGroupController,
   router: (parts, { router }) => startRouter(parts, { ...defaultRouterOptions, ...router }),
 } satisfies Readonly<Record<string, Start>>;
 

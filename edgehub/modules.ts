@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { LocalBus } from "./local-bus.ts";
 import type { EdgeOptions } from "./options.ts";
 import type { ModuleFactory } from "./supervisor.ts";
@@ -38,6 +39,8 @@ export async function modulesOf(options: EdgeOptions): Promise<ModuleFactory[]> 
   if (options.edged.enable) {
     const { edgedModule } = await import("./edged/module.ts");
     modules.push(await edgedModule(options.edged, options.dataDir));
+    const { podLogsModule } = await import("./podlogs/pod-logs.ts");
+    modules.push(podLogsModule(resolve(options.edged.rootDirectory || `${options.dataDir}/edged`)));
   }
   return modules;
 }

@@ -36,6 +36,8 @@ export type {
   WatchQuery,
   WriteOptions,
 } from "./objects-api.ts";
+export { openApiDocument, openApiIndex, openApiV2 } from "./openapi/openapi.ts";
+export { openApiProtobuf, openApiProtobufType } from "./openapi/openapi-protobuf.ts";
 export { jsonPatch } from "./patch/json-patch.ts";
 export { mergePatch } from "./patch/merge-patch.ts";
 export { strategicMergePatch } from "./patch/strategic-merge-patch.ts";
@@ -54,4 +56,5 @@ export {
 } from "./schema/read-object.ts";
 export type { Schema } from "./schema/schema.ts";
 export { fieldSelector, labelSelector, type Selector } from "./selectors.ts";
+export { type TableColumn, tableCells, tableColumns } from "./table/table.ts";
 export { checkObject } from "./validation/check-object.ts";

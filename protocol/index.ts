@@ -20,6 +20,7 @@ export { NativeCodec, nativeDialect } from "./native-codec.ts";
 export * from "./operation.ts";
 export * from "./pacer.ts";
 export { packMessage, unpackMessage } from "./packed-codec.ts";
+export * from "./pod-logs.ts";
 export * from "./resource.ts";
 export * from "./rights.ts";
 export * from "./rollout.ts";

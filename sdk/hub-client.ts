@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { ObjectsApi } from "../kubernetes/index.ts";
 import { silentLogger } from "../platform/logger.ts";
 import {
   adminVerbs,
@@ -30,6 +31,7 @@ import {
   unpackMessage,
 } from "../protocol/index.ts";
 import { QueuedSubscription } from "../transport/index.ts";
+import { HttpObjects } from "./http-objects.ts";
 import { type ClientParts, type ConnectionState, HubConnection } from "./hub-connection.ts";
 import type { ConnectOptions } from "./options.ts";
 
@@ -54,6 +56,9 @@ export async function connectHub(options: ConnectOptions, parts: ClientParts = {
 export class HubClient implements HubApi {
   /** The operator's verbs; they need the right `admin`. */
   readonly admin: HubAdmin;
+  /** The Kubernetes objects that the hub keeps, as far as the controller's roles allow. */
+  readonly objects: ObjectsApi;
+  readonly #objects: HttpObjects;
   readonly #options: ConnectOptions;
   readonly #connection: HubConnection;
   readonly #subscriptions = new Map<
@@ -64,12 +69,15 @@ export class HubClient implements HubApi {
 
   constructor(options: ConnectOptions, parts: ClientParts) {
     this.#options = options;
+    this.#objects = new HttpObjects(options);
+    this.objects = this.#objects;
     const owner = {
       received: (message: Message) => this.#received(message),
       linked: () => {
         for (const subscription of this.#subscriptions.keys()) this.#tell(subscription);
       },
       ended: (error: HubError) => {
+        this.#objects.close();
         for (const { subscriber } of [...this.#subscriptions.values()]) {
           if (error.code === "E_CLOSED") subscriber.close();
           else subscriber.fail(error);

@@ -24,6 +24,7 @@ const rules: Record<string, { folders: readonly string[]; packages: Readonly<Rec
     packages: {
       fastify: /(http|join)\/[\w-]+\.ts$/,
       jose: /(join\/|api\/service-account-)tokens\.ts$/,
+      yaml: /api\/request-body\.ts$/,
       "prom-client": /(metrics|http\/api-server)\.ts$/,
     },
   },
@@ -57,6 +58,7 @@ const pure = [
   /^protocol\//,
   /^kubernetes\//,
   /^cloudhub\/(requests|link-table)\.ts$/,
+  /^cloudhub\/api\/(admin-kubeconfig|cluster-roles|definitions|deletion|event-versions|negotiation|object-lifecycle|patching|presentation|protobuf|protobuf-messages|rbac|representation|request-info|scale|user)\.ts$/,
   /^edgehub\/devicetwin\/(attributes|device|documents|read-json|requests|states|topics|twin|upstream|values)\.ts$/,
   /^edgehub\/edged\/(plan|crash-backoff|admission|pod|pod-spec|pod-status|environment|volume|volume-files|probe|garbage|node-status|cloud-answer|quantity|fields)\.ts$/,
   /^edgehub\/metaserver\/(api-path|application|change-log|discovery|kinds|objects|openapi|reported|representation|selectors|status|table|verb-options)\.ts$/,
@@ -112,7 +114,7 @@ it("keeps cloudhub/ and edgehub/ apart from each other", () => {
 });
 
 it("keeps the agent's modules apart from each other", () => {
-  const modules = ["metamanager", "devicetwin", "eventbus", "servicebus", "metaserver", "edged"];
+  const modules = ["metamanager", "devicetwin", "eventbus", "servicebus", "metaserver", "edged", "podlogs"];
   const folderOf = (file: string): string => file.split("/")[1] as string;
   const strangers = modules
     .flatMap((module) => sources(join("edgehub", module)))

@@ -17,9 +17,20 @@ it("explains every error code, and no other, with the meaning and the verdict th
 });
 
 /** Pages that promise something, and name the tests that hold them to it. */
-const promising = ["delivery", "event-bus", "device-twin", "service-bus", "meta-server", "edged"].map(
-  (name) => `docs/${name}.md`,
-);
+const promising = [
+  "delivery",
+  "event-bus",
+  "device-twin",
+  "service-bus",
+  "meta-server",
+  "edged",
+  "resource-store",
+  "kinds",
+  "kubernetes-api",
+  "pod-logs",
+  "device-controller",
+  "group-controller",
+].map((name) => `docs/${name}.md`);
 
 it.each(promising)("names only tests that exist for what it promises: %s", (page) => {
   const named = [...read(page).matchAll(/`(test\/[\w./*-]+\.test\.ts)`/g)].map((match) => match[1] as string);
@@ -55,6 +66,8 @@ it("links only to files that exist", () => {
     "docs/service-bus.md",
     "docs/meta-server.md",
     "docs/edged.md",
+    "docs/resource-store.md",
+    "docs/pod-logs.md",
   ];
   const broken = pages.flatMap((page) =>
     [...read(page).matchAll(/\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)/g)]

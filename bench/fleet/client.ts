@@ -1,9 +1,9 @@
 import type { FleetIdentities } from "./identities.ts";
-import { connectRawNode, type RawNode } from "./raw-node.ts";
+import { connectRawNode, type RawNode, type RawNodeMode } from "./raw-node.ts";
 
 /** The load generator, a process of its own; the parent says what to do and asks for counts. */
 export interface FleetOrder {
-  readonly mode: "echo" | "ack";
+  readonly mode: RawNodeMode;
   readonly port: number;
   readonly identities: FleetIdentities;
   readonly window: number;

@@ -10,8 +10,12 @@ export interface FleetIdentities {
   readonly nodes: readonly { readonly node: string; readonly cert: string }[];
 }
 
-/** Issues certificates for simulated nodes with the CA of a hub's data directory. */
-export async function issueFleet(hubDataDir: string, count: number): Promise<FleetIdentities> {
+/** Issues certificates for simulated nodes, `prefix-0` and so on, with the CA of a hub's data directory. */
+export async function issueFleet(
+  hubDataDir: string,
+  count: number,
+  prefix = "fleet",
+): Promise<FleetIdentities> {
   const ca = readFileSync(join(hubDataDir, "pki", "ca.crt"), "utf8");
   const caKey = readKey(readFileSync(join(hubDataDir, "pki", "ca.key"), "utf8"));
   const issuer = { certificate: readCertificate(ca).der, key: caKey };
@@ -19,7 +23,7 @@ export async function issueFleet(hubDataDir: string, count: number): Promise<Fle
   const now = Date.now();
   const nodes: { node: string; cert: string }[] = [];
   for (let i = 0; i < count; i++) {
-    const node = `fleet-${i}`;
+    const node = `${prefix}-${i}`;
     const der = await issueCertificate(issuer, {
       publicKey: key.publicKey,
       subject: { organization: "system:nodes", commonName: `system:node:${node}` },

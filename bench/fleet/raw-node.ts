@@ -1,14 +1,17 @@
 import { randomBytes } from "node:crypto";
 import { connect, type TLSSocket } from "node:tls";
-import { NativeCodec, type NodeId } from "../../protocol/index.ts";
+import { createMessage, NativeCodec, type NodeId, volatile } from "../../protocol/index.ts";
 
 /**
  * A simulated node on a bare TLS socket: cheaper than a real client, so that the server is what is measured.
  * `echo`: sends messages and sends another for each that comes back. `ack`: acks what a hub sends, as our agent
- * does, once per chunk that arrives.
+ * does, once per chunk that arrives. `silent`: takes what a hub sends and acks nothing. `flood`: sends a hub messages as
+ * fast as the link takes them, and acks too.
  */
+export type RawNodeMode = "echo" | "ack" | "silent" | "flood";
+
 export interface RawNodeOptions {
-  readonly mode: "echo" | "ack";
+  readonly mode: RawNodeMode;
   readonly port: number;
   readonly node: string;
   readonly tls: { readonly ca: string; readonly cert: string; readonly key: string };
@@ -29,7 +32,7 @@ export function connectRawNode(options: RawNodeOptions): Promise<RawNode> {
     socket.setNoDelay(true);
     socket.once("error", reject);
     socket.once("secureConnect", () => {
-      const offer = options.mode === "ack" ? "Hub-Dialects: native.1\r\n" : "";
+      const offer = options.mode === "echo" ? "" : "Hub-Dialects: native.1\r\n";
       socket.write(
         `GET /bench/${options.node}/events HTTP/1.1\r\nHost: 127.0.0.1:${options.port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
           `Connectionuse: msg\r\nNode_id: ${options.node}\r\nProject_id: bench\r\n${offer}` +
@@ -85,6 +88,7 @@ export class RawNode {
     };
     for (const bytes of codec.control({ type: "hello", hello }))
       this.#socket.write(frame(Buffer.from(bytes)));
+    if (this.#options.mode === "flood") this.#flood(codec);
   }
 
   close(): void {
@@ -103,14 +107,36 @@ export class RawNode {
       bytes = bytes.subarray(payload.end);
     }
     this.#rest = bytes;
-    if (this.#options.mode === "ack") count = positions.length;
+    if (this.#options.mode !== "echo") count = positions.length;
     if (count === 0) return;
     this.#options.arrived(count);
-    if (this.#options.mode === "ack") this.#socket.write(ackFrame(positions));
-    else
+    if (this.#options.mode === "ack" || this.#options.mode === "flood")
+      this.#socket.write(ackFrame(positions));
+    else if (this.#options.mode === "echo")
       this.#socket.write(
         count === 1 ? this.#echoed : Buffer.concat(Array.from({ length: count }, () => this.#echoed)),
       );
+  }
+
+  /** Volatile messages that nobody wants, whenever the socket takes more. */
+  #flood(codec: NativeCodec): void {
+    const draft = {
+      node: this.#options.node,
+      source: "bench",
+      group: "user",
+      operation: "upload",
+      resource: "bench/flood",
+      content: { value: "x".repeat(this.#options.bytes) },
+    };
+    const stamp = { id: "flood", timestamp: Date.now(), delivery: () => volatile };
+    const one = frame(Buffer.from(codec.volatile(createMessage(draft, stamp))));
+    const chunk = Buffer.concat(Array.from({ length: 64 }, () => one));
+    const pour = (): void => {
+      if (this.#socket.destroyed) return;
+      while (this.#socket.write(chunk));
+      this.#socket.once("drain", pour);
+    };
+    pour();
   }
 
   #packages(payload: Buffer, positions: number[]): void {

@@ -2,7 +2,7 @@ import { ApiError, type KubeObject } from "../../kubernetes/index.ts";
 import type { ResourceStore } from "../store/resource-store.ts";
 import { nodeMay } from "./node-rights.ts";
 import { type Attributes, bindsUser, isCovered, type PolicyRule, type RoleRef, ruleAllows } from "./rbac.ts";
-import { mastersGroup, type User } from "./user.ts";
+import { authenticatedGroup, mastersGroup, type User } from "./user.ts";
 
 const rbac = "rbac.authorization.k8s.io";
 
@@ -23,6 +23,18 @@ export class Authorizer {
   /** Throws `Forbidden` as Kubernetes words it. */
   require(user: User, attributes: Attributes): void {
     if (!this.isAllowed(user, attributes)) throw forbidden(user, attributes);
+  }
+
+  /** Throws `Forbidden` if somebody may not act in another's name. */
+  requireImpersonation(user: User, other: User): void {
+    const about = (resource: string, name: string): Attributes => ({
+      verb: "impersonate",
+      path: "",
+      resource: { group: "", resource, subresource: "", namespace: undefined, name },
+    });
+    this.require(user, about("users", other.name));
+    for (const group of other.groups)
+      if (group !== authenticatedGroup) this.require(user, about("groups", group));
   }
 
   /** All rules that count for a user in a namespace; without one, those that count everywhere. */

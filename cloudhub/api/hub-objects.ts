@@ -26,6 +26,7 @@ export interface HubObjectsParts {
 
 /** A hub's objects with what looks after them. */
 export interface HubObjects {
+  readonly store: ResourceStore;
   readonly registry: Registry;
   readonly tokens: ServiceAccountTokens;
   close(): Promise<void>;
@@ -51,6 +52,7 @@ export async function openObjects(parts: HubObjectsParts): Promise<HubObjects> {
   const collector = new GarbageCollector(keeper);
   const stopExpiry = expireEvents(keeper);
   return {
+    store,
     registry,
     tokens,
     async close() {

@@ -8,7 +8,6 @@ import type { User } from "./user.ts";
 const nodePrefix = "system:node:";
 const nodesGroup = "system:nodes";
 const read: ReadonlySet<string> = new Set(["get", "list", "watch"]);
-const everyone: ReadonlySet<string> = new Set(["nodes", "services", "endpoints"]);
 
 /** True for what concerns the node itself, and what its pods need. */
 export function nodeMay(
@@ -30,7 +29,7 @@ export function nodeMay(
       );
     case "services":
     case "endpoints":
-      return everyone.has(plural) && read.has(verb);
+      return read.has(verb);
     case "events":
       return verb === "create" || verb === "patch" || verb === "update";
     case "pods":

@@ -18,12 +18,8 @@ export function timestamp(wallTime: number): string {
 
 /** The object as it is stored for the first time. What the server decides is decided here, whatever was sent. */
 export function newObject(kind: Kind, sent: KubeObject, birth: Birth): KubeObject {
-  const {
-    resourceVersion: _,
-    deletionTimestamp: __,
-    deletionGracePeriodSeconds: ___,
-    ...kept
-  } = sent.metadata;
+  const { resourceVersion: _, generation: __, ...others } = sent.metadata;
+  const { deletionTimestamp: ___, deletionGracePeriodSeconds: ____, ...kept } = others;
   const metadata: ObjectMeta = {
     ...kept,
     name: birth.name,

@@ -92,6 +92,12 @@ export class Registry implements ObjectsApi {
     return found;
   }
 
+  /** The object as it is now; `undefined`: it is not there. */
+  peek(kind: Kind, name: ObjectName): KubeObject | undefined {
+    const found = this.#parts.store.get(keyOf(kind, name));
+    return found && shownAs(kind, found.object);
+  }
+
   async list(resource: ResourceName, query: RegistryList = {}): Promise<KubeList> {
     const kind = this.#kind(resource, "list");
     const { store } = this.#parts;

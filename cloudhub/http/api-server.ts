@@ -6,10 +6,11 @@ export interface ApiServerParts {
   readonly registry: Registry;
   /** Why the hub cannot serve now; `undefined`: it can. */
   readonly trouble: () => string | undefined;
-  readonly version: string;
+  /** Answers what is for the Kubernetes API. @returns False for what is not. */
+  readonly objects: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
-/** Answers plain HTTPS requests on the API port: health, readiness, metrics, version. */
+/** Answers plain HTTPS requests on the API port: health, readiness, metrics, and the Kubernetes API. */
 export async function apiRequests(
   parts: ApiServerParts,
 ): Promise<(request: IncomingMessage, response: ServerResponse) => void> {
@@ -19,7 +20,6 @@ export async function apiRequests(
     const trouble = parts.trouble();
     return trouble === undefined ? "ok\n" : reply.code(503).send(`${trouble}\n`);
   });
-  app.get("/version", () => ({ version: parts.version }));
   app.get("/metrics", async (_request, reply) =>
     reply.type(parts.registry.contentType).send(await parts.registry.metrics()),
   );
@@ -27,5 +27,7 @@ export async function apiRequests(
     reply.code(404).send(`E_NOT_FOUND: there is nothing at ${request.url.slice(0, 200)}\n`),
   );
   await app.ready();
-  return (request, response) => app.routing(request, response);
+  return (request, response) => {
+    if (!parts.objects(request, response)) app.routing(request, response);
+  };
 }

@@ -32,5 +32,5 @@ export const done = "OK";
 /** True if the same request can succeed later without anybody changing it: then it is not answered, but comes again. */
 export function isPassing(error: unknown): boolean {
   if (!(error instanceof ApiError)) return true;
-  return error.code >= 500 || error.code === 429;
+  return error.code >= 500 || error.reason === "TooManyRequests";
 }

@@ -1,16 +1,20 @@
 import type { KubeObject } from "../../kubernetes/index.ts";
 import { type Json, objectsOf, specOf, statusOf, textOf } from "../runtime/fields.ts";
+import { tolerates } from "../runtime/taints.ts";
+import { timeText } from "../runtime/time.ts";
 
 /** Whether a node lives, what its conditions and taints say of it, and which pods must leave it. Pure. */
 
-/** As in Kubernetes: a lease is renewed every 10 s, and good for 40. */
+/** As in Kubernetes: a lease is renewed every 10 s and good for 40, or longer if it says so. */
 export const nodeMonitorGraceMs = 40_000;
 
 /** The last sign of life, on a monotonic clock. */
 export interface Heartbeat {
-  /** `lease`: its edged renews a lease. `link`: it has none, and its link is the only sign. */
-  readonly source: "lease" | "link";
+  /** `lease`: its edged renews a lease. `link`: it has none, and its link is up. `none`: neither. */
+  readonly source: "lease" | "link" | "none";
   readonly at: number;
+  /** For how long it is good, ms. */
+  readonly goodMs: number;
 }
 
 const notReadyKey = "node.kubernetes.io/not-ready";
@@ -34,8 +38,8 @@ export function conditionsToWrite(
   const conditions = objectsOf(statusOf(node).conditions);
   const ready = conditions.find((one) => one.type === "Ready");
   const time = timeText(wallTime);
-  if (now - beat.at >= nodeMonitorGraceMs) return lost(conditions, time);
-  if (beat.source === "lease") return [];
+  if (now - beat.at >= beat.goodMs) return lost(conditions, time);
+  if (beat.source !== "link") return [];
   const isOurs = ready === undefined || ready.reason === linkReason || ready.status === "Unknown";
   const isFresh =
     ready?.status === "True" && wallTime - Date.parse(textOf(ready.lastHeartbeatTime)) < reportAnywayMs;
@@ -115,20 +119,6 @@ export function evictionTime(pod: KubeObject, node: KubeObject): number | undefi
   return times.length === 0 ? undefined : Math.min(...times);
 }
 
-/** Source: Kubernetes' Toleration. */
-export function tolerates(toleration: Json, taint: Json): boolean {
-  const { key, operator, value, effect } = toleration;
-  if (textOf(effect) !== "" && effect !== taint.effect) return false;
-  if (textOf(key) === "") return operator === "Exists";
-  if (key !== taint.key) return false;
-  return operator === "Exists" || textOf(value) === textOf(taint.value);
-}
-
 function isOurs(taint: Json): boolean {
   return taint.key === notReadyKey || taint.key === unreachableKey;
-}
-
-/** RFC 3339, whole seconds. */
-export function timeText(wallTime: number): string {
-  return new Date(wallTime).toISOString().replace(/\.\d+Z$/, "Z");
 }

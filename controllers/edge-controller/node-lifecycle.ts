@@ -1,4 +1,5 @@
 import { isReason, type KubeObject } from "../../kubernetes/index.ts";
+import { EventRecorder } from "../runtime/event-recorder.ts";
 import { specOf, statusOf, textOf } from "../runtime/fields.ts";
 import { type Informer, nameOf, type ObjectChange } from "../runtime/informer.ts";
 import { leases, nodes, pods } from "../runtime/kinds.ts";
@@ -27,6 +28,7 @@ export class NodeLifecycle {
   readonly #leases: Informer;
   readonly #pods: Informer;
   readonly #queue: WorkQueue;
+  readonly #events: EventRecorder;
   readonly #renewals = new Map<string, { readonly renewTime: string; readonly at: number }>();
   /** Since when a node's link is as it is. */
   readonly #links = new Map<string, { readonly connected: boolean; readonly at: number }>();
@@ -43,6 +45,7 @@ export class NodeLifecycle {
     this.#pods = parts.informers.of(pods);
     neededIndex(this.#pods);
     this.#queue = new WorkQueue(parts, (node) => this.#reconcile(node), { name: "nodes" });
+    this.#events = new EventRecorder(parts, "edge-controller");
     this.#startedAt = parts.clock.now();
     this.#ready = Promise.all([this.#nodes.synced, this.#leases.synced, this.#pods.synced]);
   }
@@ -101,16 +104,20 @@ export class NodeLifecycle {
 
   #heartbeat(name: string): Heartbeat {
     const renewal = this.#renewals.get(name);
-    const hasLease = this.#leases.get({ namespace: leaseNamespace, name }) !== undefined;
-    if (hasLease && renewal !== undefined) return { source: "lease", at: renewal.at };
+    const lease = this.#leases.get({ namespace: leaseNamespace, name });
+    if (lease !== undefined && renewal !== undefined) {
+      const seconds = specOf(lease).leaseDurationSeconds;
+      const goodMs = Math.max(nodeMonitorGraceMs, typeof seconds === "number" ? seconds * 1_000 : 0);
+      return { source: "lease", at: renewal.at, goodMs };
+    }
     const link = this.#links.get(name);
-    if (link?.connected) return { source: "link", at: this.#parts.clock.now() };
-    return { source: "link", at: link?.at ?? this.#startedAt };
+    if (link?.connected) return { source: "link", at: this.#parts.clock.now(), goodMs: nodeMonitorGraceMs };
+    return { source: "none", at: link?.at ?? this.#startedAt, goodMs: nodeMonitorGraceMs };
   }
 
-  #nextLook({ source, at }: Heartbeat): number | undefined {
-    const remaining = at + nodeMonitorGraceMs - this.#parts.clock.now();
-    return remaining > 0 ? remaining : source === "lease" ? undefined : nodeMonitorGraceMs;
+  #nextLook({ source, at, goodMs }: Heartbeat): number | undefined {
+    const remaining = at + goodMs - this.#parts.clock.now();
+    return remaining > 0 ? remaining : source === "link" ? goodMs : undefined;
   }
 
   async #writeHealth(node: KubeObject, beat: Heartbeat): Promise<KubeObject> {
@@ -121,8 +128,11 @@ export class NodeLifecycle {
     if (conditions.length > 0) {
       const patch = { status: { conditions } };
       current = await objects.patch(nodes, name, "strategic", patch, { subresource: "status" });
-      if (readyStatus(current) !== readyStatus(node))
-        log.info("a node's readiness has changed", { node: name.name, ready: readyStatus(current) });
+      const ready = readyStatus(current);
+      if (ready === "Unknown" && readyStatus(node) !== "Unknown")
+        this.#events.warn(current, "NodeNotReady", "the node gives no sign of life");
+      else if (ready !== readyStatus(node))
+        log.info("a node's readiness has changed", { node: name.name, ready });
     }
     const taints = taintsToWrite(current, clock.wallTime());
     if (taints === undefined) return current;
@@ -131,7 +141,7 @@ export class NodeLifecycle {
 
   /** @returns ms until the next pod must leave. */
   async #evict(node: KubeObject): Promise<number | undefined> {
-    const { clock, objects, log } = this.#parts;
+    const { clock, objects } = this.#parts;
     let next: number | undefined;
     for (const pod of podsOnNode(this.#pods, node.metadata.name ?? "")) {
       if (pod.metadata.deletionTimestamp !== undefined) continue;
@@ -142,10 +152,11 @@ export class NodeLifecycle {
         next = Math.min(next ?? remaining, remaining);
         continue;
       }
-      log.info("a pod must leave its node for the node's taints", {
-        node: node.metadata.name,
-        ...nameOf(pod),
-      });
+      this.#events.warn(
+        pod,
+        "TaintManagerEviction",
+        `the taints of node ${node.metadata.name} are not tolerated`,
+      );
       const { uid } = pod.metadata;
       await this.#gone(
         objects.delete(pods, nameOf(pod), uid === undefined ? {} : { preconditions: { uid } }),

@@ -36,16 +36,23 @@ export function podHandlers(parts: RequestParts): Handlers {
     const { node, name } = request;
     const namespace = request.namespace ?? "default";
     const { uid, grace } = deletionOf(request.content);
-    try {
-      await ownPod(request, name);
-      const preconditions = uid === undefined ? {} : { preconditions: { uid } };
-      await objects.delete(pods, { namespace, name }, { gracePeriodSeconds: grace, ...preconditions });
-    } catch (error) {
-      const isOther =
-        isReason(error, "NotFound") || isReason(error, "Conflict") || isReason(error, "Forbidden");
-      if (!isOther) throw error;
+    const pod = await ownPod(request, name).catch((error: unknown) => {
+      if (isReason(error, "NotFound") || isReason(error, "Forbidden")) return undefined;
+      throw error;
+    });
+    if (pod === undefined || (uid !== undefined && pod.metadata.uid !== uid)) {
       await sent.hasStalePod(node, namespace, name, uid ?? "");
+      return { content: done };
     }
+    const preconditions = uid === undefined ? {} : { preconditions: { uid } };
+    const deleting = objects.delete(
+      pods,
+      { namespace, name },
+      { gracePeriodSeconds: grace, ...preconditions },
+    );
+    await deleting.catch((error: unknown) => {
+      if (!isReason(error, "NotFound")) throw error;
+    });
     return { content: done };
   };
 

@@ -17,9 +17,10 @@ export class Upstream {
   readonly #handlers: Handlers;
   readonly #log: Logger;
   readonly #complaints: OncePer;
-  /** Requests about one resource keep their order; others do not wait for them. */
+  /** Requests about one name keep their order, as a pod's status and its end; others do not wait for them. */
   readonly #lanes = new KeyedLanes();
   readonly #stop = new AbortController();
+  #closing = false;
 
   constructor(parts: UpstreamParts, handlers: Handlers) {
     this.#parts = parts;
@@ -32,9 +33,11 @@ export class Upstream {
     void this.#run();
   }
 
+  /** Takes nothing more; what was taken is answered and acked before the subscription ends, and so does not come again. */
   async close(): Promise<void> {
-    this.#stop.abort();
+    this.#closing = true;
     await this.#lanes.idle();
+    this.#stop.abort();
   }
 
   async #run(): Promise<void> {
@@ -42,7 +45,8 @@ export class Upstream {
     try {
       for await (const incoming of this.#parts.hub.subscribe(filter, { signal: this.#stop.signal })) {
         const { node, resource } = incoming.message;
-        void this.#lanes.run(`${node} ${resource.path}`, () => this.#take(incoming));
+        const lane = `${node} ${resource.namespace ?? ""}/${resource.name}`;
+        void this.#lanes.run(lane, () => this.#take(incoming));
       }
     } catch (error) {
       if (!this.#stop.signal.aborted) this.#log.error("nodes are not listened to any more", { error });
@@ -50,7 +54,7 @@ export class Upstream {
   }
 
   async #take({ message, ack, nack }: Incoming): Promise<void> {
-    if (this.#stop.signal.aborted) return;
+    if (this.#closing) return;
     const handler = this.#handlers[`${message.resource.type} ${message.operation}`];
     if (handler === undefined) {
       this.#complain("a node asks what nobody answers", message);

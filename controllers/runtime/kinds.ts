@@ -25,3 +25,19 @@ export const certificateSigningRequests: ResourceName = {
   version: "v1",
   resource: "certificatesigningrequests",
 };
+const kubeEdgeDevice = (resource: string, version = "v1beta1"): ResourceName => ({
+  group: "devices.kubeedge.io",
+  version,
+  resource,
+});
+export const devices = kubeEdgeDevice("devices");
+export const olderDevices = kubeEdgeDevice("devices", "v1alpha2");
+export const deviceModels = kubeEdgeDevice("devicemodels");
+export const deviceStatuses = kubeEdgeDevice("devicestatuses");
+const kubeEdgeGroup = (resource: string): ResourceName => ({
+  group: "apps.kubeedge.io",
+  version: "v1alpha1",
+  resource,
+});
+export const nodeGroups = kubeEdgeGroup("nodegroups");
+export const edgeApplications = kubeEdgeGroup("edgeapplications");

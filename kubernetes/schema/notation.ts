@@ -37,11 +37,11 @@ const scalars: Readonly<Record<string, Schema>> = {
   int64: { type: "integer", format: "int64" },
   number: { type: "number" },
   double: { type: "number", format: "double" },
-  time: { type: "string", format: "date-time" },
-  microtime: { type: "string", format: "date-time" },
+  time: { type: "string", format: "date-time", definition: `${metaPackage}.Time` },
+  microtime: { type: "string", format: "date-time", definition: `${metaPackage}.MicroTime` },
   bytes: { type: "string", format: "byte" },
-  quantity: { format: "quantity" },
-  intstr: { format: "int-or-string" },
+  quantity: { format: "quantity", definition: "io.k8s.apimachinery.pkg.api.resource.Quantity" },
+  intstr: { format: "int-or-string", definition: "io.k8s.apimachinery.pkg.util.intstr.IntOrString" },
   any: { preserveUnknown: true },
 };
 

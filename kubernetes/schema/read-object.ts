@@ -2,6 +2,7 @@ import { ApiError } from "../api-error.ts";
 import { isObject, isShallow, type JsonObject, own } from "../json.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
+import { quantityOf } from "../quantity.ts";
 import type { Schema } from "./schema.ts";
 
 export interface Reading {
@@ -11,6 +12,7 @@ export interface Reading {
   readonly unknown: readonly string[];
 }
 
+const quantityPattern = "^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$";
 /** Deeper objects are refused: walking them would take too much stack. */
 const maxDepth = 256;
 
@@ -62,13 +64,24 @@ function readFields(schema: Schema, value: JsonObject, place: Place, walk: Walk)
     if (known === undefined) {
       if (keepsUnknown(schema)) fields.push([key, field]);
       else walk.unknown.push(path);
-    } else if (field === null && dropsNull(known, walk)) {
-    } else {
+    } else if (field !== null || !dropsNull(known, walk)) {
       const goPath = place.goPath === "" ? key : `${place.goPath}.${key}`;
-      fields.push([key, read(known, field, { path, goPath, struct }, walk)]);
+      fields.push([
+        key,
+        read(known, field, { path, goPath, struct }, isMetadata(path) ? asNative(walk) : walk),
+      ]);
     }
   }
   return Object.fromEntries(fields);
+}
+
+/** Metadata is Kubernetes' own, whatever the kind. */
+function isMetadata(path: string): boolean {
+  return path === "metadata";
+}
+
+function asNative(walk: Walk): Walk {
+  return { ...walk, strict: true };
 }
 
 function fieldSchema(schema: Schema, key: string, place: Place): Schema | undefined {
@@ -119,15 +132,43 @@ function readItem(items: Schema, item: unknown, place: Place, walk: Walk): unkno
 }
 
 function readScalar(schema: Schema, value: unknown, place: Place, walk: Walk): unknown {
-  if (schema.format === "quantity" && typeof value === "number") return String(value);
-  if (fits(schema, value)) return value;
+  if (schema.format === "quantity" && (typeof value === "number" || typeof value === "string")) {
+    if (quantityOf(value) !== undefined) return String(value);
+    throw unreadable(walk.kind, `quantities must match the regular expression '${quantityPattern}'`);
+  }
+  if (fits(schema, value)) {
+    const flaw = typeof value === "string" ? flawOf(schema, value) : undefined;
+    if (flaw === undefined) return value;
+    throw unreadable(walk.kind, flaw);
+  }
   const field = `${place.struct}.${place.goPath}`;
   const text = `json: cannot unmarshal ${jsonTypeOf(value)} into Go struct field ${field} of type ${goTypeOf(schema)}`;
   throw unreadable(walk.kind, text);
 }
 
+const timePattern = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
+const base64Pattern = /^[A-Za-z0-9+/\r\n]*={0,2}[\r\n]*$/;
+
+/** What is wrong with a text that means a time or bytes. */
+function flawOf({ format }: Schema, value: string): string | undefined {
+  switch (format) {
+    case "date-time": {
+      const isTime = timePattern.test(value) && !Number.isNaN(Date.parse(value));
+      return isTime
+        ? undefined
+        : `parsing time ${JSON.stringify(value.slice(0, 40))}: it is no RFC 3339 time`;
+    }
+    case "byte":
+      return base64Pattern.test(value) && value.replace(/[\r\n]/g, "").length % 4 === 0
+        ? undefined
+        : "illegal base64 data";
+    default:
+      return undefined;
+  }
+}
+
 function fits(schema: Schema, value: unknown): boolean {
-  if (schema.format === "quantity") return typeof value === "string";
+  if (schema.format === "quantity") return false;
   if (schema.format === "int-or-string") return typeof value === "string" || Number.isInteger(value);
   switch (schema.type) {
     case "string":
@@ -163,9 +204,6 @@ function jsonTypeOf(value: unknown): string {
 function goTypeOf(schema: Schema): string {
   const name = schema.definition?.split(".").slice(-2).join(".");
   if (name !== undefined) return name;
-  if (schema.format === "int-or-string") return "intstr.IntOrString";
-  if (schema.format === "quantity") return "resource.Quantity";
-  if (schema.format === "date-time") return "time.Time";
   switch (schema.type) {
     case "integer":
       return schema.format ?? "int";

@@ -4,29 +4,41 @@ import { configMaps, secrets } from "../../controllers/runtime/kinds.ts";
 import type { KubeObject, ObjectsApi, ResourceName } from "../../kubernetes/index.ts";
 import { type Clock, systemClock } from "../../platform/clock.ts";
 import { silentLogger } from "../../platform/logger.ts";
+import { startWorld, type World } from "../support/world.ts";
 import { messagesOf, type RecordedMessage, readCapture } from "./capture.ts";
-import { hubForTest, type TestHub } from "./test-hub.ts";
+import { joinAsStockEdge, type StockEdge } from "./stock-edge.ts";
 
 /** A hub with controllers, as a stock edge has before it: all that a cloud is. */
 export class Cloud {
-  readonly world: TestHub;
-  #controllers: RunningController;
+  readonly #world: World;
   readonly #clock: Clock;
+  #controllers: RunningController;
 
-  private constructor(world: TestHub, clock: Clock) {
-    this.world = world;
+  private constructor(world: World, clock: Clock) {
+    this.#world = world;
     this.#clock = clock;
     this.#controllers = this.#start();
   }
 
-  get objects(): ObjectsApi {
-    return this.world.hub.objects;
-  }
-
   static async start(clock: Clock = systemClock): Promise<Cloud> {
-    const cloud = new Cloud(await hubForTest(), clock);
+    const cloud = new Cloud(await startWorld(), clock);
     onTestFinished(() => cloud.stopControllers());
     return cloud;
+  }
+
+  get hub(): World["hub"] {
+    return this.#world.hub;
+  }
+
+  get objects(): ObjectsApi {
+    return this.hub.objects;
+  }
+
+  /** A node that has joined with the requests of a stock edge. */
+  async join(node = "edge-s"): Promise<StockEdge> {
+    const { ports, admin } = this.hub;
+    const { token } = await admin.createJoinToken({ ttlMs: 600_000, node });
+    return { node, port: ports.nodes, credentials: await joinAsStockEdge(ports.join, node, token) };
   }
 
   stopControllers(): Promise<void> {
@@ -37,10 +49,17 @@ export class Cloud {
     this.#controllers = this.#start();
   }
 
+  /** Hub and controllers end and start again, on the same data and ports. */
+  async restart(): Promise<void> {
+    await this.stopControllers();
+    const stopped = await this.#world.stopHub();
+    await stopped.start();
+    this.startControllers();
+  }
+
   #start(): RunningController {
-    const { hub } = this.world;
-    const parts = { hub, objects: this.objects, clock: this.#clock, log: silentLogger };
-    return startControllers(parts, { enable: ["edge"], clusterCa: hub.ca.pem });
+    const parts = { hub: this.hub, objects: this.objects, clock: this.#clock, log: silentLogger };
+    return startControllers(parts, { enable: ["edge"], clusterCa: this.hub.ca.pem });
   }
 }
 

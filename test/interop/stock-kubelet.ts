@@ -81,6 +81,12 @@ export class StockKubelet {
     this.#link = undefined;
   }
 
+  /** Resolves when the cloud has ended the link. */
+  async ended(): Promise<void> {
+    await this.#link?.ended();
+    this.cut();
+  }
+
   /** The lease is not renewed any more, the link stays. */
   hang(): void {
     clearInterval(this.#timer);

@@ -37,7 +37,6 @@ function modelOf(definition: string): Model | undefined {
 function typeOf(schema: Schema): string {
   if (schema.type === "array") return `Array<${typeOf(schema.items ?? {})}>`;
   if (schema.additional !== undefined) return `{ [key: string]: ${typeOf(schema.additional)}; }`;
-  if (schema.definition !== undefined) return schema.definition.slice(schema.definition.lastIndexOf(".") + 1);
   switch (schema.format) {
     case "quantity":
       return "string";
@@ -46,6 +45,8 @@ function typeOf(schema: Schema): string {
     case "date-time":
       return "Date";
     default:
+      if (schema.definition !== undefined)
+        return schema.definition.slice(schema.definition.lastIndexOf(".") + 1);
       return schema.type === "integer" ? "number" : (schema.type ?? "any");
   }
 }

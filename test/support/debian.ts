@@ -1,5 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 /**
  * Makes sure that a program of Debian is there: installs its package if it is missing, which needs root.
@@ -18,4 +20,29 @@ export function missingProgram(program: string, packageName: string): string | u
     if (status !== 0) return `apt-get ${step.join(" ")}: ${stderr}`;
   }
   return existsSync(program) ? undefined : `${packageName} does not contain ${program}`;
+}
+
+/**
+ * A program out of a package of Debian that is unpacked and not installed, for machines that have another version of it.
+ *
+ * @returns Its path; or why it is not there.
+ */
+export function unpackedProgram(
+  program: string,
+  packageName: string,
+): { readonly path: string } | { readonly missing: string } {
+  const directory = join(tmpdir(), `cloud-edge-hub-${packageName}`);
+  const path = join(directory, program);
+  if (existsSync(path)) return { path };
+  if (!existsSync("/usr/bin/apt-get")) return { missing: `${packageName} needs Debian's apt-get` };
+  const work = mkdtempSync(join(tmpdir(), "cloud-edge-hub-unpack-"));
+  const download = spawnSync("apt-get", ["-q", "download", packageName], { cwd: work, encoding: "utf8" });
+  const [archive] = readdirSync(work);
+  if (download.status !== 0 || archive === undefined)
+    return { missing: `apt-get download: ${download.stderr}` };
+  mkdirSync(join(work, "root"));
+  const unpack = spawnSync("dpkg-deb", ["-x", archive, "root"], { cwd: work, encoding: "utf8" });
+  if (unpack.status !== 0) return { missing: `dpkg-deb: ${unpack.stderr}` };
+  if (!existsSync(directory)) renameSync(join(work, "root"), directory);
+  return existsSync(path) ? { path } : { missing: `${packageName} does not contain ${program}` };
 }

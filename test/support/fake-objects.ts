@@ -128,6 +128,8 @@ export class FakeObjects implements ObjectsApi {
     options: WriteOptions = {},
   ): Promise<KubeObject> {
     await Promise.resolve();
+    if (kind === "apply" && !this.#objects.has(keyOf(resource, name)))
+      return this.create(resource, patch as KubeObject, options);
     const old = this.#found(resource, name);
     const patched = patchedObject(old, kind, patch);
     if (patched.metadata.uid !== old.metadata.uid)
@@ -183,7 +185,9 @@ export class FakeObjects implements ObjectsApi {
     const { resourceVersion } = object.metadata;
     if (resourceVersion !== undefined && resourceVersion !== old.metadata.resourceVersion)
       throw conflict(groupResource(resource), name.name, "the object has been modified");
-    const written = options.subresource === "status" ? withStatus(old, object) : withoutStatus(old, object);
+    const whole = statusIsPart.has(groupResource(resource));
+    const rest = whole ? object : withoutStatus(old, object);
+    const written = options.subresource === "status" ? withStatus(old, object) : rest;
     if (sameText(written, old) || options.dryRun) return old;
     const ends = written.metadata.deletionTimestamp !== undefined && resource.resource !== "pods";
     if (ends && (written.metadata.finalizers ?? []).length === 0) return this.#remove(resource, written);
@@ -276,7 +280,8 @@ function at(object: unknown, path: string): unknown {
 function graceOf(resource: ResourceName, object: KubeObject, options: DeleteOptions): number {
   if (resource.resource !== "pods") return 0;
   const spec = (object.spec ?? {}) as Fields;
-  if (!spec.nodeName) return 0;
+  const { phase } = (object.status ?? {}) as Fields;
+  if (!spec.nodeName || phase === "Failed" || phase === "Succeeded") return 0;
   return options.gracePeriodSeconds ?? (spec.terminationGracePeriodSeconds as number | undefined) ?? 30;
 }
 
@@ -329,6 +334,9 @@ function patchedObject(old: KubeObject, kind: PatchKind, patch: unknown): KubeOb
   }
   return merged(old, patch, kind !== "merge") as KubeObject;
 }
+
+/** Kinds without a status subresource. */
+const statusIsPart: ReadonlySet<string> = new Set(["devices.devices.kubeedge.io"]);
 
 const listKeys: Readonly<Record<string, string>> = {
   conditions: "type",

@@ -26,7 +26,7 @@ async function startAll() {
     return startControllers(parts, { enable: ["router"], router });
   };
   const edge = await world.agent("edge-1", {
-    eventBus: { enable: true, mqttServerInternal: `tcp://127.0.0.1:${broker}` },
+    eventBus: { enable: true, mqttServerInternal: `tcp://127.0.0.1:${broker}`, wildcards: true },
     serviceBus: { enable: true, port: bus },
   });
   await until("the link", () => edge.connected);

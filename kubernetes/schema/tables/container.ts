@@ -130,7 +130,7 @@ HTTPGetAction
 
 HTTPHeader
   name! string
-  value! string
+  value string
 
 SleepAction
   seconds! int64

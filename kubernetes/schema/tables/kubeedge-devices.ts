@@ -32,7 +32,7 @@ DeviceSpec
   protocol ProtocolConfig
   stateReport StateReport
 
-DeviceModelReference atomic
+DeviceModelReference
   name string
 
 DeviceMethod
@@ -222,7 +222,7 @@ DataProperty
   metadata {}string
   propertyName string
 
-DeviceModelReference atomic
+DeviceModelReference
   name string
 
 PropertyVisitor

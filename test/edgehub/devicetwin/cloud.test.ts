@@ -52,6 +52,17 @@ describe("membership from the cloud", () => {
     ]);
   });
 
+  it("may come device by device, as state, so that the newest of each is all that must arrive", async () => {
+    const world = await TwinWorld.start();
+    const resource = "membership/device/default/lamp";
+    const lamp = device("default/lamp", { twin: {} });
+    await world.handle({ resource, content: content([lamp], null) });
+    await world.handle({ resource, content: content([lamp], null) });
+    await world.handle({ resource, operation: "delete", content: content(null, [lamp]) });
+    const changes = world.told().filter(({ topic }) => topic === membershipUpdated);
+    expect(changes.map(({ document }) => document.removed_devices)).toEqual([null, [expect.anything()]]);
+  });
+
   it("in detail removes what it does not name", async () => {
     const world = await TwinWorld.start();
     await world.addDevices(device("a"), device("b"));

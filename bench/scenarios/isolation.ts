@@ -1,0 +1,166 @@
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { connectHub, type HubClient } from "../../sdk/index.ts";
+import { type FleetIdentities, issueFleet } from "../fleet/identities.ts";
+import type { RawNodeMode } from "../fleet/raw-node.ts";
+import { HubProgram, Process } from "../programs.ts";
+import { type Figure, quantile, type Scenario } from "../scenario.ts";
+import { configMap } from "../updates.ts";
+
+const nodes = 200;
+/** Updates per second to all of them together, at fixed times, whether the last ones are acked or not. */
+const perSecond = 400;
+/** What a node that joins is to get; and how many of them join one after the other. */
+const objects = 5_000;
+const joiners = 3;
+/** What waits for the node that acks nothing: its queue is full. */
+const backlog = 10_000;
+const goal = 1.2;
+
+/** The window that our own agent grants. */
+const window = 1_024;
+
+/** Nodes in a process of their own. */
+async function connectNodes(
+  hub: HubProgram,
+  identities: FleetIdentities,
+  mode: RawNodeMode,
+): Promise<Process> {
+  const load = new Process("bench/fleet/client.ts");
+  await load.ask({ mode, port: hub.ports.nodes, identities, window, bytes: 300 });
+  load.send("start");
+  return load;
+}
+
+/** Publishes to the nodes in turn; each time from when it was due to the node's ack, ms. */
+class Probe {
+  readonly #client: HubClient;
+  readonly #nodes: readonly string[];
+  #count = 0;
+
+  constructor(client: HubClient, names: readonly string[]) {
+    this.#client = client;
+    this.#nodes = names;
+  }
+
+  /** Measures until `done` resolves, at least so long. */
+  async during(ms: number, done: Promise<unknown> = Promise.resolve()): Promise<number[]> {
+    const times: number[] = [];
+    const pending: Promise<void>[] = [];
+    let over = false;
+    void done.then(() => {
+      over = true;
+    });
+    const startedAt = performance.now();
+    for (let sent = 0; !over || performance.now() - startedAt < ms; ) {
+      const due = startedAt + (sent * 1_000) / perSecond;
+      const early = due - performance.now();
+      if (early > 0) await pause(early);
+      sent++;
+      pending.push(
+        this.#update().then(() => {
+          times.push(performance.now() - due);
+        }),
+      );
+    }
+    await Promise.all(pending);
+    return times;
+  }
+
+  async #update(): Promise<void> {
+    const count = this.#count++;
+    const node = this.#nodes[count % this.#nodes.length] as string;
+    await this.#client.publish(configMap(node, count % 1_000, count + 1), { until: "acked" });
+  }
+}
+
+/** Puts objects into the queue of a node that is away. */
+async function fill(client: HubClient, node: string, count: number, version: number): Promise<void> {
+  for (let key = 0; key < count; key += 1_000) {
+    const drafts = Array.from({ length: Math.min(1_000, count - key) }, (_, i) =>
+      configMap(node, key + i, version),
+    );
+    const failed = (await client.publishBatch(drafts)).find((outcome) => !outcome.ok);
+    if (failed && !failed.ok) throw failed.error;
+  }
+}
+
+/** Some nodes join, one after the other; resolves when each has acked all that waited for it. */
+async function join5000(hub: HubProgram, identities: FleetIdentities): Promise<void> {
+  for (const one of identities.nodes) {
+    const load = await connectNodes(hub, { ...identities, nodes: [one] }, "ack");
+    while ((await load.ask<{ count: number }>("count")).count < objects) await pause(10);
+    await load.end();
+  }
+}
+
+/**
+ * What one node can do to the others: how long the slowest acks of 200 nodes take while one joins with many objects, one
+ * acks nothing, or one floods the hub, as a ratio to the same without it, measured in turn.
+ */
+export const isolation: Scenario = {
+  name: "isolation",
+  describes: "ack p99 of 200 nodes while one joins with 5,000 objects, acks nothing, or floods upward",
+  async run({ directory, rounds, roundMs }, say) {
+    const hub = new HubProgram(join(directory, "hub"));
+    await hub.start([], { "limits.backlogMessages": backlog });
+    const client = await connectHub(hub.admin);
+    const fleet = await issueFleet(hub.dataDir, nodes);
+    const joining = await issueFleet(hub.dataDir, joiners, "joining");
+    const silent = await issueFleet(hub.dataDir, 1, "silent");
+    const flooding = await issueFleet(hub.dataDir, 1, "flooding");
+    for (const { node } of [fleet, joining, silent, flooding].flatMap((one) => one.nodes))
+      await client.admin.addNode(node);
+    const load = await connectNodes(hub, fleet, "ack");
+    const probe = new Probe(
+      client,
+      fleet.nodes.map((one) => one.node),
+    );
+    say("warming up");
+    await probe.during(roundMs);
+    await fill(client, "silent-0", backlog, 1);
+    const p99 = {
+      quiet: [] as number[],
+      joining: [] as number[],
+      silent: [] as number[],
+      flooding: [] as number[],
+    };
+    for (let round = 0; round < rounds; round++) {
+      const told = (what: keyof typeof p99, times: readonly number[]): void => {
+        p99[what].push(quantile(times, 0.99));
+        say(
+          `round ${round + 1}, ${what}: p50 ${quantile(times, 0.5).toFixed(1)} ms, p99 ${quantile(times, 0.99).toFixed(1)} ms`,
+        );
+      };
+      for (const { node } of joining.nodes) await fill(client, node, objects, round + 1);
+      await pause(500);
+      told("quiet", await probe.during(2 * roundMs));
+      told("joining", await probe.during(0, join5000(hub, joining)));
+      for (const [what, identities, mode] of [
+        ["silent", silent, "silent"],
+        ["flooding", flooding, "flood"],
+      ] as const) {
+        const one = await connectNodes(hub, identities, mode);
+        told(what, await probe.during(roundMs));
+        await one.end();
+        await pause(500);
+      }
+    }
+    await load.end();
+    await client.close();
+    await hub.end();
+    const ratio = (what: keyof typeof p99, words: string): Figure => ({
+      name: `ack p99 of 200 nodes while one ${words}, against quiet`,
+      unit: "ratio",
+      rounds: p99[what].map((value, i) => value / (p99.quiet[i] as number)),
+      goal,
+      lessIsBetter: true,
+    });
+    return [
+      { name: "ack p99 of 200 nodes, quiet", unit: "ms", rounds: p99.quiet, lessIsBetter: true },
+      ratio("joining", "joins with 5,000 objects"),
+      ratio("silent", "acks nothing, with a full queue"),
+      ratio("flooding", "floods upward"),
+    ];
+  },
+};

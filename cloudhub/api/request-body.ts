@@ -1,0 +1,61 @@
+import type { IncomingMessage } from "node:http";
+import { parse } from "yaml";
+import { ApiError } from "../../kubernetes/index.ts";
+import { readProtobuf } from "./protobuf.ts";
+
+/** Largest body of a request, as Kubernetes has it. */
+export const maxBodyBytes = 3 << 20;
+
+/**
+ * Reads what a request carries.
+ *
+ * @returns `undefined` for nothing. Throws `BadRequest`, `UnsupportedMediaType` or `RequestEntityTooLarge`.
+ */
+export async function readBody(request: IncomingMessage): Promise<unknown> {
+  const bytes = await bytesOf(request);
+  const type = mediaType(request);
+  if (type === "application/vnd.kubernetes.protobuf") return readProtobuf(bytes);
+  const text = bytes.toString("utf8");
+  if (text.trim() === "") return undefined;
+  if (type === "application/yaml" || type.endsWith("+yaml")) return readYaml(text);
+  if (type !== "" && type !== "application/json" && !type.endsWith("+json") && type !== "text/plain") {
+    const text = `the body of the request was in an unknown format - accepted media types include: application/json, application/yaml`;
+    throw new ApiError("UnsupportedMediaType", text);
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new ApiError("BadRequest", `the object provided is unrecognized: ${(error as Error).message}`);
+  }
+}
+
+/** Without its parameters, in lower case; empty if none is said. */
+export function mediaType({ headers }: Pick<IncomingMessage, "headers">): string {
+  return (headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
+}
+
+function readYaml(text: string): unknown {
+  try {
+    return parse(text, { maxAliasCount: 100, logLevel: "silent" });
+  } catch (error) {
+    throw new ApiError("BadRequest", `error converting YAML to JSON: ${(error as Error).message}`);
+  }
+}
+
+/** What is too large is not read to its end: its sender is told, and the connection ends. */
+async function bytesOf(request: IncomingMessage): Promise<Buffer> {
+  if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) throw tooLarge();
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxBodyBytes) throw tooLarge();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function tooLarge(): ApiError {
+  const text = `Request entity too large: limit is ${maxBodyBytes}`;
+  return new ApiError("RequestEntityTooLarge", text);
+}

@@ -1,0 +1,237 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import type { KubeObject } from "../../../kubernetes/index.ts";
+import { ApiClient } from "../../support/api-client.ts";
+import { startWorld, type World } from "../../support/world.ts";
+
+/** The Kubernetes API as bytes on a connection. */
+
+let world: World;
+let api: ApiClient;
+beforeEach(async () => {
+  world = await startWorld();
+  api = new ApiClient(world);
+});
+
+const maps = "/api/v1/namespaces/default/configmaps";
+const map = (name: string, more: object = {}): KubeObject => ({
+  apiVersion: "v1",
+  kind: "ConfigMap",
+  metadata: { name },
+  ...more,
+});
+const post = (body: unknown, path = maps, headers = {}) => api.send(path, { method: "POST", body, headers });
+
+describe("what is asked for", () => {
+  it("is found by discovery, in one document too", async () => {
+    const plain = await api.send("/apis/apps/v1");
+    expect(plain.body).toMatchObject({ kind: "APIResourceList", groupVersion: "apps/v1" });
+    const accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
+    const all = await api.send("/apis", { headers: { accept } });
+    expect(all.headers["content-type"]).toContain("as=APIGroupDiscoveryList");
+    expect(all.body).toMatchObject({ kind: "APIGroupDiscoveryList" });
+    expect((await api.send("/version", { token: undefined })).body).toMatchObject({ major: "1" });
+  });
+
+  it("comes whole, as rows of a table or as its metadata", async () => {
+    await post(map("a", { data: { k: "v" } }));
+    const one = `${maps}/a`;
+    const table = await api.send(one, {
+      headers: { accept: "application/json;as=Table;v=v1;g=meta.k8s.io" },
+    });
+    expect(table.body).toMatchObject({ kind: "Table", rows: [{ cells: ["a", 1, expect.any(String)] }] });
+    const accept = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io";
+    const metadata = await api.send(one, { headers: { accept } });
+    expect(metadata.body).toMatchObject({ kind: "PartialObjectMetadata", metadata: { name: "a" } });
+    expect(metadata.body).not.toHaveProperty("data");
+  });
+
+  it("is refused in forms that are not spoken here", async () => {
+    const accept = "application/vnd.kubernetes.protobuf";
+    expect(await api.send(maps, { headers: { accept } })).toMatchObject({
+      status: 406,
+      body: { kind: "Status", reason: "NotAcceptable" },
+    });
+    expect(await api.send(maps, { headers: { accept: `${accept},application/json` } })).toMatchObject({
+      status: 200,
+    });
+    expect(await post("x", maps, { "content-type": "text/csv" })).toMatchObject({
+      status: 415,
+      body: { reason: "UnsupportedMediaType" },
+    });
+    const patch = { method: "PATCH", body: {}, headers: { "content-type": "application/json" } };
+    expect(await api.send(`${maps}/a`, patch)).toMatchObject({ status: 415 });
+  });
+
+  it("is told that it is not there, or not to be done", async () => {
+    expect(await api.send(`${maps}/none`)).toMatchObject({
+      status: 404,
+      body: { reason: "NotFound", message: 'configmaps "none" not found', details: { name: "none" } },
+    });
+    expect(await api.send("/apis/example.com/v1/nothings")).toMatchObject({
+      status: 404,
+      body: { message: "the server could not find the requested resource" },
+    });
+    expect(await api.send(maps, { method: "PUT", body: map("a") })).toMatchObject({ status: 405 });
+  });
+
+  it("comes compressed when it is large", async () => {
+    const data = { k: "x".repeat(200_000) };
+    await post(map("big", { data }));
+    const packed = await api.send(`${maps}/big`, { headers: { "accept-encoding": "gzip" } });
+    expect(packed.headers).toMatchObject({ "content-encoding": "gzip" });
+    expect(packed.body.data).toEqual(data);
+    expect((await api.send(`${maps}/big`)).headers).not.toHaveProperty("content-encoding");
+  });
+});
+
+describe("what is written", () => {
+  it("is answered with warnings of fields that nobody knows, or refused for them", async () => {
+    const odd = map("a", { datta: {} });
+    expect((await post(odd)).headers.warning).toBe('299 - "unknown field \\"datta\\""');
+    expect(await post(map("b", { datta: {} }), `${maps}?fieldValidation=Strict`)).toMatchObject({
+      status: 400,
+      body: { reason: "BadRequest", message: expect.stringContaining('unknown field "datta"') },
+    });
+    expect(
+      (await post(map("c", { datta: {} }), `${maps}?fieldValidation=Ignore`)).headers.warning,
+    ).toBeUndefined();
+  });
+
+  it("is refused when it is no object, another one, too large or of another version", async () => {
+    expect(await post("{")).toMatchObject({ status: 400, body: { reason: "BadRequest" } });
+    expect(await post([])).toMatchObject({ status: 400 });
+    expect(await post({ ...map("a"), kind: "Secret" })).toMatchObject({ status: 400 });
+    expect(await post({ ...map("a"), metadata: { name: "a", namespace: "other" } })).toMatchObject({
+      status: 400,
+    });
+    const huge = await post(map("a", { data: { k: "x".repeat(4 << 20) } })).catch((error: unknown) => error);
+    if (!(huge instanceof Error)) expect(huge).toMatchObject({ status: 413 });
+    expect(await post(map("a", { data: { k: "x".repeat(2 << 20) } }))).toMatchObject({
+      status: expect.toSatisfy((code: number) => code === 413 || code === 422),
+    });
+    const made = (await post(map("a"))).body as unknown as KubeObject;
+    await api.send(`${maps}/a`, { method: "PUT", body: { ...made, data: { k: "1" } } });
+    expect(await api.send(`${maps}/a`, { method: "PUT", body: made })).toMatchObject({
+      status: 409,
+      body: { reason: "Conflict" },
+    });
+    expect(await post(map("a"))).toMatchObject({ status: 409, body: { reason: "AlreadyExists" } });
+    expect(await api.send("/healthz")).toMatchObject({ status: 200 });
+  });
+
+  it("is only tried with dryRun", async () => {
+    expect(await post(map("a"), `${maps}?dryRun=All`)).toMatchObject({ status: 201 });
+    expect(await api.send(`${maps}/a`)).toMatchObject({ status: 404 });
+    expect(await post(map("a"), `${maps}?dryRun=Some`)).toMatchObject({ status: 400 });
+  });
+
+  it("may be YAML", async () => {
+    const text = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: y }\n";
+    expect(await post(text, maps, { "content-type": "application/yaml" })).toMatchObject({ status: 201 });
+  });
+
+  it("is deleted with the terms of the body or the query", async () => {
+    await post(map("a"));
+    const options = { kind: "DeleteOptions", apiVersion: "v1", preconditions: { uid: "another" } };
+    expect(await api.send(`${maps}/a`, { method: "DELETE", body: options })).toMatchObject({ status: 409 });
+    expect(await api.send(`${maps}/a?dryRun=All`, { method: "DELETE" })).toMatchObject({ status: 200 });
+    expect(await api.send(`${maps}/a`, { method: "DELETE" })).toMatchObject({
+      body: { kind: "Status", status: "Success", details: { name: "a", kind: "configmaps" } },
+    });
+    expect(await api.send(`${maps}?labelSelector=a%3Db`, { method: "DELETE" })).toMatchObject({
+      status: 200,
+    });
+  });
+});
+
+describe("a watch", () => {
+  /** Its events as they come. */
+  async function watch(query: string): Promise<Record<string, unknown>[]> {
+    const response = await api.open(`${maps}?watch=true&${query}`);
+    response.on("error", () => undefined);
+    const events: Record<string, unknown>[] = [];
+    const lines = createInterface({ input: response });
+    lines.on("error", () => undefined).on("line", (line) => events.push(JSON.parse(line)));
+    return events;
+  }
+
+  it("tells of changes, and of a version that is too old", async () => {
+    const events = await watch("fieldSelector=metadata.name%3Da");
+    await post(map("a"));
+    await vi.waitFor(() =>
+      expect(events).toMatchObject([{ type: "ADDED", object: { metadata: { name: "a" } } }]),
+    );
+    const expired = await watch("resourceVersion=1");
+    await vi.waitFor(() =>
+      expect(expired).toMatchObject([
+        { type: "ERROR", object: { kind: "Status", code: 410, reason: "Expired" } },
+      ]),
+    );
+    expect(await api.send(`${maps}?watch=true&labelSelector=%21%21`)).toMatchObject({ status: 400 });
+  });
+
+  it("ends when its time is over", async () => {
+    const { text } = await api.send(`${maps}?watch=true&timeoutSeconds=1&fieldSelector=metadata.name%3Dnone`);
+    expect(text).toBe("");
+  });
+});
+
+describe("who asks", () => {
+  it("must be known", async () => {
+    for (const token of [undefined, "nobody.x", "eyJhbGciOiJub25lIn0.e30.", "eyJ"]) {
+      expect(await api.send(maps, { token })).toMatchObject({
+        status: 401,
+        body: { reason: "Unauthorized" },
+      });
+    }
+  });
+
+  it("gives no rights that he does not have", async () => {
+    const rbac = "/apis/rbac.authorization.k8s.io/v1";
+    const token = await world.hub.admin.createController("clerk", { nodes: [], groups: [], verbs: ["read"] });
+    const subjects = [{ kind: "User", apiGroup: "rbac.authorization.k8s.io", name: "clerk" }];
+    const binding = (name: string, role: string) => ({
+      metadata: { name },
+      subjects,
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: role },
+    });
+    const here = `${rbac}/namespaces/default/rolebindings`;
+    expect(await post(binding("a", "admin"), here)).toMatchObject({ status: 201 });
+    const asClerk = (body: unknown) => api.send(here, { method: "POST", body, token });
+    expect(await asClerk(binding("b", "view"))).toMatchObject({ status: 201 });
+    expect(await asClerk(binding("c", "cluster-admin"))).toMatchObject({
+      status: 403,
+      body: { reason: "Forbidden", message: expect.stringContaining("not currently held") },
+    });
+  });
+
+  it("may act for another only with the right to", async () => {
+    const token = await world.hub.admin.createController("clerk", { nodes: [], groups: [], verbs: ["read"] });
+    const headers = { "impersonate-user": "admin", "impersonate-group": "system:masters" };
+    expect(await api.send(maps, { token, headers })).toMatchObject({ status: 403 });
+    expect(await api.send(maps, { headers: { "impersonate-user": "clerk" } })).toMatchObject({ status: 403 });
+  });
+
+  it("is written down", async () => {
+    const audited = await startWorld({ api: { auditFile: join(world.directory, "audit.log") } });
+    const client = new ApiClient(audited);
+    await client.send(`${maps}/none`);
+    const lines = await vi.waitFor(() => {
+      const text = readFileSync(join(world.directory, "audit.log"), "utf8").trim();
+      expect(text).toContain("none");
+      return text.split("\n").map((line) => JSON.parse(line) as Record<string, unknown>);
+    });
+    expect(lines).toMatchObject([
+      {
+        kind: "Event",
+        verb: "get",
+        user: { username: "admin" },
+        objectRef: { resource: "configmaps", namespace: "default", name: "none" },
+        responseStatus: { code: 404 },
+      },
+    ]);
+  });
+});

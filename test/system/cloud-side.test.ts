@@ -1,0 +1,225 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { type ControllerName, startControllers } from "../../controllers/index.ts";
+import {
+  configMaps,
+  deployments,
+  endpoints,
+  nodes,
+  pods,
+  services,
+} from "../../controllers/runtime/kinds.ts";
+import { ProcessRuntime } from "../../edgehub/edged/process-runtime.ts";
+import type { EdgeHub } from "../../edgehub/index.ts";
+import type { KubeObject } from "../../kubernetes/index.ts";
+import { systemClock } from "../../platform/clock.ts";
+import { silentLogger } from "../../platform/logger.ts";
+import { allRights } from "../../protocol/index.ts";
+import { connectHub } from "../../sdk/index.ts";
+import { until } from "../support/processes.ts";
+import { startWorld, type World } from "../support/world.ts";
+
+/** Our own agents with plain processes, and a hub with its controllers: objects in, pods run. */
+
+const edged = { enable: true, runtime: "process", syncMs: 50 } as const;
+
+class Cloud {
+  readonly world: World;
+  #controllers: { close(): Promise<void> };
+
+  private constructor(world: World) {
+    this.world = world;
+    this.#controllers = this.#start();
+  }
+
+  static async start(): Promise<Cloud> {
+    const cloud = new Cloud(await startWorld());
+    onTestFinished(() => cloud.stopControllers());
+    return cloud;
+  }
+
+  /** An agent that runs pods; its processes end with the test. */
+  async node(name: string, options: { namespace?: "default" | "null" } = {}): Promise<EdgeHub> {
+    onTestFinished(async () => {
+      const root = join(this.world.directory, name, "edged/process");
+      const runtime = new ProcessRuntime({ clock: systemClock, log: silentLogger }, root);
+      for (const { sandboxId } of await runtime.pods()) await runtime.removeSandbox(sandboxId);
+      await runtime.close();
+    });
+    return await this.world.agent(name, { edged: { ...edged, ...options } });
+  }
+
+  stopControllers(): Promise<void> {
+    return this.#controllers.close();
+  }
+
+  startControllers(): void {
+    this.#controllers = this.#start();
+  }
+
+  get objects(): World["hub"]["objects"] {
+    return this.world.hub.objects;
+  }
+
+  async ready(node: string): Promise<boolean> {
+    return (await this.#condition(node)) === "True";
+  }
+
+  async phase(name: string): Promise<string | undefined> {
+    const pod = await this.objects.get(pods, { namespace: "default", name }).catch(() => undefined);
+    return pod === undefined ? "gone" : (pod.status as { phase?: string } | undefined)?.phase;
+  }
+
+  async #condition(name: string): Promise<string | undefined> {
+    const node = await this.objects.get(nodes, { name }).catch(() => undefined);
+    const status = (node?.status ?? {}) as { conditions?: { type: string; status: string }[] };
+    return status.conditions?.find((one) => one.type === "Ready")?.status;
+  }
+
+  #start(): { close(): Promise<void> } {
+    const { hub } = this.world;
+    const enable: ControllerName[] = ["edge", "workload"];
+    return startControllers({ hub, objects: hub.objects, clock: systemClock, log: silentLogger }, { enable });
+  }
+}
+
+const words = (word: string): KubeObject => ({
+  apiVersion: "v1",
+  kind: "ConfigMap",
+  metadata: { name: "words", namespace: "default" },
+  data: { word },
+});
+
+/** Writes its volume's word over and over. */
+function speaker(node: string, file: string): KubeObject {
+  const script = `while :; do cat "$EDGEHUB_ROOT/words/word" > ${file}; sleep 0.1; done`;
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "speaker", namespace: "default" },
+    spec: {
+      ...(node === "" ? {} : { nodeName: node }),
+      terminationGracePeriodSeconds: 1,
+      containers: [
+        {
+          name: "main",
+          image: "none",
+          command: ["/bin/sh", "-c", script],
+          volumeMounts: [{ name: "words", mountPath: "/words" }],
+        },
+      ],
+      volumes: [{ name: "words", configMap: { name: "words" } }],
+    },
+  };
+}
+
+describe.each(["default", "null"] as const)("a node that names its namespace %s", (namespace) => {
+  it("becomes ready, runs a pod, follows its ConfigMap and ends it", async () => {
+    const cloud = await Cloud.start();
+    await cloud.node("edge-1", { namespace });
+    await until("the node is ready", () => cloud.ready("edge-1"));
+    const file = join(cloud.world.directory, "said");
+    const said = (): string => (existsSync(file) ? readFileSync(file, "utf8") : "");
+    await cloud.objects.create(configMaps, words("red"));
+    await cloud.objects.create(pods, speaker("edge-1", file));
+    await until("the pod runs", async () => (await cloud.phase("speaker")) === "Running");
+    await until("it says its word", () => said() === "red");
+    await cloud.objects.update(configMaps, words("blue"));
+    await until("it says the new word", () => said() === "blue");
+    await cloud.objects.delete(pods, { namespace: "default", name: "speaker" });
+    await until("the pod is gone", async () => (await cloud.phase("speaker")) === "gone");
+  });
+});
+
+it("goes on with pods after restarts of the controllers and of the hub, and tells of it", async () => {
+  const cloud = await Cloud.start();
+  await cloud.node("edge-1");
+  const file = join(cloud.world.directory, "said");
+  await cloud.objects.create(configMaps, words("red"));
+  await cloud.objects.create(pods, speaker("edge-1", file));
+  await until("the pod runs", async () => (await cloud.phase("speaker")) === "Running");
+
+  await cloud.stopControllers();
+  await cloud.objects.update(configMaps, words("blue"));
+  cloud.startControllers();
+  await until("what changed meanwhile comes down", () => readFileSync(file, "utf8") === "blue");
+
+  await cloud.stopControllers();
+  const stopped = await cloud.world.stopHub();
+  await stopped.start();
+  await cloud.objects.delete(pods, { namespace: "default", name: "speaker" });
+  cloud.startControllers();
+  await until("the pod is gone", async () => (await cloud.phase("speaker")) === "gone");
+});
+
+it("spreads a Deployment over the nodes it chooses, and rolls out another template", async () => {
+  const cloud = await Cloud.start();
+  for (const name of ["edge-1", "edge-2"]) await cloud.node(name);
+  for (const name of ["edge-1", "edge-2"]) await until(`${name} is ready`, () => cloud.ready(name));
+  const app = { namespace: "default", name: "app" };
+  const labels = { app: "app" };
+  const template = (word: string) => ({
+    metadata: { labels },
+    spec: {
+      nodeSelector: { "kubernetes.io/os": "linux" },
+      terminationGracePeriodSeconds: 1,
+      containers: [{ name: "main", image: word, command: ["/bin/sh", "-c", "while :; do sleep 1; done"] }],
+    },
+  });
+  const spec = { replicas: 2, selector: { matchLabels: labels }, template: template("one") };
+  await cloud.objects.create(deployments, { apiVersion: "apps/v1", kind: "Deployment", metadata: app, spec });
+  const ports = [{ port: 80 }];
+  const service = { apiVersion: "v1", kind: "Service", metadata: app, spec: { selector: labels, ports } };
+  await cloud.objects.create(services, service);
+  const rolledOut = async (generation: number): Promise<boolean> => {
+    const { status } = await cloud.objects.get(deployments, app);
+    const { observedGeneration, updatedReplicas, availableReplicas, replicas } = (status ?? {}) as Record<
+      string,
+      number
+    >;
+    return (
+      observedGeneration === generation &&
+      [updatedReplicas, availableReplicas, replicas].every((one) => one === 2)
+    );
+  };
+  await until("both pods are available", () => rolledOut(1));
+  const { items } = await cloud.objects.list(pods);
+  expect(items.map((pod) => (pod.spec as { nodeName: string }).nodeName).sort()).toEqual([
+    "edge-1",
+    "edge-2",
+  ]);
+  await until("the Service knows both", async () => {
+    const found = await cloud.objects.get(endpoints, app).catch(() => undefined);
+    const [subset] = (found?.subsets ?? []) as { addresses?: unknown[] }[];
+    return subset?.addresses?.length === 2;
+  });
+  await cloud.objects.patch(deployments, app, "merge", { spec: { template: template("two") } });
+  await until("both pods are new", () => rolledOut(2));
+});
+
+it("is kept by controllers in another process too, through the SDK", async () => {
+  const cloud = await Cloud.start();
+  await cloud.stopControllers();
+  const { hub } = cloud.world;
+  const token = await hub.admin.createController("keeper", allRights);
+  const client = await connectHub({ url: `https://127.0.0.1:${hub.ports.api}`, token, ca: hub.ca.pem });
+  onTestFinished(() => client.close());
+  const parts = { hub: client, objects: client.objects, clock: systemClock, log: silentLogger };
+  const controllers = startControllers(parts, { enable: ["edge", "workload"] });
+  onTestFinished(() => controllers.close());
+  await cloud.node("edge-1");
+  await until("the node is ready", () => cloud.ready("edge-1"));
+  const file = join(cloud.world.directory, "said");
+  await cloud.objects.create(configMaps, words("red"));
+  await cloud.objects.create(pods, speaker("", file));
+  await until("the pod runs", async () => (await cloud.phase("speaker")) === "Running");
+  await cloud.objects.delete(pods, { namespace: "default", name: "speaker" });
+  await until("the pod is gone", async () => (await cloud.phase("speaker")) === "gone");
+});
+
+it("keeps a node without edged ready by its link, and makes its Node object", async () => {
+  const cloud = await Cloud.start();
+  await cloud.world.agent("edge-2");
+  await until("the node is ready", () => cloud.ready("edge-2"), 30_000);
+});
