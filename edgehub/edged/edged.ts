@@ -106,6 +106,7 @@ export class Edged implements EdgeModule {
         evictor,
         hostIp: facts.hostIp,
         idScheme: () => this.#watch.version.split(" ")[0] ?? "",
+        stop: this.#stop.signal,
       },
       options,
     );
@@ -129,7 +130,7 @@ export class Edged implements EdgeModule {
     if (!connected) return;
     this.#objects.connected();
     this.#tokens.connected();
-    this.#loop.soon();
+    this.#loop.connected();
   }
 
   /** Ends what it does here; the pods run on. */

@@ -145,6 +145,8 @@ export class NodeReporter {
       this.#complain("the node's status was not taken", answer.error);
       return;
     }
+    // The node may be known only now, or be another one than before.
+    this.#uid = uidOf(answer.object) ?? this.#uid;
     this.#reported = told;
     this.#reportedAt = clock.now();
   }

@@ -82,6 +82,12 @@ export class PodLoop {
     else this.#lookIn(soonMs);
   }
 
+  /** The link to the cloud is up. */
+  connected(): void {
+    for (const { worker } of this.#lanes.values()) worker.record.connected();
+    this.soon();
+  }
+
   /** Objects that volumes are made of have changed. */
   refreshVolumes(): void {
     this.#volumesDueAt = 0;

@@ -33,6 +33,8 @@ export interface WorkerParts {
   readonly hostIp: () => string;
   /** What the runtime's container ids begin with. */
   readonly idScheme: () => string;
+  /** Edged is stopping. */
+  readonly stop: AbortSignal;
 }
 
 /** What a pod's worker is told each time. */
@@ -58,7 +60,7 @@ export class PodWorker {
   constructor(parts: WorkerParts, memory: PodMemory) {
     this.#parts = parts;
     this.#stopper = new ContainerStopper({ clock: parts.agent.clock, runtime: parts.runtime });
-    this.record = new PodRecord(parts.agent, parts.memories, memory);
+    this.record = new PodRecord(parts.agent, parts.memories, memory, parts.stop);
   }
 
   static anew(parts: WorkerParts, identity: PodIdentity, graceSeconds: number): PodWorker {
@@ -74,7 +76,10 @@ export class PodWorker {
   async step({ pod, running, mustWait }: PodInput): Promise<"idle" | "busy" | "gone"> {
     const now = this.#parts.agent.clock.wallTime();
     this.#ending = new AbortController();
-    if (pod) this.#judge(pod, now);
+    if (pod) {
+      this.#judge(pod, now);
+      await this.record.tellStatusAgain();
+    }
     const { containers, failed, graceSeconds } = this.record.memory;
     const probes = pod ? this.#probe(pod, running) : new Map<string, ProbeVerdict>();
     const view: PodView = {
@@ -106,6 +111,7 @@ export class PodWorker {
   async refuse({ problem, isEnding }: BadPod, running: readonly RuntimePod[]): Promise<"idle" | "busy"> {
     const refusal = { reason: "InvalidPodSpec", message: `this node cannot run the pod: ${problem}` };
     const { startTime, containers, graceSeconds } = this.record.memory;
+    await this.record.tellStatusAgain();
     await this.record.tellStatus(refusedStatus(refusal, startTime));
     if (!isEnding) return "idle";
     if (running.length === 0) {
