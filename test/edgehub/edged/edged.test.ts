@@ -496,7 +496,7 @@ describe("ConfigMaps and Secrets", () => {
     await node.put("default/pod/web", podOf("web", { volumes, containers: [main] }));
     await node.pass(1_000);
     const mount = node.runtime.container("main").spec.mounts[0];
-    expect(mount).toMatchObject({ containerPath: "/etc/v", readOnly: false });
+    expect(mount).toMatchObject({ containerPath: "/etc/v", readOnly: true });
     const file = join(mount?.hostPath ?? "", "a");
     expect(readFileSync(file, "utf8")).toBe("1");
     await node.put("default/configmap/cm", configMap({ a: "2" }));
