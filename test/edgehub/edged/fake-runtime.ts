@@ -30,6 +30,8 @@ export class FakeRuntime implements Runtime {
   readonly stuck = new Set<string>();
   /** Folder on the disk of images. */
   imagePath: string | undefined;
+  /** Logs are not opened anew. */
+  keepsLogs = false;
   /** Pulls never end. */
   slowPulls = false;
   execResult = (_id: string, _command: readonly string[]): number => 0;
@@ -169,7 +171,9 @@ export class FakeRuntime implements Runtime {
   }
 
   reopenLog(id: string): Promise<void> {
-    return this.#answer(`reopenLog ${this.#find(id)?.name}`, () => undefined);
+    return this.#answer(`reopenLog ${this.#find(id)?.name}`, () => {
+      if (this.keepsLogs) throw new HubError("E_REFUSED", "no such task", { retryable: true });
+    });
   }
 
   images(): Promise<readonly RuntimeImage[]> {
