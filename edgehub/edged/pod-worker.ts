@@ -1,4 +1,5 @@
 import type { Agent } from "../agent.ts";
+import { isAnother } from "./container-plan.ts";
 import type { ContainerStarter } from "./container-starter.ts";
 import { ContainerStopper, type StopAction } from "./container-stopper.ts";
 import { crashMaxMs, crashMinMs, nextCrashBackoff } from "./crash-backoff.ts";
@@ -227,7 +228,7 @@ export class PodWorker {
         return "busy";
       case "runSandbox":
         if (pod === undefined || this.#ending.signal.aborted) return "busy";
-        return this.#tried(wholePod, await starter.runSandbox(pod, action.attempt));
+        return this.#tried(wholePod, "", await starter.runSandbox(pod, action.attempt));
       case "startContainer":
         if (pod === undefined || this.#ending.signal.aborted) return "busy";
         return await this.#start(pod, action, running);
@@ -270,7 +271,7 @@ export class PodWorker {
     const ending = this.#ending.signal;
     const problem = await starter.start(pod, container, { sandbox, attempt, podIp, ending }, async () => {
       const backoff =
-        endedAt === undefined || before?.replaced
+        endedAt === undefined || isAnother(container, before)
           ? undefined
           : nextCrashBackoff(before?.backoff, endedAt, agent.clock.wallTime());
       const memory = { attempt, hash: container.hash, ...(backoff ? { backoff } : {}) };
@@ -278,12 +279,13 @@ export class PodWorker {
     });
     if (!problem && !ending.aborted)
       agent.log.info("a container was started", { pod: pod.name, container: container.name, attempt });
-    return this.#tried(container.name, problem);
+    return this.#tried(container.name, container.hash, problem);
   }
 
-  #tried(name: string, problem: Reason | undefined): "idle" | "busy" {
+  #tried(name: string, hash: string, problem: Reason | undefined): "idle" | "busy" {
     const now = this.#parts.agent.clock.wallTime();
-    const before = this.#failures.get(name);
+    const known = this.#failures.get(name);
+    const before = known?.hash === hash ? known : undefined;
     if (problem === undefined) {
       this.#failures.delete(name);
       return "busy";
@@ -291,7 +293,7 @@ export class PodWorker {
     // What waits for an object is looked at each time; all else waits longer and longer.
     const isWait = problem.reason === "CreateContainerConfigError";
     const delayMs = isWait ? 0 : Math.min(before?.delayMs ? before.delayMs * 2 : crashMinMs, crashMaxMs);
-    this.#failures.set(name, { ...problem, at: now, delayMs, retryAt: now + delayMs });
+    this.#failures.set(name, { ...problem, hash, at: now, delayMs, retryAt: now + delayMs });
     if (before?.message === problem.message) return "idle";
     this.#parts.agent.log.warn("a container cannot be started", {
       pod: this.record.memory.name,
