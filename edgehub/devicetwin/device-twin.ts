@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { OncePer } from "../../platform/logger.ts";
+import type { Sequence } from "../../platform/sqlite.ts";
 import { asHubError, type ErrorCode, HubError, type Message, volatile } from "../../protocol/index.ts";
 import type { Agent } from "../agent.ts";
 import type { EdgeModule } from "../dispatcher.ts";
@@ -98,8 +99,10 @@ export class DeviceTwin implements EdgeModule, DeviceReports {
   /**
    * A message of a device, or of a program about one. Resolves when what it changes is on the disk, or when it has been
    * refused for good, which is told to whoever listens. Rejects with a retryable error when it could not be stored.
+   *
+   * @param sequence Of its sender: what could not be stored is not overtaken by what he says next.
    */
-  async report(topic: string, payload: Uint8Array): Promise<void> {
+  async report(topic: string, payload: Uint8Array, sequence?: Sequence): Promise<void> {
     const wish = parseTopic(topic, this.#options.ids);
     if (wish === undefined) {
       this.#note("a topic of no device", { topic: topic.slice(0, 200) });
@@ -113,7 +116,7 @@ export class DeviceTwin implements EdgeModule, DeviceReports {
       return;
     }
     try {
-      await this.#change(request.work);
+      await this.#change(request.work, sequence);
     } catch (error) {
       this.#notStored(wish, request.eventId, asHubError(error));
     }
@@ -222,7 +225,7 @@ export class DeviceTwin implements EdgeModule, DeviceReports {
   // ── both ───────────────────────────────────────────────────────────────────────────────────────────────
 
   /** One transaction; then the programs of this node are told. */
-  async #change(work: (changes: Changes) => void): Promise<void> {
+  async #change(work: (changes: Changes) => void, sequence?: Sequence): Promise<void> {
     const { store, clock, node } = this.#agent;
     const parts = {
       node,
@@ -236,7 +239,7 @@ export class DeviceTwin implements EdgeModule, DeviceReports {
       const changes = new Changes(parts, this.#options, { now, publish });
       work(changes);
       return changes.told;
-    });
+    }, sequence);
     this.#announcer.tell(told);
   }
 

@@ -1,15 +1,17 @@
 import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from "mqtt";
 import type { Clock } from "../../platform/clock.ts";
-import { HubError } from "../../protocol/index.ts";
+import type { Sequence } from "../../platform/sqlite.ts";
+import { asHubError, HubError } from "../../protocol/index.ts";
 import { hangUp } from "./hang-up.ts";
 
 export interface SessionParts {
   readonly clock: Clock;
   /**
+   * @param sequence Of what the broker wants to be confirmed; `undefined`: it does not.
    * @returns `undefined`: confirm it at once. Else resolves when it may be confirmed; rejects if it must not be, which
    *   ends the connection, so that the broker sends it again with the next one.
    */
-  take(topic: string, payload: Uint8Array): Promise<void> | undefined;
+  take(topic: string, payload: Uint8Array, sequence: Sequence | undefined): Promise<void> | undefined;
   /** The broker has let us in. @param resumed It still has our subscriptions, and messages that came meanwhile. */
   connected(resumed: boolean): void;
 }
@@ -33,6 +35,7 @@ export class ExternalSession {
   readonly #parts: SessionParts;
   /** Packet id → resolves when its confirmation may leave: all before it have been confirmed. */
   readonly #unconfirmed = new Map<number, Promise<void>>();
+  readonly #sequence: Sequence = {};
   readonly #publishing = new Set<(error: HubError) => void>();
   #lastTaken: Promise<void> = Promise.resolve();
   #reason: unknown;
@@ -112,14 +115,19 @@ export class ExternalSession {
   #holdConfirmations(): void {
     this.#client.handleMessage = ({ topic, payload, qos, messageId }, next) => {
       const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
-      const taken = this.#parts.take(topic, bytes);
+      const sequence = qos === 0 ? undefined : this.#sequence;
+      // The connection is about to end; unconfirmed, it comes again behind the one that was not taken.
+      if (sequence?.failure) return;
+      const taken = this.#parts.take(topic, bytes, sequence);
       if (qos === 0 || messageId === undefined) {
         // What becomes of it was logged; nobody was promised anything.
         taken?.catch(() => undefined);
         return next();
       }
-      // Heard of below, when its turn has come.
-      taken?.catch(() => undefined);
+      // Told below, when its turn has come.
+      taken?.catch((error: unknown) => {
+        this.#sequence.failure ??= asHubError(error);
+      });
       const confirmable = this.#lastTaken.then(() => taken);
       confirmable.catch((error: unknown) => this.end(error));
       this.#lastTaken = confirmable;

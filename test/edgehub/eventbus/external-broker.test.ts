@@ -143,6 +143,25 @@ describe("an external broker", () => {
     expect(taken).toEqual(numbers);
   });
 
+  it("brings again what came behind a message that was not taken, though there were room: the order stays", async () => {
+    const { port } = await startBroker();
+    const world = await connected(port, { outbox: { maxBytes: 10_000 } });
+    const client = await device(`mqtt://127.0.0.1:${port}`);
+    const sizes = [6_000, 6_000, 10, 10, 6_000];
+    await Promise.all(
+      sizes.map((size, i) => client.publishAsync("a/user/n", `${i}`.repeat(size), { qos: 1 })),
+    );
+    await world.logged("external broker lost");
+    const taken: string[] = [];
+    await waitFor("all have come", () => {
+      taken.push(...world.outbox().map(({ content }) => String(content)[0] as string));
+      world.store.database.prepare("DELETE FROM outbox").run();
+      world.store.outbox.recount();
+      return taken.length >= sizes.length;
+    });
+    expect(taken).toEqual(["0", "1", "2", "3", "4"]);
+  });
+
   it("is tried again when it goes away; what cannot be published then is refused for now", async () => {
     const { port, kill } = await startBroker();
     const world = await connected(port);

@@ -90,6 +90,26 @@ describe("a full outbox", () => {
     expect(world.outbox().map(({ content }) => content)).toEqual(["2", "3"]);
   });
 
+  it("takes nothing of a client behind what it refused, though there were room: the order stays", async () => {
+    const world = await startBus({ outbox: { maxBytes: 10_000 } });
+    const client = await device(urlOf(world), { clean: false, clientId: "d", reconnectPeriod: 20 });
+    const ended = closed(client);
+    const confirmed: number[] = [];
+    for (const [i, size] of [6_000, 6_000, 10].entries())
+      client.publish(
+        "a/user/n",
+        `${i}`.repeat(size),
+        { qos: 1 },
+        (error) => void (error ?? confirmed.push(i)),
+      );
+    await ended;
+    expect(world.outbox()).toHaveLength(1);
+    world.store.database.prepare("DELETE FROM outbox").run();
+    world.store.outbox.recount();
+    await waitFor("the rest is confirmed", () => confirmed.length === 3);
+    expect(world.outbox().map(({ content }) => String(content)[0])).toEqual(["1", "2"]);
+  });
+
   it("drops what was sent without a promise, and goes on", async () => {
     const world = await startBus({ outbox: { maxMessages: 1 } });
     const client = await device(urlOf(world));
