@@ -22,6 +22,9 @@ export const maxUnconfirmed = 1_000;
 /** MQTT 5's reason code. */
 const quotaExceeded = 0x97;
 
+/** Of a PUBLISH beside topic and payload, at most. */
+const publishOverheadBytes = 10;
+
 /** What is overridden of the client, which is not part of its interface. */
 interface PacketSender {
   _sendPacket(packet: { cmd: string; messageId?: number }, done?: () => void, ...more: unknown[]): void;
@@ -37,6 +40,12 @@ export class ExternalSession {
   readonly #unconfirmed = new Map<number, Promise<void>>();
   readonly #sequence: Sequence = {};
   readonly #publishing = new Set<(error: HubError) => void>();
+  /** Sent and not confirmed, and what waits for less of it. Invariant: nothing waits if there is room. */
+  #inFlight = 0;
+  readonly #waiting: (() => void)[] = [];
+  /** What an MQTT 5 broker takes; the client does not look at it. */
+  #maxInFlight = Number.POSITIVE_INFINITY;
+  #maxPacketBytes = Number.POSITIVE_INFINITY;
   #lastTaken: Promise<void> = Promise.resolve();
   #reason: unknown;
   #upSince: number | undefined;
@@ -49,7 +58,9 @@ export class ExternalSession {
     const client = mqtt.connect({ ...options, ...own });
     this.#client = client;
     this.#holdConfirmations();
-    client.on("connect", ({ sessionPresent }: IConnackPacket) => {
+    client.on("connect", ({ sessionPresent, properties }: IConnackPacket) => {
+      this.#maxInFlight = properties?.receiveMaximum ?? Number.POSITIVE_INFINITY;
+      this.#maxPacketBytes = properties?.maximumPacketSize ?? Number.POSITIVE_INFINITY;
       this.#upSince = parts.clock.now();
       parts.connected(sessionPresent);
     });
@@ -71,16 +82,31 @@ export class ExternalSession {
     return this.#upSince !== undefined && !this.#isOver;
   }
 
-  /** Resolves when the broker has confirmed it. Rejects with `E_LINK_LOST`, or `E_REFUSED` if it may not be. */
+  /**
+   * Resolves when the broker has confirmed it. Rejects with `E_LINK_LOST`, with `E_REFUSED` if it may not be, or with
+   * `E_TOO_LARGE`: sent all the same, it would end the connection each time.
+   */
   publish(topic: string, payload: Uint8Array | string): Promise<void> {
+    const bytes = Buffer.byteLength(topic) + Buffer.byteLength(payload) + publishOverheadBytes;
+    if (bytes > this.#maxPacketBytes) {
+      const text = `the external broker takes packets of up to ${this.#maxPacketBytes} bytes, this one would have ${bytes}`;
+      return Promise.reject(new HubError("E_TOO_LARGE", text));
+    }
     return new Promise((resolve, reject) => {
       this.#publishing.add(reject);
       const body = typeof payload === "string" ? payload : Buffer.from(payload);
-      this.#client.publish(topic, body, { qos: 1 }, (error) => {
-        this.#publishing.delete(reject);
-        if (error) reject(publishError(error));
-        else resolve();
-      });
+      const send = (): void => {
+        this.#inFlight++;
+        this.#client.publish(topic, body, { qos: 1 }, (error) => {
+          this.#publishing.delete(reject);
+          if (error) reject(publishError(error));
+          else resolve();
+          this.#inFlight--;
+          if (!this.#isOver) this.#waiting.shift()?.();
+        });
+      };
+      if (this.#inFlight < this.#maxInFlight) send();
+      else this.#waiting.push(send);
     });
   }
 

@@ -3,6 +3,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { certificateFiles } from "../../support/mqtt-certificates.ts";
 import { Program, temporaryDirectory } from "../../support/processes.ts";
 import { type BusOptions, type BusWorld, device, received, startBus, waitFor } from "./harness.ts";
+import { startMqtt5Broker } from "./mqtt5-broker.ts";
 
 /** A broker in another process, killed with the test. */
 async function startBroker(port = 0, password?: string): Promise<{ port: number; kill(): Promise<unknown> }> {
@@ -245,6 +246,37 @@ describe("an external broker", () => {
     expect(await world.logged("a message of the external broker was not taken")).toMatchObject({
       error: { code: "E_TOO_LARGE" },
     });
+  });
+});
+
+describe("an external broker with limits of its own, of MQTT 5", () => {
+  it("gets no more messages at once than it takes", async () => {
+    const broker = await startMqtt5Broker({ receiveMaximum: 5, maximumPacketSize: 1_000 });
+    const world = await startBus(external(broker.port));
+    await world.logged("external broker connected");
+    const numbers = Array.from({ length: 100 }, (_, i) => `${i}`);
+    for (const i of numbers.slice(0, 50)) await world.bus.publish("t", i);
+    const later = numbers.slice(50).map((i) => world.module.handle(world.fromCloud("publish", "t", i), "s"));
+    await Promise.all(later);
+    await waitFor("all have come", () => broker.published.length === numbers.length);
+    expect(broker.published.map(({ payload }) => `${payload}`)).toEqual(numbers);
+    expect(broker.mostUnconfirmed).toBe(5);
+    expect(broker.connections).toBe(1);
+  });
+
+  it("is not sent what is too large for it, and gets what comes behind that", async () => {
+    const broker = await startMqtt5Broker({ receiveMaximum: 5, maximumPacketSize: 1_000 });
+    const world = await startBus(external(broker.port));
+    await world.logged("external broker connected");
+    await world.bus.publish("document", "x".repeat(2_000));
+    const large = world.module.handle(world.fromCloud("publish", "t", "x".repeat(2_000)), "s");
+    await expect(large).rejects.toMatchObject({ code: "E_TOO_LARGE", retryable: false });
+    await world.module.handle(world.fromCloud("publish", "t", "x".repeat(900)), "s");
+    expect(broker.published.map(({ topic }) => topic)).toEqual(["t"]);
+    expect(await world.logged("a document for the external broker is lost")).toMatchObject({
+      topic: "document",
+    });
+    expect(broker.connections).toBe(1);
   });
 });
 
