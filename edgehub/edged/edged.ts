@@ -70,6 +70,8 @@ export class Edged implements EdgeModule {
     const volumes = new Volumes(rootDirectory, runtime.name === "cri");
     const contextOf = (pod: Pod, podIp: string) => ({
       find: (kind: "configmap" | "secret", name: string) => this.#objects.find(kind, pod.namespace, name),
+      isAwaited: (kind: "configmap" | "secret", name: string) =>
+        this.#objects.isAwaited(kind, pod.namespace, name),
       token: (audience: string, seconds: number) => this.#tokens.find(pod, audience, seconds),
       nodeName: agent.node,
       hostIp: facts.hostIp(),

@@ -474,6 +474,31 @@ describe("ConfigMaps and Secrets", () => {
     expect(node.store.meta.get("default/configmap/cm")).toBeDefined();
   });
 
+  it("that are optional are asked too, and waited for a little: the cloud may have them", async () => {
+    const optional = { name: "cm", key: "a", optional: true };
+    const main = {
+      name: "main",
+      image: "app:1",
+      env: [{ name: "A", valueFrom: { configMapKeyRef: optional } }],
+    };
+    const starts = (node: TestNode): boolean => node.runtime.calls.includes("start main");
+    const hasIt = new TestNode();
+    hasIt.connected = true;
+    hasIt.answers.set("default/configmap/cm", configMap({ a: "hello" }));
+    const isSilent = new TestNode();
+    isSilent.connected = true;
+    const isAway = new TestNode();
+    for (const node of [hasIt, isSilent, isAway]) {
+      await node.start();
+      await node.put("default/pod/web", podOf("web", { containers: [main] }));
+      await node.pass(2_000);
+    }
+    expect(hasIt.runtime.container("main").spec.env).toMatchObject({ A: "hello" });
+    expect([isSilent, isAway].map(starts)).toEqual([false, true]);
+    await isSilent.pass(10_000);
+    expect(starts(isSilent)).toBe(true);
+  });
+
   it("that the cloud does not have are asked for again later, and an error is never kept as the object", async () => {
     const node = new TestNode();
     node.connected = true;

@@ -16,6 +16,7 @@ const objects: Record<string, Json> = {
 const context: PodContext & { token(): string } = {
   find: (kind, name) => objects[`${kind} ${name}`],
   token: () => "tok",
+  isAwaited: () => false,
   nodeName: "edge-1",
   hostIp: "192.0.2.1",
   podIp: "10.0.0.9",

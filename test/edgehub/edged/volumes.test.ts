@@ -29,6 +29,7 @@ function disk() {
   const context: PodContext & { token(): string } = {
     find: (kind, name) => objects[`${kind} ${name}`],
     token: () => "tok",
+    isAwaited: () => false,
     nodeName: "edge-1",
     hostIp: "192.0.2.1",
     podIp: "",
