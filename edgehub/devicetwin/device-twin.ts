@@ -11,6 +11,7 @@ import { Changes } from "./changes.ts";
 import { Confirmations } from "./confirmations.ts";
 import { DeviceTable } from "./device-table.ts";
 import { errorResult, type Stamp } from "./documents.ts";
+import { FewAtOnce } from "./few-at-once.ts";
 import { readJson } from "./read-json.ts";
 import {
   readAttributeUpdate,
@@ -28,6 +29,11 @@ export type DeviceTwinOptions = EdgeOptions["deviceTwin"];
 
 /** Bad input is logged once in so long per kind. */
 const logPeriodMs = 60_000;
+/**
+ * Requests from this node in one commit. The documents they are answered with are held until it is done, and nothing
+ * else happens meanwhile: a client may send a thousand small requests at once, each for a large document.
+ */
+const requestsAtOnce = 64;
 /** What a device says that fails so would fail for ever. */
 const hopeless: ReadonlySet<ErrorCode> = new Set(["E_BAD_MESSAGE", "E_REFUSED", "E_TOO_LARGE"]);
 const utf8 = new TextEncoder();
@@ -53,6 +59,7 @@ export class DeviceTwin implements EdgeModule, DeviceReports {
   readonly #confirmations: Confirmations;
   readonly #announcer: Announcer;
   readonly #once: OncePer;
+  readonly #requests = new FewAtOnce(requestsAtOnce);
 
   constructor(agent: Agent, bus: LocalBus, options: DeviceTwinOptions) {
     this.#agent = agent;
@@ -116,7 +123,7 @@ export class DeviceTwin implements EdgeModule, DeviceReports {
       return;
     }
     try {
-      await this.#change(request.work, sequence);
+      await this.#requests.run(() => this.#change(request.work, sequence));
     } catch (error) {
       this.#notStored(wish, request.eventId, asHubError(error));
     }

@@ -47,6 +47,8 @@ export class ExternalSession {
   #maxInFlight = Number.POSITIVE_INFINITY;
   #maxPacketBytes = Number.POSITIVE_INFINITY;
   #lastTaken: Promise<void> = Promise.resolve();
+  /** Messages of quality 0 that are not dealt with. */
+  #unpromised = 0;
   #reason: unknown;
   #upSince: number | undefined;
   #isOver = false;
@@ -126,6 +128,16 @@ export class ExternalSession {
     else this.#client.end(true);
   }
 
+  /** Reads on, unless too much of what needs no confirmation waits to be dealt with. */
+  #goOnAfter(taken: Promise<void> | undefined, next: () => void): void {
+    const isFull = taken !== undefined && ++this.#unpromised >= maxUnconfirmed;
+    void taken?.then(() => {
+      this.#unpromised--;
+      if (isFull) next();
+    });
+    if (!isFull) next();
+  }
+
   #finish(): unknown {
     this.#isOver = true;
     const lost = new HubError("E_LINK_LOST", "the connection to the external broker was lost");
@@ -145,11 +157,12 @@ export class ExternalSession {
       // The connection is about to end; unconfirmed, it comes again behind the one that was not taken.
       if (sequence?.failure) return;
       const taken = this.#parts.take(topic, bytes, sequence);
-      if (qos === 0 || messageId === undefined) {
-        // What becomes of it was logged; nobody was promised anything.
-        taken?.catch(() => undefined);
-        return next();
-      }
+      // What becomes of it is logged; nobody was promised anything.
+      if (qos === 0 || messageId === undefined)
+        return this.#goOnAfter(
+          taken?.catch(() => undefined),
+          next,
+        );
       // Told below, when its turn has come.
       taken?.catch((error: unknown) => {
         this.#sequence.failure ??= asHubError(error);
