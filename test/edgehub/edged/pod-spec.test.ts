@@ -237,6 +237,15 @@ describe("a pod", () => {
       podOf("a", { containers: Array.from({ length: 101 }, (_, i) => ({ name: `c${i}`, image: "i" })) }),
       "at most 100",
     ],
+    [
+      "members nested too deep",
+      podOf("a", {
+        containers: [
+          { name: "x", image: "i", env: [JSON.parse(`${'{"a":'.repeat(50_000)}1${"}".repeat(50_000)}`)] },
+        ],
+      }),
+      "cannot be read",
+    ],
     ["a uid that is a path", podOf("a", {}, { uid: "../../root" }), "metadata needs"],
     ["nothing at all", null, "metadata needs"],
     ["fields of wrong types", { metadata: { name: 1 }, spec: "x" }, "metadata needs"],
