@@ -69,6 +69,7 @@ describe("a node that exists already", () => {
     status: {
       capacity: { cpu: "1000" },
       conditions: [
+        { type: "DiskPressure", status: "False", lastTransitionTime: "2026-01-01T00:00:00Z" },
         { type: "Ready", status: "Unknown" },
         { type: "Mine", status: "True" },
       ],
@@ -95,6 +96,11 @@ describe("a node that exists already", () => {
     expect(conditions.find(({ type }) => type === "Ready")).toMatchObject({
       status: "True",
       reason: "EdgeReady",
+    });
+    // What has not changed has not changed since.
+    expect(conditions.find(({ type }) => type === "DiskPressure")).toMatchObject({
+      status: "False",
+      lastTransitionTime: "2026-01-01T00:00:00Z",
     });
     expect(ownerOf(world)).toBe(uid);
   });

@@ -22,6 +22,8 @@ export type Outcome =
 export class EdgeController {
   /** By `node/edge-a`; all others are in namespace default. */
   readonly objects = new Map<string, KubeObject>();
+  /** Every version of each, in order. */
+  readonly history: KubeObject[] = [];
   #version = 1_000;
 
   get(type: string, name: string): KubeObject | undefined {
@@ -35,6 +37,7 @@ export class EdgeController {
     const made = creationTimestamp ?? new Date().toISOString().replace(/\.\d+/, "");
     const stored = { ...object, metadata: { ...metadata, uid, resourceVersion, creationTimestamp: made } };
     this.objects.set(`${type}/${object.metadata.name}`, stored);
+    this.history.push(stored);
     return stored;
   }
 

@@ -33,6 +33,14 @@ export function exchangesOf(captures: readonly string[], node: string): Exchange
   });
 }
 
+/** A pod's statuses, as the recorded API server had them after each patch of the edge. */
+export function statusesAfterPatches(exchanges: readonly Exchange[]): Readonly<Record<string, unknown>>[] {
+  return exchanges.flatMap(({ asked, answered }) => {
+    if (kindOf(asked) !== "patch podpatch" || answered === undefined) return [];
+    return [(answered.content as { Object: { status: Readonly<Record<string, unknown>> } }).Object.status];
+  });
+}
+
 /** What cloudcore pushed, with one node's name put in for the recorded one's. */
 export function pushesOf(capture: string, node: string): WireJson[] {
   return namedMessages(capture, node)

@@ -1,12 +1,22 @@
 import { expect } from "vitest";
 import { EdgeController, type KubeObject, type Outcome } from "./edge-controller.ts";
 import type { RawWebSocket } from "./raw-websocket.ts";
-import { type Exchange, exchangesOf, kindOf, refusalIn } from "./recorded-exchanges.ts";
+import { type Exchange, exchangesOf, kindOf, refusalIn, statusesAfterPatches } from "./recorded-exchanges.ts";
 import { shapeOf } from "./recorded-shape.ts";
 import { ackOf, keepalive, newHeader, type WireJson } from "./wire-json.ts";
 
 /** What is done with a request. A promise: nothing, until it is kept. */
 export type Treatment = "answer" | "ignore" | { readonly refusal: string } | Promise<"answer">;
+
+/** What patches alone have, or pods that wait, and the recorded one did not, as far as the edge has told. */
+const patchOnly: readonly RegExp[] = [
+  /^status\.\$setElementOrder\//,
+  // Of the status before: whatever that was, null removes it.
+  /^status\.(reason|message|podIP)$/,
+  /^status\.conditions\.\w+\.(reason|message)$/,
+  // Why a container waits, and how it ended before.
+  /^status\.containerStatuses\.\w+\.(state\.waiting\.message|lastState\..+)$/,
+];
 
 /** A message that the agent has to ack, on the link on which it went. */
 interface Sent {
@@ -105,9 +115,19 @@ export class ScriptedCloudcore {
     });
   }
 
-  /** Sends what the recorded cloudcore pushed. Resolves when it is acked. */
-  replay({ header, ...rest }: WireJson): Promise<void> {
-    return this.#send({ header: { ...header, ...newHeader() }, ...rest });
+  /**
+   * Does to the objects what was done when the recorded cloudcore pushed this, and pushes it: under new versions, and with
+   * the status that the agent has reported. What is gone already is not pushed. Resolves when it is acked.
+   */
+  async replay({ route, content }: WireJson): Promise<void> {
+    const [, type = "", name = ""] = (route.resource ?? "").split("/");
+    const { kind: _kind, apiVersion: _apiVersion, ...recorded } = content as KubeObject;
+    const known = this.kube.get(type, name);
+    if (known === undefined && route.operation !== "insert" && recorded.status) return;
+    const status = known?.status ?? recorded.status;
+    const object = this.kube.put(type, { ...(recorded as KubeObject), ...(status ? { status } : {}) });
+    if (route.operation === "delete") this.kube.objects.delete(`${type}/${name}`);
+    await this.push(route.operation ?? "", type, object);
   }
 
   /** Waits until something holds. Throws the first fault. */
@@ -193,10 +213,29 @@ export class ScriptedCloudcore {
     if (isOfNode) expect(namespace, `namespace of ${kind}`).toBe(this.#nodeNamespace);
     expect({ ...request.route, resource: "" }, `route of ${kind}`).toEqual({ ...route, resource: "" });
     if (kind === "query node") expect(this.#nodeNamespace, "nodes are not asked for").toBe("default");
-    // Statuses are compared as the API server has them after the patch.
-    if (kind.startsWith("patch ")) expect(typeof request.content, `content of ${kind}`).toBe("string");
+    if (kind.startsWith("patch ")) this.#expectPatch(kind, request.content);
     else this.#expectContent(kind, request.content, same);
     return same;
+  }
+
+  /**
+   * A patch is a text. What it says is compared by tests, as the API server has it then; here it must have no field that the
+   * recorded edge had not reported.
+   */
+  #expectPatch(kind: string, content: unknown): void {
+    expect(typeof content, `content of ${kind}`).toBe("string");
+    const isOfNode = kind === "patch nodepatch";
+    const known = isOfNode
+      ? this.#recorded
+          .filter(({ asked }) => kindOf(asked) === "insert node")
+          .map(({ asked }) => shapeOf("insert node", asked.content))
+      : statusesAfterPatches(this.#recorded).map((status) =>
+          shapeOf(kind, { metadata: { uid: "" }, status }),
+        );
+    const paths = new Set(known.flatMap((shape) => Object.keys(shape)));
+    const ours = Object.keys(shapeOf(isOfNode ? "insert node" : kind, JSON.parse(content as string)));
+    const unknown = ours.filter((path) => !paths.has(path) && !patchOnly.some((one) => one.test(path)));
+    expect(unknown, `fields of ${kind} that the recorded edge does not report`).toEqual([]);
   }
 
   #expectContent(kind: string, content: unknown, same: readonly Exchange[]): void {
