@@ -152,6 +152,25 @@ describe("a pod", () => {
     expect(node.runtime.sandboxes.size).toBe(0);
   });
 
+  it("that was deleted is another one when it comes back, whatever its uid", async () => {
+    const node = new TestNode();
+    const once = podOf("web", { restartPolicy: "Never" });
+    node.runtime.exits.set("main", 0);
+    await node.start();
+    await node.put("default/pod/web", once);
+    await node.pass(2_000);
+    expect((await node.status("web")).phase).toBe("Succeeded");
+    const removal = Promise.withResolvers<void>();
+    node.runtime.removals = removal.promise;
+    await node.delete("default/pod/web");
+    node.runtime.exits.clear();
+    await node.put("default/pod/web", once);
+    await node.pass(2_000);
+    removal.resolve();
+    await node.until("it runs", () => node.runtime.all("main").some(({ state }) => state === "running"));
+    expect(node.runtime.calls).toContain("removeSandbox");
+  });
+
   it("waits for its end when one of the same name takes its place", async () => {
     const node = new TestNode();
     await node.start();

@@ -32,6 +32,8 @@ export class FakeRuntime implements Runtime {
   imagePath: string | undefined;
   /** Logs are not opened anew. */
   keepsLogs = false;
+  /** What removals of sandboxes wait for. */
+  removals: Promise<void> = Promise.resolve();
   /** Pulls never end. */
   slowPulls = false;
   execResult = (_id: string, _command: readonly string[]): number => 0;
@@ -104,7 +106,8 @@ export class FakeRuntime implements Runtime {
     });
   }
 
-  removeSandbox(id: string): Promise<void> {
+  async removeSandbox(id: string): Promise<void> {
+    await this.removals;
     return this.#answer("removeSandbox", () => void this.sandboxes.delete(id));
   }
 
