@@ -204,13 +204,17 @@ export class EmbeddedBroker implements Broker {
     }
     const { topic, qos } = packet;
     const payload = typeof packet.payload === "string" ? Buffer.from(packet.payload) : packet.payload;
-    const sequence = client && qos > 0 ? this.#sequenceOf(client) : undefined;
+    const isWill = client !== null && (client as Client & { readonly will?: unknown }).will === packet;
+    const isPromised = qos > 0 && !isWill;
+    const sequence = client && isPromised ? this.#sequenceOf(client) : undefined;
     const error = sequence?.failure ?? this.#errorOf(topic, payload);
     let taken = error === undefined ? this.#parts.take(topic, payload, sequence) : Promise.reject(error);
-    // Nobody was promised anything, and those who listen here shall not suffer.
-    if (qos === 0 && error === undefined)
+    // Nobody sends it again, and those who listen here shall not suffer.
+    if (!isPromised && error === undefined)
       taken = taken?.catch((cause: unknown) => this.#logRefusal(client, topic, asHubError(cause)));
-    const before = client ? this.#confirming.get(client) : undefined;
+    const earlier = client ? this.#confirming.get(client) : undefined;
+    // A will comes last, also if what stood before it was refused.
+    const before = isWill ? earlier?.catch(() => undefined) : earlier;
     const pass = (): void => {
       if (packet.retain && !this.#retained.admit(topic, payload.length)) {
         this.#warn("too much is retained: a message is passed on, but not kept", client, {

@@ -110,6 +110,20 @@ describe("a full outbox", () => {
     expect(world.outbox().map(({ content }) => String(content)[0])).toEqual(["1", "2"]);
   });
 
+  it("does not keep the will of a client from the others", async () => {
+    const world = await startBus({ outbox: { maxMessages: 1 } });
+    const watcher = await device(urlOf(world));
+    const seen = received(watcher);
+    await watcher.subscribeAsync("gone/+");
+    const will = { topic: "gone/d", payload: Buffer.from("gone"), qos: 1 as const, retain: false };
+    const client = await device(urlOf(world), { clientId: "d", will });
+    const ended = closed(client);
+    for (const i of ["0", "1"]) client.publish("a/user/n", i, { qos: 1 }, () => undefined);
+    await ended;
+    await waitFor("the will arrives", () => seen.length === 1);
+    expect(seen).toEqual(["gone/d gone"]);
+  });
+
   it("drops what was sent without a promise, and goes on", async () => {
     const world = await startBus({ outbox: { maxMessages: 1 } });
     const client = await device(urlOf(world));
