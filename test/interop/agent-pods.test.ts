@@ -4,20 +4,26 @@ import { describe, expect, it } from "vitest";
 import type { EdgeHub } from "../../edgehub/index.ts";
 import type { KubeObject } from "./edge-controller.ts";
 import { EdgedWorld } from "./edged-agent.ts";
-import { exchangesOf, pushesOf, statusesAfterPatches } from "./recorded-exchanges.ts";
+import { pushesOf } from "./recorded-exchanges.ts";
+import {
+  deletionPush,
+  ended,
+  needs,
+  outputOf,
+  plainPod,
+  podMessage,
+  recordedObject,
+  recordedStatuses,
+  withCommand,
+} from "./recorded-pod.ts";
 import { shapeOf } from "./recorded-shape.ts";
 import type { ScriptedCloudcore } from "./scripted-cloudcore.ts";
 import type { Json } from "./strategic-merge.ts";
-import type { WireJson } from "./wire-json.ts";
+import { newHeader, type WireJson } from "./wire-json.ts";
 
 /** Pods towards a stock cloudcore, as it was recorded. They are plain processes, so each is given a command. */
 
-const exchanges = exchangesOf(["b-pod-lifecycle-edged"], "edge-a");
-const [inserted, ...laterPushes] = pushesOf("b-pod-lifecycle-edged", "edge-a") as [WireJson, ...WireJson[]];
-const recordedStatuses = statusesAfterPatches(exchanges);
-
-/** What the pod of the recording needs. */
-const needs = ["secret sb", "configmap kube-root-ca.crt", "configmap cmb"];
+const lease = "kube-node-lease/lease/edge-a";
 
 describe("a pod from its insert to its end", () => {
   it("asks, reports and ends as the recorded one, and is then gone here too", async () => {
@@ -31,8 +37,7 @@ describe("a pod from its insert to its end", () => {
     await core.settled();
     expect(readFileSync(outputOf(world), "utf8")).toBe("v1 pw1 REDACTED\n");
 
-    const ending = laterPushes.find(({ content }) => "deletionTimestamp" in (content as KubeObject).metadata);
-    await core.replay(podMessage(world, ending));
+    await core.replay(podMessage(world, deletionPush));
     await core.until("it is gone", () => core.kube.get("pod", "pb") === undefined);
     await core.settled();
     await core.until("its row is gone", () => agent.store.meta.get("default/pod/pb") === undefined);
@@ -242,67 +247,15 @@ describe("a restart", () => {
   });
 });
 
-const lease = "kube-node-lease/lease/edge-a";
-
-/** What the pod of the recording writes once it runs. */
-function outputOf(world: EdgedWorld): string {
-  return join(world.directory, "output");
-}
-
-/** A push of the recorded pod, which gets a command that ends as the recorded one did: by SIGKILL. */
-function podMessage(world: EdgedWorld, message = inserted): WireJson {
-  const account = "$EDGEHUB_ROOT/var/run/secrets/kubernetes.io/serviceaccount";
-  const words = `"$k" "$(cat $EDGEHUB_ROOT/s/p)" "$(head -c 8 ${account}/token)"`;
-  return withCommand(
-    message,
-    `trap '' TERM; test -s ${account}/ca.crt && echo ${words} >> ${outputOf(world)}; while :; do sleep 0.2; done`,
-  );
-}
-
-/** The recorded pod without what it needs. */
-function plainPod(
-  world: EdgedWorld,
-  script = `echo here >> ${outputOf(world)}; exec sleep 1000`,
-  restartPolicy = "Always",
-): WireJson {
-  const message = withCommand(inserted, script);
-  const object = message.content as KubeObject;
-  const [container] = (object.spec?.containers ?? []) as Json[];
-  const { envFrom: _envFrom, volumeMounts: _volumeMounts, ...rest } = container as Json;
-  const spec = { ...object.spec, volumes: [], containers: [rest], restartPolicy };
-  return { ...message, content: { ...object, spec } };
-}
-
-function ended({ route, content, ...rest }: WireJson): WireJson {
-  const object = content as KubeObject;
-  const ending = { deletionTimestamp: "2026-11-20T10:11:53Z", deletionGracePeriodSeconds: 2 };
-  return {
-    ...rest,
-    route: { ...route, operation: "update" },
-    content: { ...object, metadata: { ...object.metadata, ...ending } },
-  };
-}
-
-function withCommand(message: WireJson, script: string): WireJson {
-  const object = message.content as KubeObject;
-  const [container] = (object.spec?.containers ?? []) as Json[];
-  const containers = [{ ...container, command: ["/bin/sh", "-c", script] }];
-  return { ...message, content: { ...object, spec: { ...object.spec, containers } } };
-}
-
-/** Gives the cloud an object that the recorded one had. @param name `secret sb`. */
+/** Gives the cloud an object that the recorded one had. */
 function give(core: ScriptedCloudcore, name: string): KubeObject {
-  const [type = "", own = ""] = name.split(" ");
-  const answers = exchanges.flatMap(({ answered }) => answered ?? []);
-  const answer = answers.find(({ route }) => route.resource === `default/${type}/${own}`) as WireJson;
-  const { kind: _kind, apiVersion: _apiVersion, ...object } = answer.content as KubeObject;
-  return core.kube.put(type, object as KubeObject);
+  return core.kube.put(name.split(" ")[0] as string, recordedObject(name));
 }
 
 function deletionOf(core: ScriptedCloudcore, name: string): WireJson {
   const [type = "", own = ""] = name.split(" ");
   const route = { operation: "delete", resource: `default/${type}/${own}` };
-  return { ...inserted, route, content: core.kube.get(type, own) };
+  return { header: newHeader(), route, content: core.kube.get(type, own) };
 }
 
 function phase(core: ScriptedCloudcore, name = "pb"): unknown {

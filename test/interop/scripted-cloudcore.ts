@@ -1,22 +1,12 @@
 import { expect } from "vitest";
 import { EdgeController, type KubeObject, type Outcome } from "./edge-controller.ts";
 import type { RawWebSocket } from "./raw-websocket.ts";
-import { type Exchange, exchangesOf, kindOf, refusalIn, statusesAfterPatches } from "./recorded-exchanges.ts";
-import { shapeOf } from "./recorded-shape.ts";
+import { RecordedEdge } from "./recorded-edge.ts";
+import { type Exchange, kindOf, refusalIn } from "./recorded-exchanges.ts";
 import { ackOf, keepalive, newHeader, type WireJson } from "./wire-json.ts";
 
 /** What is done with a request. A promise: nothing, until it is kept. */
 export type Treatment = "answer" | "ignore" | { readonly refusal: string } | Promise<"answer">;
-
-/** What patches alone have, or pods that wait, and the recorded one did not, as far as the edge has told. */
-const patchOnly: readonly RegExp[] = [
-  /^status\.\$setElementOrder\//,
-  // Of the status before: whatever that was, null removes it.
-  /^status\.(reason|message|podIP)$/,
-  /^status\.conditions\.\w+\.(reason|message)$/,
-  // Why a container waits, and how it ended before.
-  /^status\.containerStatuses\.\w+\.(state\.waiting\.message|lastState\..+)$/,
-];
 
 /** A message that the agent has to ack, on the link on which it went. */
 interface Sent {
@@ -37,12 +27,7 @@ const codes: Readonly<Record<string, number>> = {
 /**
  * The recorded cloudcore towards our agent: it answers each request in the form in which it answered the recorded edge,
  * and holds each message of the agent against what that edge sent. What differs is a fault, which {@link until} and
- * {@link settled} throw, unless it is in the list of `recorded-shape.ts`, or one of these:
- *
- * - The recorded edge asks for its node again and again, since kubelet's informers are polls there. Ours asks when it must.
- * - The recorded edge inserts the lease first, without its owner's uid, and is refused. Ours registers the node before.
- * - The recorded edge acks no answers to patches and deletes. Ours acks every answer; CloudHub ignores what it does not
- *   wait for, and so does the recorded one for answers that need none.
+ * {@link settled} throw, unless the lists of `recorded-shape.ts` and `recorded-edge.ts` have it.
  */
 export class ScriptedCloudcore {
   readonly kube = new EdgeController();
@@ -56,7 +41,7 @@ export class ScriptedCloudcore {
   treat: (request: WireJson) => Treatment = () => "answer";
   /** Namespace of node messages of the cloudcore's line: `default` of 1.15, `null` of later ones. */
   readonly #nodeNamespace: "default" | "null";
-  readonly #recorded: readonly Exchange[];
+  readonly #recorded: RecordedEdge;
   readonly #unacked = new Map<string, Sent>();
   readonly #acked = new Set<string>();
   readonly #seen = new Set<string>();
@@ -64,7 +49,7 @@ export class ScriptedCloudcore {
 
   constructor(nodeNamespace: "default" | "null" = "default") {
     this.#nodeNamespace = nodeNamespace;
-    this.#recorded = exchangesOf(["b-join-edged-enabled", "b-pod-lifecycle-edged"], "edge-a");
+    this.#recorded = new RecordedEdge("edge-a", nodeNamespace);
   }
 
   /** Plays the cloud on this link, until it ends. */
@@ -191,7 +176,7 @@ export class ScriptedCloudcore {
   #request(link: RawWebSocket, request: WireJson): void {
     this.asked.push(`${request.route.operation} ${request.route.resource}`);
     this.requests.push(request);
-    const exchanges = this.#expectAsRecorded(request);
+    const exchanges = this.#recorded.expectSame(request);
     if (exchanges.every(({ answered }) => answered === undefined)) return;
     const treatment = this.treat(request);
     if (treatment === "ignore") return;
@@ -200,52 +185,6 @@ export class ScriptedCloudcore {
     };
     if (treatment instanceof Promise) void treatment.then(() => this.#guarded(answer));
     else answer();
-  }
-
-  /** @returns Recorded exchanges of the same kind. */
-  #expectAsRecorded(request: WireJson): Exchange[] {
-    const kind = kindOf(request);
-    const same = this.#recorded.filter(({ asked }) => kindOf(asked) === kind);
-    if (same.length === 0) throw new Error(`the recorded edge never sends ${kind}`);
-    const { route } = (same[0] as Exchange).asked;
-    const namespace = request.route.resource?.split("/")[0];
-    const isOfNode = /node/.test(kind);
-    if (isOfNode) expect(namespace, `namespace of ${kind}`).toBe(this.#nodeNamespace);
-    expect({ ...request.route, resource: "" }, `route of ${kind}`).toEqual({ ...route, resource: "" });
-    if (kind === "query node") expect(this.#nodeNamespace, "nodes are not asked for").toBe("default");
-    if (kind.startsWith("patch ")) this.#expectPatch(kind, request.content);
-    else this.#expectContent(kind, request.content, same);
-    return same;
-  }
-
-  /**
-   * A patch is a text. What it says is compared by tests, as the API server has it then; here it must have no field that the
-   * recorded edge had not reported.
-   */
-  #expectPatch(kind: string, content: unknown): void {
-    expect(typeof content, `content of ${kind}`).toBe("string");
-    const isOfNode = kind === "patch nodepatch";
-    const known = isOfNode
-      ? this.#recorded
-          .filter(({ asked }) => kindOf(asked) === "insert node")
-          .map(({ asked }) => shapeOf("insert node", asked.content))
-      : statusesAfterPatches(this.#recorded).map((status) =>
-          shapeOf(kind, { metadata: { uid: "" }, status }),
-        );
-    const paths = new Set(known.flatMap((shape) => Object.keys(shape)));
-    const ours = Object.keys(shapeOf(isOfNode ? "insert node" : kind, JSON.parse(content as string)));
-    const unknown = ours.filter((path) => !paths.has(path) && !patchOnly.some((one) => one.test(path)));
-    expect(unknown, `fields of ${kind} that the recorded edge does not report`).toEqual([]);
-  }
-
-  #expectContent(kind: string, content: unknown, same: readonly Exchange[]): void {
-    const read = (one: unknown): unknown => (typeof one === "string" ? JSON.parse(one) : one);
-    const ours = shapeOf(kind, read(content));
-    // Of refused requests nobody should learn.
-    const good = same.filter(({ answered }) => !answered || refusalIn(answered) !== "Invalid");
-    const theirs = good.map(({ asked }) => shapeOf(kind, named(read(asked.content), read(content))));
-    const isSame = theirs.some((one) => JSON.stringify(sorted(one)) === JSON.stringify(sorted(ours)));
-    if (!isSame) expect(ours, `content of ${kind}, against the recorded one`).toEqual(theirs.at(-1));
   }
 
   #answer(request: WireJson, exchanges: readonly Exchange[], treatment: Treatment): void {
@@ -278,7 +217,7 @@ export class ScriptedCloudcore {
   #outcome(request: WireJson): Outcome {
     if (kindOf(request) !== "query serviceaccounttoken") return this.kube.handle(request);
     const { spec } = request.content as { spec: { audiences: unknown } };
-    const recorded = this.#recorded.find(({ asked }) => kindOf(asked) === "query serviceaccounttoken");
+    const [recorded] = this.#recorded.exchangesLike(request);
     const given = recorded?.answered?.content as KubeObject;
     const expirationTimestamp = new Date(Date.now() + 3_607_000).toISOString();
     return {
@@ -316,17 +255,4 @@ function contentOfAnswer(recorded: unknown, { object, refusal }: Answered): unkn
   if (typeof recorded === "string") return recorded;
   const { kind, apiVersion } = recorded as { kind?: string; apiVersion?: string };
   return isWrapped ? { Object: object, Err: null } : { kind, apiVersion, ...object };
-}
-
-/** The recorded one, under the names that ours has: pods and namespaces are the test's. */
-function named(recorded: unknown, ours: unknown): unknown {
-  const nameIn = (one: unknown): unknown =>
-    (one as { spec?: { boundObjectRef?: { name: string } } })?.spec?.boundObjectRef?.name;
-  const [from, to] = [nameIn(recorded), nameIn(ours)];
-  if (typeof from !== "string" || typeof to !== "string") return recorded;
-  return JSON.parse(JSON.stringify(recorded).replaceAll(`"name":"${from}"`, `"name":"${to}"`)) as unknown;
-}
-
-function sorted(shape: Record<string, unknown>): [string, unknown][] {
-  return Object.entries(shape).sort(([a], [b]) => (a < b ? -1 : 1));
 }
