@@ -147,7 +147,10 @@ export class ExternalBroker implements Broker {
     const { host, port } = this.#options.url;
     const version = this.#version === 5 ? "5" : "3.1.1";
     this.#parts.agent.log.info("external broker connected", { host, port, version, resumed });
-    if (!resumed) this.#granted.clear();
+    if (!resumed) {
+      this.#granted.clear();
+      this.#echoes.forgetAll();
+    }
     void this.filtersChanged();
     this.#backlog.connected();
   }

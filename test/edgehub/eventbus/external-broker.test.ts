@@ -99,6 +99,23 @@ describe("an external broker", () => {
     await waitFor("the device has both", () => seen.length === 2);
   });
 
+  it("that has lost what it had for us echoes nothing of it: the same of a device goes up", async () => {
+    const { port, kill } = await startBroker();
+    const world = await connected(port);
+    // The broker has it, and dies before we have heard the echo.
+    const told = world.module.handle(world.fromCloud("publish", "x/user/y", "hello"), "s");
+    await Promise.all([told.catch(() => undefined), kill()]);
+    await world.logged("external broker lost");
+    const before = world.outbox().length;
+    await startBroker(port);
+    const connections = () => world.lines.filter(({ event }) => event === "external broker connected").length;
+    await waitFor("it is back", () => connections() === 2);
+    await world.module.handle(world.fromCloud("subscribe", "default/test/later"), "s");
+    const client = await device(`mqtt://127.0.0.1:${port}`);
+    await client.publishAsync("x/user/y", "hello", { qos: 1 });
+    await waitFor("it goes up", () => world.outbox().length === before + 1);
+  });
+
   it("keeps what comes while the agent is away", async () => {
     const { port } = await startBroker();
     const world = await connected(port);
