@@ -8,6 +8,7 @@ import { FrameReader, frameBytes, framesAsGo } from "./websocket-frames.ts";
 const captures = [
   "a-join-edged-disabled",
   "b-join-edged-enabled",
+  "b-pod-lifecycle-edged",
   "b-pod-lifecycle-fragments",
   "c-crud",
   "d-ack-withheld-resend",
