@@ -39,4 +39,6 @@ export interface Agent {
    * for that, or what `publish` rejects with.
    */
   request(draft: UpstreamDraft, limit: RequestLimit): Promise<Message>;
+  /** The message that names this one as its parent, whether that has been sent or not. Rejects with `E_TIMEOUT`, `E_ABORTED`. */
+  answerTo(message: Message, limit: RequestLimit): Promise<Message>;
 }

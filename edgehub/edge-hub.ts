@@ -174,6 +174,10 @@ export class EdgeHub implements Agent {
     return answered;
   }
 
+  answerTo(message: Message, limit: RequestLimit): Promise<Message> {
+    return this.#requests.answerTo(message, limit);
+  }
+
   status(): EdgeStatus {
     return {
       node: this.node,

@@ -1,3 +1,4 @@
+import type { Sequence } from "../platform/sqlite.ts";
 import { HubError } from "../protocol/index.ts";
 
 /** What EventBus offers to other modules. */
@@ -8,8 +9,12 @@ export interface LocalMqtt {
 
 /** What DeviceTwin offers to EventBus. */
 export interface DeviceReports {
-  /** A message of a device, or of a program about one. Resolves when it is durable or done. */
-  report(topic: string, payload: Uint8Array): Promise<void>;
+  /**
+   * A message of a device, or of a program about one. Resolves when it is durable or done.
+   *
+   * @param sequence Of its sender.
+   */
+  report(topic: string, payload: Uint8Array, sequence?: Sequence): Promise<void>;
 }
 
 /** Where EventBus and DeviceTwin find each other, though either may be off, or down for a moment. */
@@ -35,9 +40,9 @@ export class LocalBus {
   }
 
   /** Rejects with a retryable `E_NO_MODULE` while DeviceTwin is down. */
-  async report(topic: string, payload: Uint8Array): Promise<void> {
+  async report(topic: string, payload: Uint8Array, sequence?: Sequence): Promise<void> {
     if (this.#twin === undefined)
       throw new HubError("E_NO_MODULE", "DeviceTwin does not run", { retryable: true });
-    await this.#twin.report(topic, payload);
+    await this.#twin.report(topic, payload, sequence);
   }
 }

@@ -136,9 +136,15 @@ function repairable(error: HubError): HubError {
   return new HubError(error.code, error.message, { cause: error.cause, retryable: true });
 }
 
+/** Work of one sender, which stands in an order: behind a piece that failed for now, none is done. */
+export interface Sequence {
+  failure?: HubError;
+}
+
 /** A piece of work that waits for its transaction. */
 interface Pending {
   readonly work: () => unknown;
+  readonly sequence: Sequence | undefined;
   readonly resolve: (value: never) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -167,12 +173,15 @@ export class GroupCommit {
     this.#afterRollback = afterRollback;
   }
 
-  /** @returns What the work returned, once that is durable. Rejects with a HubError. */
-  run<T>(work: () => T): Promise<T> {
+  /**
+   * @param sequence It fails with the sequence, and the sequence with it if it may be tried again.
+   * @returns What the work returned, once that is durable. Rejects with a HubError.
+   */
+  run<T>(work: () => T, sequence?: Sequence): Promise<T> {
     if (this.#closed) return Promise.reject(new HubError("E_CLOSED", `${this.#file} is closed`));
     return new Promise<T>((resolve, reject) => {
       if (this.#pending.length === 0) this.#atTurnEnd(() => this.flush());
-      this.#pending.push({ work, resolve: resolve as Pending["resolve"], reject });
+      this.#pending.push({ work, sequence, resolve: resolve as Pending["resolve"], reject });
     });
   }
 
@@ -183,14 +192,21 @@ export class GroupCommit {
     this.#pending = [];
     const results = runTransaction(
       this.#database,
-      batch.map((one) => one.work),
+      batch.map(({ work, sequence }) => (sequence === undefined ? work : () => inSequence(sequence, work))),
       this.#afterRollback,
+      (index, error) => this.#failed(batch[index] as Pending, error),
     );
     batch.forEach((one, i) => {
       const result = results[i] as Outcome;
       if (result.ok) one.resolve(result.value as never);
-      else one.reject(repairable(storageError(result.error, this.#file)));
+      else one.reject(this.#failed(one, result.error));
     });
+  }
+
+  #failed({ sequence }: Pending, cause: unknown): HubError {
+    const error = repairable(storageError(cause, this.#file));
+    if (sequence && error.retryable) sequence.failure ??= error;
+    return error;
   }
 
   /** Commits what is pending and closes the database. */
@@ -202,6 +218,11 @@ export class GroupCommit {
   }
 }
 
+function inSequence(sequence: Sequence, work: () => unknown): unknown {
+  if (sequence.failure) throw sequence.failure;
+  return work();
+}
+
 export type Outcome =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly error: unknown };
@@ -210,18 +231,29 @@ export type Outcome =
  * Runs all work in one transaction; if the database fails, each piece in its own, so that only the guilty
  * ones fail. A piece that throws a HubError has decided against itself before it wrote anything: it fails
  * alone and costs the others nothing.
+ *
+ * @param failed Told of each piece that has failed, before the next one runs.
  */
 export function runTransaction(
   database: Database.Database,
   works: readonly (() => unknown)[],
   afterRollback: () => void,
+  failed: (index: number, error: unknown) => void = () => {},
 ): Outcome[] {
-  const together = attempt(database, () => works.map(decided), afterRollback);
+  const told = (outcome: Outcome, index: number): Outcome => {
+    if (!outcome.ok) failed(index, outcome.error);
+    return outcome;
+  };
+  const together = attempt(
+    database,
+    () => works.map((work, index) => told(decided(work), index)),
+    afterRollback,
+  );
   if (together.ok) return together.value as Outcome[];
   if (works.length === 1) return [together];
-  return works.map((work) => {
+  return works.map((work, index) => {
     const alone = attempt(database, () => decided(work), afterRollback);
-    return alone.ok ? (alone.value as Outcome) : alone;
+    return told(alone.ok ? (alone.value as Outcome) : alone, index);
   });
 }
 

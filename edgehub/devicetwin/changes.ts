@@ -105,7 +105,7 @@ export class Changes {
   }
 
   getMembership(eventId: string): void {
-    const document = membershipResult(this.#stamp(eventId), this.#parts.devices.all());
+    const document = membershipResult(this.#stamp(eventId), this.#parts.devices.members());
     this.#tell("", nodeTopic(this.#parts.node, "membership/get/result"), document);
   }
 

@@ -1,5 +1,5 @@
 import { type Database, prepareAll, type Statements } from "../../platform/sqlite.ts";
-import type { Device } from "./device.ts";
+import type { Device, DeviceMember } from "./device.ts";
 
 interface Row {
   readonly id: string;
@@ -29,6 +29,11 @@ export class DeviceTable {
     return (this.#sql.all.all() as Row[]).map(deviceOf);
   }
 
+  /** Without their twins, which are most of it; in the order of their ids. */
+  members(): DeviceMember[] {
+    return (this.#sql.members.all() as Omit<Row, "twins">[]).map(memberOf);
+  }
+
   ids(): string[] {
     return (this.#sql.ids.all() as { id: string }[]).map(({ id }) => id);
   }
@@ -47,8 +52,12 @@ export class DeviceTable {
   }
 }
 
-function deviceOf({ last_online, attributes, twins, ...rest }: Row): Device {
-  return { ...rest, lastOnline: last_online, attributes: mapOf(attributes), twins: mapOf(twins) };
+function deviceOf({ twins, ...member }: Row): Device {
+  return { ...memberOf(member), twins: mapOf(twins) };
+}
+
+function memberOf({ last_online, attributes, ...rest }: Omit<Row, "twins">): DeviceMember {
+  return { ...rest, lastOnline: last_online, attributes: mapOf(attributes) };
 }
 
 function textOf(map: ReadonlyMap<string, unknown>): string {
@@ -62,6 +71,7 @@ function mapOf<T>(text: string): Map<string, T> {
 const sqlTexts = {
   get: "SELECT * FROM device WHERE id = ?",
   all: "SELECT * FROM device ORDER BY id",
+  members: "SELECT id, name, description, state, last_online, attributes FROM device ORDER BY id",
   ids: "SELECT id FROM device ORDER BY id",
   count: "SELECT count(*) AS count FROM device",
   put: `INSERT INTO device (id, name, description, state, last_online, attributes, twins)

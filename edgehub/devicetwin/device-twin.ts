@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { OncePer } from "../../platform/logger.ts";
+import type { Sequence } from "../../platform/sqlite.ts";
 import { asHubError, type ErrorCode, HubError, type Message, volatile } from "../../protocol/index.ts";
 import type { Agent } from "../agent.ts";
 import type { EdgeModule } from "../dispatcher.ts";
@@ -10,6 +11,7 @@ import { Changes } from "./changes.ts";
 import { Confirmations } from "./confirmations.ts";
 import { DeviceTable } from "./device-table.ts";
 import { errorResult, type Stamp } from "./documents.ts";
+import { FewAtOnce } from "./few-at-once.ts";
 import { readJson } from "./read-json.ts";
 import {
   readAttributeUpdate,
@@ -27,6 +29,11 @@ export type DeviceTwinOptions = EdgeOptions["deviceTwin"];
 
 /** Bad input is logged once in so long per kind. */
 const logPeriodMs = 60_000;
+/**
+ * Requests from this node in one commit. The documents they are answered with are held until it is done, and nothing
+ * else happens meanwhile: a client may send a thousand small requests at once, each for a large document.
+ */
+const requestsAtOnce = 64;
 /** What a device says that fails so would fail for ever. */
 const hopeless: ReadonlySet<ErrorCode> = new Set(["E_BAD_MESSAGE", "E_REFUSED", "E_TOO_LARGE"]);
 const utf8 = new TextEncoder();
@@ -52,6 +59,7 @@ export class DeviceTwin implements EdgeModule, DeviceReports {
   readonly #confirmations: Confirmations;
   readonly #announcer: Announcer;
   readonly #once: OncePer;
+  readonly #requests = new FewAtOnce(requestsAtOnce);
 
   constructor(agent: Agent, bus: LocalBus, options: DeviceTwinOptions) {
     this.#agent = agent;
@@ -98,8 +106,10 @@ export class DeviceTwin implements EdgeModule, DeviceReports {
   /**
    * A message of a device, or of a program about one. Resolves when what it changes is on the disk, or when it has been
    * refused for good, which is told to whoever listens. Rejects with a retryable error when it could not be stored.
+   *
+   * @param sequence Of its sender: what could not be stored is not overtaken by what he says next.
    */
-  async report(topic: string, payload: Uint8Array): Promise<void> {
+  async report(topic: string, payload: Uint8Array, sequence?: Sequence): Promise<void> {
     const wish = parseTopic(topic, this.#options.ids);
     if (wish === undefined) {
       this.#note("a topic of no device", { topic: topic.slice(0, 200) });
@@ -113,7 +123,7 @@ export class DeviceTwin implements EdgeModule, DeviceReports {
       return;
     }
     try {
-      await this.#change(request.work);
+      await this.#requests.run(() => this.#change(request.work, sequence));
     } catch (error) {
       this.#notStored(wish, request.eventId, asHubError(error));
     }
@@ -222,7 +232,7 @@ export class DeviceTwin implements EdgeModule, DeviceReports {
   // ── both ───────────────────────────────────────────────────────────────────────────────────────────────
 
   /** One transaction; then the programs of this node are told. */
-  async #change(work: (changes: Changes) => void): Promise<void> {
+  async #change(work: (changes: Changes) => void, sequence?: Sequence): Promise<void> {
     const { store, clock, node } = this.#agent;
     const parts = {
       node,
@@ -236,7 +246,7 @@ export class DeviceTwin implements EdgeModule, DeviceReports {
       const changes = new Changes(parts, this.#options, { now, publish });
       work(changes);
       return changes.told;
-    });
+    }, sequence);
     this.#announcer.tell(told);
   }
 

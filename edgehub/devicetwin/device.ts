@@ -50,6 +50,9 @@ export interface Device {
   readonly twins: Twins;
 }
 
+/** A device as one of those of this node. */
+export type DeviceMember = Omit<Device, "twins">;
+
 /** The type of a property that was deleted: its row stays, so that its versions go on if it comes back. */
 const deletedType = "deleted";
 

@@ -1,6 +1,7 @@
 import {
   type Attribute,
   type Device,
+  type DeviceMember,
   isDeleted,
   isNamespaced,
   type Twin,
@@ -54,7 +55,7 @@ export function stateResult(stamp: Stamp, { id, name, state, lastOnline }: Devic
 }
 
 /** Devices without their twins. */
-export function membershipResult(stamp: Stamp, devices: readonly Device[]): object {
+export function membershipResult(stamp: Stamp, devices: readonly DeviceMember[]): object {
   const list = devices.map(({ id, name, description, state, lastOnline, attributes }) => ({
     ...filled({ id, name, description, state, [lastOnlineKey(id)]: lastOnline }),
     ...(attributes.size === 0 ? {} : { attributes: sorted(attributes) }),

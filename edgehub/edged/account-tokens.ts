@@ -80,7 +80,10 @@ export class AccountTokens {
   }
 }
 
-/** At 80 % of its life, and after a day at the latest, a token is asked for anew, as at a kubelet. */
+/**
+ * At 80 % of its life, and after a day at the latest, a token is asked for anew, as at a kubelet; and when the clock was set
+ * back, since nobody knows then.
+ */
 function isOld(row: Row, now: number): boolean {
-  return now >= row.given_at + Math.min((row.ends_at - row.given_at) * 0.8, day);
+  return now < row.given_at || now >= row.given_at + Math.min((row.ends_at - row.given_at) * 0.8, day);
 }

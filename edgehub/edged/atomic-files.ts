@@ -22,17 +22,27 @@ const setGroupId = 0o2000;
 /**
  * Gives a directory new files, all at one moment, as Kubernetes does: they are written to a directory of their own,
  * `..<number>`, to which the link `..data` is turned; the names that containers see are links into `..data`.
+ *
+ * @param mountPoints Folders, relative, in which containers mount other volumes.
  */
 export function writeAtOnce(
   directory: string,
   files: ReadonlyMap<string, VolumeFile>,
-  { keepOld, group }: { keepOld: boolean; group: number | undefined },
+  {
+    keepOld,
+    group,
+    mountPoints,
+  }: { keepOld: boolean; group: number | undefined; mountPoints: readonly string[] },
 ): void {
   mkdirSync(directory, { recursive: true });
   const data = join(directory, "..data");
-  const before = linkTarget(data);
+  const before = ownNumber(linkTarget(data));
   const extra = group === undefined ? 0 : groupRead;
-  if (before !== undefined && holds(join(directory, before), files, extra)) return;
+  if (before !== undefined && holds(join(directory, before), files, extra)) {
+    // The agent may have ended before it had linked them.
+    linkNames(directory, files, mountPoints);
+    return;
+  }
   const number = Number(before?.slice(2) ?? 0) + 1;
   const next = `..${number}`;
   rmSync(join(directory, next), { recursive: true, force: true });
@@ -47,18 +57,30 @@ export function writeAtOnce(
   rmSync(`${data}_new`, { force: true });
   symlinkSync(next, `${data}_new`);
   renameSync(`${data}_new`, data);
-  linkNames(directory, files);
+  linkNames(directory, files, mountPoints);
   if (before !== undefined && !keepOld) rmSync(join(directory, before), { recursive: true, force: true });
 }
 
-function linkNames(directory: string, files: ReadonlyMap<string, VolumeFile>): void {
-  const names = new Set([...files.keys()].map((path) => path.split("/")[0] as string));
+/** Only a link of our own making says what may be removed. */
+function ownNumber(target: string | undefined): string | undefined {
+  return target !== undefined && /^\.\.\d+$/.test(target) ? target : undefined;
+}
+
+function linkNames(
+  directory: string,
+  files: ReadonlyMap<string, VolumeFile>,
+  mountPoints: readonly string[],
+): void {
+  const first = (path: string): string => path.split("/")[0] as string;
+  const names = new Set([...files.keys()].map(first));
   for (const name of names) {
     if (linkTarget(join(directory, name)) === undefined)
       symlinkSync(join("..data", name), join(directory, name));
   }
+  for (const place of mountPoints) mkdirSync(join(directory, place), { recursive: true });
+  const kept = new Set([...names, ...mountPoints.map(first)]);
   for (const name of readdirSync(directory)) {
-    if (!name.startsWith("..") && !names.has(name))
+    if (!name.startsWith("..") && !kept.has(name))
       rmSync(join(directory, name), { force: true, recursive: true });
   }
 }

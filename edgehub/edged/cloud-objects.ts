@@ -10,6 +10,8 @@ const askAgainMs = 10_000;
 /** Of objects that came as answers: whatever the cloud sends of its own is newer. */
 const answerOrigin = "answer";
 const maxAsked = 10_000;
+/** A pod that can do without an object waits so long for the cloud's first word about it. */
+const optionalWaitMs = 10_000;
 
 /** ConfigMaps and Secrets: those on this node; what is missing is asked from the cloud, and kept once it comes. */
 export class CloudObjects {
@@ -17,6 +19,8 @@ export class CloudObjects {
   readonly #stop: AbortSignal;
   /** When a key may be asked for again; monotonic ms. */
   readonly #asked = new Map<string, number>();
+  /** Keys that are asked for the first time on this link, and how long that is waited for; monotonic ms. */
+  readonly #awaited = new Map<string, number>();
   readonly #complaints: OncePer;
 
   constructor(agent: Agent, stop: AbortSignal) {
@@ -32,6 +36,11 @@ export class CloudObjects {
     if (record) return objectOf(parsed(record.value));
     this.#askSoon(key);
     return undefined;
+  }
+
+  /** Is it not known yet whether the cloud has it? */
+  isAwaited(kind: "configmap" | "secret", namespace: string, name: string): boolean {
+    return (this.#awaited.get(`${namespace}/${kind}/${name}`) ?? 0) > this.#agent.clock.now();
   }
 
   /** The link is up: what is missing may be there by now. */
@@ -65,8 +74,11 @@ export class CloudObjects {
     const { clock, connected } = this.#agent;
     if (!connected || (this.#asked.get(key) ?? 0) > clock.now()) return;
     if (this.#asked.size >= maxAsked) this.#asked.clear();
+    if (!this.#asked.has(key)) this.#awaited.set(key, clock.now() + optionalWaitMs);
     this.#asked.set(key, clock.now() + answerTimeoutMs);
-    void this.#fetch(key).catch((error: unknown) => this.#complain(key, { error: asHubError(error) }));
+    void this.#fetch(key)
+      .catch((error: unknown) => this.#complain(key, { error: asHubError(error) }))
+      .finally(() => this.#awaited.delete(key));
   }
 
   async #fetch(key: string): Promise<void> {

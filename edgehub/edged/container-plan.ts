@@ -2,6 +2,7 @@ import { crashWaitMs, goDuration } from "./crash-backoff.ts";
 import type { Container, Pod } from "./pod.ts";
 import {
   type Action,
+  type ContainerMemory,
   historyOf,
   nextAttempt,
   type PodView,
@@ -70,15 +71,17 @@ export function startActions(
   view: PodView,
   waiting: Map<string, Reason>,
 ): Action[] {
-  const failure = view.failures.get(container.name);
+  const known = view.failures.get(container.name);
+  const failure = known?.hash === container.hash ? known : undefined;
   if (failure !== undefined) waiting.set(container.name, pulling(failure, container, view.now));
   if (failure !== undefined && mustRest(failure, view.now)) return [];
   const history = historyOf(view.running, container.name);
   const ended = history.find((one) => one.state === "exited");
   const endedAt = ended?.finishedAt ?? (ended ? ended.createdAt : undefined);
   const memory = view.containers[container.name];
-  if (endedAt !== undefined && !memory?.replaced && crashWaitMs(memory?.backoff, endedAt, view.now) > 0) {
-    const delay = goDuration(memory?.backoff?.delayMs ?? 0);
+  const backoff = isAnother(container, memory) ? undefined : memory?.backoff;
+  if (endedAt !== undefined && crashWaitMs(backoff, endedAt, view.now) > 0) {
+    const delay = goDuration(backoff?.delayMs ?? 0);
     const message = `back-off ${delay} restarting failed container=${container.name} pod=${pod.name}_${pod.namespace}(${pod.uid})`;
     waiting.set(container.name, { reason: "CrashLoopBackOff", message });
     return [];
@@ -89,6 +92,11 @@ export function startActions(
     .map(({ id }): Action => ({ do: "removeContainer", id }));
   const attempt = nextAttempt(container.name, view);
   return [...made, { do: "startContainer", container, sandbox, attempt, endedAt }];
+}
+
+/** Has its definition changed since its last start? Then what became of the one before does not count. */
+export function isAnother({ hash }: Container, memory: ContainerMemory | undefined): boolean {
+  return memory !== undefined && (memory.replaced === true || memory.hash !== hash);
 }
 
 /** A clock that was set back makes nobody wait longer. */

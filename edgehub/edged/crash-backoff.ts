@@ -8,10 +8,10 @@ export interface CrashBackoff {
 export const crashMinMs = 10_000;
 export const crashMaxMs = 300_000;
 
-/** @returns ms left to wait; 0: it may start. */
+/** @returns ms left to wait; 0: it may start, as when the clock was set back since. */
 export function crashWaitMs(backoff: CrashBackoff | undefined, endedAt: number, now: number): number {
-  if (backoff === undefined || isOver(backoff, endedAt)) return 0;
-  return Math.max(0, Math.min(endedAt + backoff.delayMs - now, backoff.delayMs));
+  if (backoff === undefined || isOver(backoff, endedAt) || now < endedAt) return 0;
+  return Math.max(0, endedAt + backoff.delayMs - now);
 }
 
 /** It is started again now: the wait after its next end. */

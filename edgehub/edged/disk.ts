@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync, readSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { HubError } from "../../protocol/index.ts";
 
@@ -26,6 +26,22 @@ export function textIn(file: string): string {
     return readFileSync(file, "utf8").trim();
   } catch {
     return "";
+  }
+}
+
+/** The last bytes of a file, however large it is; empty if it cannot be read. */
+export function endOf(file: string, maxBytes: number): string {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(file, "r");
+    const { size } = fstatSync(descriptor);
+    const bytes = Buffer.alloc(Math.min(size, maxBytes));
+    const length = readSync(descriptor, bytes, 0, bytes.length, size - bytes.length);
+    return bytes.subarray(0, length).toString("utf8");
+  } catch {
+    return "";
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
   }
 }
 

@@ -70,6 +70,8 @@ export class Edged implements EdgeModule {
     const volumes = new Volumes(rootDirectory, runtime.name === "cri");
     const contextOf = (pod: Pod, podIp: string) => ({
       find: (kind: "configmap" | "secret", name: string) => this.#objects.find(kind, pod.namespace, name),
+      isAwaited: (kind: "configmap" | "secret", name: string) =>
+        this.#objects.isAwaited(kind, pod.namespace, name),
       token: (audience: string, seconds: number) => this.#tokens.find(pod, audience, seconds),
       nodeName: agent.node,
       hostIp: facts.hostIp(),
@@ -106,6 +108,7 @@ export class Edged implements EdgeModule {
         evictor,
         hostIp: facts.hostIp,
         idScheme: () => this.#watch.version.split(" ")[0] ?? "",
+        stop: this.#stop.signal,
       },
       options,
     );
@@ -129,7 +132,7 @@ export class Edged implements EdgeModule {
     if (!connected) return;
     this.#objects.connected();
     this.#tokens.connected();
-    this.#loop.soon();
+    this.#loop.connected();
   }
 
   /** Ends what it does here; the pods run on. */

@@ -6,6 +6,8 @@ import { bytesOf, cpuMillisOf, parseQuantity } from "./quantity.ts";
 export interface PodContext {
   /** A ConfigMap or Secret of the pod's namespace; `undefined`: not on this node (yet). */
   find(kind: "configmap" | "secret", name: string): Json | undefined;
+  /** Is it not known yet whether the cloud has it? Then what is optional is waited for too. */
+  isAwaited(kind: "configmap" | "secret", name: string): boolean;
   readonly nodeName: string;
   readonly hostIp: string;
   /** Empty: it has none yet. */
@@ -114,7 +116,8 @@ function fromWhole(source: Json, pod: Pod, context: PodContext, problems: Proble
   const kind = source.secretRef ? "secret" : "configmap";
   const { name, optional } = objectOf(source.secretRef ?? source.configMapRef);
   const object = context.find(kind, textOf(name));
-  if (object === undefined && optional !== true) problems.push(notFound(kind, pod, textOf(name)));
+  if (object === undefined && (optional !== true || context.isAwaited(kind, textOf(name))))
+    problems.push(notFound(kind, pod, textOf(name)));
   return [...dataOf(kind, object ?? {})].map(([key, value]) => [key, Buffer.from(value).toString("utf8")]);
 }
 
@@ -148,7 +151,8 @@ function fromPart(
   const object = context.find(kind, textOf(name));
   const value = object === undefined ? undefined : dataOf(kind, object).get(textOf(key));
   if (value !== undefined) return Buffer.from(value).toString("utf8");
-  if (optional === true) return undefined;
+  const isAwaited = object === undefined && context.isAwaited(kind, textOf(name));
+  if (optional === true && !isAwaited) return undefined;
   const place = `${kindWord(kind)} ${pod.namespace}/${textOf(name)}`;
   problems.push(object ? `couldn't find key ${textOf(key)} in ${place}` : notFound(kind, pod, textOf(name)));
   return undefined;

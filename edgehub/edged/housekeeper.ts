@@ -52,14 +52,15 @@ export class Housekeeper {
     this.#busy = true;
     const now = this.#parts.agent.clock.now();
     const containers = running.flatMap((sandbox) => sandbox.containers);
-    if (now >= this.#logsDueAt) {
-      this.#logsDueAt = now + logsEveryMs;
-      for (const container of containers) await this.#try("rotating a log", () => this.#rotate(container));
-    }
+    // First of all, before anything is waited for: a pod that comes meanwhile is not known here.
     if (now >= this.#foldersDueAt) {
       this.#foldersDueAt = now + foldersEveryMs;
       const known = new Set([...uids, ...running.map((sandbox) => sandbox.uid)]);
       await this.#try("removing folders of pods", () => this.#removeFolders(known));
+    }
+    if (now >= this.#logsDueAt) {
+      this.#logsDueAt = now + logsEveryMs;
+      for (const container of containers) await this.#try("rotating a log", () => this.#rotate(container));
     }
     if (now >= this.#imagesDueAt) {
       this.#imagesDueAt = now + imagesEveryMs;
@@ -67,7 +68,7 @@ export class Housekeeper {
         highPercent: this.#options.imageGCHighPercent,
         lowPercent: this.#options.imageGCLowPercent,
       };
-      await this.#try("removing images", () => this.#removeImages(containers, limits));
+      await this.#try("removing images", () => this.#removeImages(limits));
     }
     this.#busy = false;
   }
@@ -75,41 +76,46 @@ export class Housekeeper {
   async #rotate({ id, logPath, state }: RuntimeContainer): Promise<void> {
     const { agent, runtime } = this.#parts;
     if (state !== "running" || !logPath.startsWith("/")) return;
-    const size = statSync(logPath, { throwIfNoEntry: false })?.size ?? 0;
+    const size = statSync(logPath, { throwIfNoEntry: false })?.size;
+    // An earlier agent may have ended between the two steps.
+    if (size === undefined) return await runtime.reopenLog(id);
     if (size < this.#options.containerLogMaxBytes) return;
     const [folder, log] = [dirname(logPath), basename(logPath)];
-    renameSync(logPath, join(folder, rotatedName(log, agent.clock.wallTime())));
-    await runtime.reopenLog(id);
+    const rotated = join(folder, rotatedName(log, agent.clock.wallTime()));
+    renameSync(logPath, rotated);
+    try {
+      await runtime.reopenLog(id);
+    } catch (error) {
+      // It is still written to: under its name it is found again.
+      if (!existsSync(logPath)) renameSync(rotated, logPath);
+      throw error;
+    }
     for (const name of logsToRemove(readdirSync(folder), log, this.#options.containerLogMaxFiles))
       rmSync(join(folder, name), { force: true });
   }
 
   async #removeFolders(known: ReadonlySet<string>): Promise<void> {
     const { volumes, logRoot } = this.#parts;
-    for (const uid of volumes.uids()) if (!known.has(uid)) await volumes.remove(uid);
-    if (!existsSync(logRoot)) return;
-    for (const name of readdirSync(logRoot)) {
-      const uid = name.split("_")[2];
-      if (uid !== undefined && !known.has(uid)) await removeTree(join(logRoot, name));
+    const uids = volumes.uids().filter((uid) => !known.has(uid));
+    const logs = existsSync(logRoot) ? readdirSync(logRoot) : [];
+    for (const uid of uids) await volumes.remove(uid);
+    for (const name of logs) {
+      // A uid may have underscores too, the two before it have none.
+      const uid = name.split("_").slice(2).join("_");
+      if (uid !== "" && !known.has(uid)) await removeTree(join(logRoot, name));
     }
   }
 
   /** Removes all images that no container uses, but those that came just now. Never rejects. */
   async freeImages(): Promise<void> {
-    await this.#try("removing images", async () => {
-      const running = await this.#parts.runtime.pods();
-      const containers = running.flatMap((sandbox) => sandbox.containers);
-      await this.#removeImages(containers, { highPercent: 0, lowPercent: 0 });
-    });
+    await this.#try("removing images", () => this.#removeImages({ highPercent: 0, lowPercent: 0 }));
   }
 
-  async #removeImages(
-    containers: readonly RuntimeContainer[],
-    limits: { highPercent: number; lowPercent: number },
-  ): Promise<void> {
+  async #removeImages(limits: { highPercent: number; lowPercent: number }): Promise<void> {
     const { agent, runtime } = this.#parts;
     const now = agent.clock.wallTime();
     const images = await runtime.images();
+    const containers = (await runtime.pods()).flatMap((sandbox) => sandbox.containers);
     const inUse = new Set(containers.flatMap((one) => [one.imageId, one.image]));
     const ids = new Set(images.map(({ id }) => id));
     for (const id of this.#lastUse.keys()) if (!ids.has(id)) this.#lastUse.delete(id);

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { endOf } from "./disk.ts";
 import type { Pod } from "./pod.ts";
 import type { RuntimeContainer } from "./runtime.ts";
 import type { Volumes } from "./volumes.ts";
@@ -18,7 +18,7 @@ export function lastWordsOf(
   const words = volumes.terminationMessage(uid, name, attempt);
   const container = [...initContainers, ...containers].find((one) => one.name === name);
   if (words !== "" || exitCode === 0 || !container?.terminationMessageFromLog) return words;
-  return tailOf(endOf(logPath));
+  return tailOf(endOf(logPath, readBytes));
 }
 
 /** The words of a log's last lines. Pure. @param log Its end; a line that is cut off does not count. */
@@ -32,18 +32,4 @@ export function tailOf(log: string): string {
     .join("\n");
   const bytes = Buffer.from(lines);
   return bytes.subarray(Math.max(bytes.length - maxBytes, 0)).toString("utf8");
-}
-
-function endOf(path: string): string {
-  let file: number | undefined;
-  try {
-    file = openSync(path, "r");
-    const { size } = fstatSync(file);
-    const bytes = Buffer.alloc(Math.min(size, readBytes));
-    return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, size - bytes.length)).toString("utf8");
-  } catch {
-    return "";
-  } finally {
-    if (file !== undefined) closeSync(file);
-  }
 }

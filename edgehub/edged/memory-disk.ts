@@ -1,9 +1,10 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, lstatSync, readdirSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, lstatSync, realpathSync } from "node:fs";
+import { dirname } from "node:path";
 import { HubError } from "../../protocol/index.ts";
+import { textIn } from "./disk.ts";
 
-/** Volumes in memory: `tmpfs`, which only root may mount. */
+/** Mounts below volumes: those in memory, `tmpfs`, which only root may mount, and what containers have mounted. */
 
 /** True for a directory on which another file system than its parent's lies. */
 export function isMounted(path: string): boolean {
@@ -16,15 +17,25 @@ export function mountMemory(path: string, bytes: number): string | undefined {
   return run("mount", ["-t", "tmpfs", "-o", `size=${bytes},mode=0777`, "tmpfs", path]);
 }
 
-/** Throws `E_STORAGE` if one is still in use. */
+/**
+ * Ends all mounts below a directory, so that what is removed there is the pod's alone: a container may have mounted a
+ * folder of the node in its volume. Throws `E_STORAGE` if one is still in use.
+ */
 export function unmountBelow(directory: string): void {
   if (!existsSync(directory)) return;
-  for (const name of readdirSync(directory)) {
-    const path = join(directory, name);
-    if (!lstatSync(path).isDirectory() || !isMounted(path)) continue;
+  for (const path of mountsBelow(realpathSync(directory))) {
     const problem = run("umount", [path]);
     if (problem !== undefined) throw new HubError("E_STORAGE", problem);
   }
+}
+
+/** The newest first. Source: proc(5), mountinfo; some characters are written in octal. */
+function mountsBelow(directory: string): string[] {
+  const unescaped = (text: string): string =>
+    text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+  const lines = textIn("/proc/self/mountinfo").split("\n");
+  const places = lines.map((line) => unescaped(line.split(" ")[4] ?? ""));
+  return places.filter((place) => place.startsWith(`${directory}/`)).reverse();
 }
 
 function run(command: string, args: readonly string[]): string | undefined {

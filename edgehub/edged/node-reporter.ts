@@ -17,12 +17,13 @@ import {
 } from "./node-status.ts";
 import type { EdgedOptions } from "./options.ts";
 import type { Runtime } from "./runtime.ts";
+import type { RuntimeWatch } from "./runtime-watch.ts";
 
 export interface NodeReporterParts {
   readonly agent: Agent;
   readonly facts: MachineFacts;
   readonly runtime: Pick<Runtime, "images">;
-  readonly watch: { readonly problem: string | undefined; readonly version: string };
+  readonly watch: Pick<RuntimeWatch, "looked" | "problem" | "version">;
   /** Absolute; its disk is the one that pods use. */
   readonly rootDirectory: string;
   readonly evictor: { readonly pressure: Shortage | undefined };
@@ -32,6 +33,8 @@ export interface NodeReporterParts {
 const reportAnywayMs = 300_000;
 const answerTimeoutMs = 60_000;
 const firstRetryMs = 1_000;
+/** So long after its start an agent does not call itself not ready only because it has not looked yet. */
+const firstLookMs = 10_000;
 
 /**
  * Tells the cloud of this node while there is a link: registers it, keeps its status true and its lease alive. Two
@@ -91,6 +94,7 @@ export class NodeReporter {
 
   async #statusRound(): Promise<number> {
     try {
+      await this.#firstLook();
       const parts = await this.#nodeParts();
       if (!this.#registered) await this.#register(parts);
       if (!this.#registered) return this.#retryLater();
@@ -101,6 +105,15 @@ export class NodeReporter {
       this.#complain("the node's status was not taken", { error: asHubError(error) });
       return this.#retryLater();
     }
+  }
+
+  async #firstLook(): Promise<void> {
+    let cancel: () => void = () => {};
+    const late = new Promise<void>((resolve) => {
+      cancel = this.#parts.agent.clock.after(firstLookMs, resolve);
+    });
+    await Promise.race([this.#parts.watch.looked, late]);
+    cancel();
   }
 
   #retryLater(): number {
@@ -116,16 +129,20 @@ export class NodeReporter {
       this.#complain("the node could not be registered", answer.error);
       return;
     }
-    this.#uid = uidOf(answer.object) ?? (await this.#uidOfKnown());
+    this.#uid = uidOf(answer.object);
+    if (this.#uid === undefined) await this.#takeUp();
     this.#registered = true;
   }
 
-  /** Only the lease needs it, as its owner's: without one it has none. */
-  async #uidOfKnown(): Promise<string | undefined> {
+  /** Goes on from the node that the cloud has: with its uid, for the lease, and the times of its conditions. */
+  async #takeUp(): Promise<void> {
     const record = this.#parts.agent.store.meta.get(this.#resource("node"));
-    if (record?.uid !== undefined) return record.uid;
-    if (this.#options.namespace === "null") return undefined;
-    return uidOf((await this.#ask("query", this.#resource("node"), null)).object);
+    this.#uid = record?.uid;
+    if (this.#uid !== undefined || this.#options.namespace === "null") return;
+    const { object } = await this.#ask("query", this.#resource("node"), null);
+    this.#uid = uidOf(object);
+    const known = objectOf(object?.status).conditions;
+    if (Array.isArray(known)) this.#conditions = known.filter(isCondition);
   }
 
   /** Sends the status if it has changed, or was not sent for long. */
@@ -145,6 +162,8 @@ export class NodeReporter {
       this.#complain("the node's status was not taken", answer.error);
       return;
     }
+    // The node may be known only now, or be another one than before.
+    this.#uid = uidOf(answer.object) ?? this.#uid;
     this.#reported = told;
     this.#reportedAt = clock.now();
   }
@@ -220,6 +239,11 @@ export class NodeReporter {
     if (!this.#stop.aborted && this.#complaints.pass(what) !== undefined)
       this.#parts.agent.log.warn(what, fields);
   }
+}
+
+function isCondition(value: unknown): value is NodeCondition {
+  const { type, status, lastTransitionTime } = objectOf(value);
+  return [type, status, lastTransitionTime].every((text) => typeof text === "string");
 }
 
 function uidOf(object: Json | undefined): string | undefined {

@@ -153,18 +153,24 @@ export function leaseOf(
   now: number,
 ): Record<string, unknown> {
   const owner = { apiVersion: "v1", kind: "Node", name: node.name, uid: node.uid };
-  const metadata = lease?.metadata ?? {
+  const known = (lease?.metadata ?? {
     name: node.name,
     namespace: "kube-node-lease",
     creationTimestamp: null,
-    ...(node.uid ? { ownerReferences: [owner] } : {}),
-  };
+  }) as Readonly<Record<string, unknown>>;
+  const isOwnerMissing = node.uid && known.ownerReferences === undefined;
+  const metadata = isOwnerMissing ? { ...known, ownerReferences: [owner] } : known;
   const renewTime = new Date(now).toISOString().replace("Z", "000Z");
   return {
     kind: "Lease",
     apiVersion: "coordination.k8s.io/v1",
     metadata,
-    spec: { holderIdentity: node.name, leaseDurationSeconds: durationSeconds, renewTime },
+    spec: {
+      ...(lease?.spec as object | undefined),
+      holderIdentity: node.name,
+      leaseDurationSeconds: durationSeconds,
+      renewTime,
+    },
   };
 }
 

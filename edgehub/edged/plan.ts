@@ -68,6 +68,8 @@ function sandboxActions(
     for (const { name } of [...pod.initContainers, ...pod.containers]) waiting.set(name, failure);
   if (failure !== undefined && mustRest(failure, view.now)) return [];
   const stops = stopActions(pod, view.running, 0, "its sandbox has ended");
+  // It has ended, but its address and its host ports are given up only now.
+  if (old !== undefined) stops.push({ do: "stopSandbox", id: old.sandboxId });
   return [...stops, { do: "runSandbox", attempt: old === undefined ? 0 : old.attempt + 1 }];
 }
 
@@ -100,7 +102,9 @@ function mainActions(
   waiting: Map<string, Reason>,
 ): Action[] | "ended" {
   const alive = pod.containers.flatMap((container) => {
-    const last = historyOf([sandbox], container.name)[0];
+    // A success in an earlier sandbox is one for ever.
+    const sandboxes = pod.restartPolicy === "OnFailure" ? view.running : [sandbox];
+    const last = historyOf(sandboxes, container.name)[0];
     if (last !== undefined && isUp(last)) return [stopIfNeeded(pod, container, last, view)];
     const replaced = view.containers[container.name]?.replaced ?? false;
     if (last?.state === "exited" && !restarts(pod, last) && !replaced) return [];

@@ -22,6 +22,8 @@ interface Lane {
   work: Promise<void> | undefined;
   /** Number of the newest look when its last work ended: only a later one has seen the outcome. */
   freshFrom: number;
+  /** It was not wanted at some look: all of it goes, also if a pod of the same uid is wanted again. */
+  isLeaving: boolean;
 }
 
 export interface PodLoopParts extends WorkerParts {
@@ -82,6 +84,12 @@ export class PodLoop {
     else this.#lookIn(soonMs);
   }
 
+  /** The link to the cloud is up. */
+  connected(): void {
+    for (const { worker } of this.#lanes.values()) worker.record.connected();
+    this.soon();
+  }
+
   /** Objects that volumes are made of have changed. */
   refreshVolumes(): void {
     this.#volumesDueAt = 0;
@@ -127,11 +135,13 @@ export class PodLoop {
     void this.#parts.evictor.round(this.#candidates(wanted, byUid));
     if (this.#parts.agent.clock.now() >= this.#volumesDueAt) this.#refreshVolumes(wanted);
     for (const uid of new Set([...wanted.keys(), ...byUid.keys(), ...this.#lanes.keys()])) {
-      const pod = wanted.get(uid);
       const own = byUid.get(uid) ?? [];
-      const lane = this.#laneOf(uid, pod, own[0]);
-      if (lane?.work !== undefined) lane.worker.hasten(pod);
-      if (lane === undefined || lane.work || lane.freshFrom >= look) continue;
+      const lane = this.#laneOf(uid, wanted.get(uid), own[0]);
+      if (lane === undefined) continue;
+      lane.isLeaving ||= !wanted.has(uid);
+      const pod = lane.isLeaving ? undefined : wanted.get(uid);
+      if (lane.work !== undefined) lane.worker.hasten(pod);
+      if (lane.work || lane.freshFrom >= look) continue;
       lane.work = this.#run(lane, { pod, running: own, mustWait: waiting.has(uid) });
     }
     void this.#parts.housekeeper.round(running, new Set([...wanted.keys(), ...this.#lanes.keys()]));
@@ -200,7 +210,7 @@ export class PodLoop {
   }
 
   #add(worker: PodWorker): Lane {
-    const lane = { worker, work: undefined, freshFrom: 0 };
+    const lane = { worker, work: undefined, freshFrom: 0, isLeaving: false };
     this.#lanes.set(worker.record.memory.uid, lane);
     return lane;
   }

@@ -46,6 +46,8 @@ export const wholePod = "";
 
 /** A container, or a sandbox, that could not be created or started. */
 export interface StartFailure extends Reason {
+  /** Of the container's definition; empty for a sandbox. */
+  readonly hash: string;
   readonly at: number;
   /** Pause before the next try. */
   readonly delayMs: number;

@@ -1,4 +1,5 @@
 import type { Agent } from "../agent.ts";
+import { isAnother } from "./container-plan.ts";
 import type { ContainerStarter } from "./container-starter.ts";
 import { ContainerStopper, type StopAction } from "./container-stopper.ts";
 import { crashMaxMs, crashMinMs, nextCrashBackoff } from "./crash-backoff.ts";
@@ -33,6 +34,8 @@ export interface WorkerParts {
   readonly hostIp: () => string;
   /** What the runtime's container ids begin with. */
   readonly idScheme: () => string;
+  /** Edged is stopping. */
+  readonly stop: AbortSignal;
 }
 
 /** What a pod's worker is told each time. */
@@ -58,7 +61,7 @@ export class PodWorker {
   constructor(parts: WorkerParts, memory: PodMemory) {
     this.#parts = parts;
     this.#stopper = new ContainerStopper({ clock: parts.agent.clock, runtime: parts.runtime });
-    this.record = new PodRecord(parts.agent, parts.memories, memory);
+    this.record = new PodRecord(parts.agent, parts.memories, memory, parts.stop);
   }
 
   static anew(parts: WorkerParts, identity: PodIdentity, graceSeconds: number): PodWorker {
@@ -74,7 +77,10 @@ export class PodWorker {
   async step({ pod, running, mustWait }: PodInput): Promise<"idle" | "busy" | "gone"> {
     const now = this.#parts.agent.clock.wallTime();
     this.#ending = new AbortController();
-    if (pod) this.#judge(pod, now);
+    if (pod) {
+      this.#judge(pod, now);
+      await this.record.tellStatusAgain();
+    }
     const { containers, failed, graceSeconds } = this.record.memory;
     const probes = pod ? this.#probe(pod, running) : new Map<string, ProbeVerdict>();
     const view: PodView = {
@@ -106,6 +112,7 @@ export class PodWorker {
   async refuse({ problem, isEnding }: BadPod, running: readonly RuntimePod[]): Promise<"idle" | "busy"> {
     const refusal = { reason: "InvalidPodSpec", message: `this node cannot run the pod: ${problem}` };
     const { startTime, containers, graceSeconds } = this.record.memory;
+    await this.record.tellStatusAgain();
     await this.record.tellStatus(refusedStatus(refusal, startTime));
     if (!isEnding) return "idle";
     if (running.length === 0) {
@@ -221,7 +228,7 @@ export class PodWorker {
         return "busy";
       case "runSandbox":
         if (pod === undefined || this.#ending.signal.aborted) return "busy";
-        return this.#tried(wholePod, await starter.runSandbox(pod, action.attempt));
+        return this.#tried(wholePod, "", await starter.runSandbox(pod, action.attempt));
       case "startContainer":
         if (pod === undefined || this.#ending.signal.aborted) return "busy";
         return await this.#start(pod, action, running);
@@ -264,7 +271,7 @@ export class PodWorker {
     const ending = this.#ending.signal;
     const problem = await starter.start(pod, container, { sandbox, attempt, podIp, ending }, async () => {
       const backoff =
-        endedAt === undefined || before?.replaced
+        endedAt === undefined || isAnother(container, before)
           ? undefined
           : nextCrashBackoff(before?.backoff, endedAt, agent.clock.wallTime());
       const memory = { attempt, hash: container.hash, ...(backoff ? { backoff } : {}) };
@@ -272,12 +279,13 @@ export class PodWorker {
     });
     if (!problem && !ending.aborted)
       agent.log.info("a container was started", { pod: pod.name, container: container.name, attempt });
-    return this.#tried(container.name, problem);
+    return this.#tried(container.name, container.hash, problem);
   }
 
-  #tried(name: string, problem: Reason | undefined): "idle" | "busy" {
+  #tried(name: string, hash: string, problem: Reason | undefined): "idle" | "busy" {
     const now = this.#parts.agent.clock.wallTime();
-    const before = this.#failures.get(name);
+    const known = this.#failures.get(name);
+    const before = known?.hash === hash ? known : undefined;
     if (problem === undefined) {
       this.#failures.delete(name);
       return "busy";
@@ -285,7 +293,7 @@ export class PodWorker {
     // What waits for an object is looked at each time; all else waits longer and longer.
     const isWait = problem.reason === "CreateContainerConfigError";
     const delayMs = isWait ? 0 : Math.min(before?.delayMs ? before.delayMs * 2 : crashMinMs, crashMaxMs);
-    this.#failures.set(name, { ...problem, at: now, delayMs, retryAt: now + delayMs });
+    this.#failures.set(name, { ...problem, hash, at: now, delayMs, retryAt: now + delayMs });
     if (before?.message === problem.message) return "idle";
     this.#parts.agent.log.warn("a container cannot be started", {
       pod: this.record.memory.name,

@@ -120,7 +120,13 @@ export function parsePod(value: unknown): Pod | BadPod {
     };
   const spec = objectOf(object.spec);
   const problem = problemOf(spec);
-  return problem === undefined ? podOf(object, spec, identity) : { identity, isEnding, problem };
+  if (problem !== undefined) return { identity, isEnding, problem };
+  try {
+    return podOf(object, spec, identity);
+  } catch (error) {
+    // Nested too deep: such a pod must not keep others from being read.
+    return { identity, isEnding, problem: `it cannot be read: ${String((error as Error).message)}` };
+  }
 }
 
 /** Those that run side by side: sidecars, then containers. */

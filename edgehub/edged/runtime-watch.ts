@@ -16,6 +16,7 @@ export class RuntimeWatch {
   readonly #complaints: OncePer;
   #problem: string | undefined = "the container runtime has not been reached yet";
   #version = "";
+  readonly #looked = Promise.withResolvers<void>();
 
   constructor(runtime: Runtime, { clock, log, random }: { clock: Clock; log: Logger; random: () => number }) {
     this.#runtime = runtime;
@@ -23,6 +24,11 @@ export class RuntimeWatch {
     this.#log = log;
     this.#backoff = new Backoff(backoff, () => 0.5 + random() / 2);
     this.#complaints = new OncePer(clock, 600_000);
+  }
+
+  /** Resolves when the runtime has answered for the first time, or has not. */
+  get looked(): Promise<void> {
+    return this.#looked.promise;
   }
 
   /** Why pods cannot be driven at the moment; `undefined`: they can. */
@@ -50,6 +56,8 @@ export class RuntimeWatch {
       if (this.#complaints.pass("down") !== undefined)
         this.#log.error("the container runtime does not answer; what runs, runs on", { error: wrong });
       return { retryInMs: this.#backoff.next() };
+    } finally {
+      this.#looked.resolve();
     }
   }
 

@@ -87,7 +87,7 @@ function putObject(
 ): void {
   const kind = source.kind === "secret" ? "secret" : "configmap";
   const object = context.find(kind, source.name);
-  if (object === undefined && !source.optional) {
+  if (object === undefined && (!source.optional || context.isAwaited(kind, source.name))) {
     problems.push(`volume "${volume}": ${notFound(kind, pod, source.name)}`);
     return;
   }

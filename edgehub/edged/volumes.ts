@@ -4,21 +4,21 @@ import {
   lstatSync,
   mkdirSync,
   readdirSync,
-  readFileSync,
   realpathSync,
   rmdirSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { giveToGroup, groupWrite, writeAtOnce } from "./atomic-files.ts";
-import { diskError, removeTree } from "./disk.ts";
+import { diskError, endOf, removeTree } from "./disk.ts";
 import { expand, type PodContext, type Problems } from "./environment.ts";
 import { optionalWhole } from "./fields.ts";
 import { isMounted, mountMemory, unmountBelow } from "./memory-disk.ts";
 import type { Container, Pod } from "./pod.ts";
 import { bytesOf } from "./quantity.ts";
 import type { Mount } from "./runtime.ts";
-import type { Volume } from "./volume.ts";
+import { placeBelow } from "./sub-path.ts";
+import { staysInside, type Volume } from "./volume.ts";
 import { type FindToken, filesOf } from "./volume-files.ts";
 
 /** The volumes of pods on this node's disk: `<root>/pods/<uid>/volumes/<name>`. */
@@ -55,6 +55,7 @@ export class Volumes {
     problems: Problems,
   ): Map<string, string> {
     const paths = new Map<string, string>();
+    this.#makeRoot();
     for (const volume of pod.volumes) {
       const path =
         volume.kind === "hostPath" ? volume.path : join(this.directory(pod.uid), "volumes", volume.name);
@@ -85,7 +86,10 @@ export class Volumes {
       const subPath = mount.subPathExpr === "" ? mount.subPath : expanded;
       const containerPath = mount.path.startsWith("/") ? mount.path : `/${mount.path}`;
       const hostPath = subPath === "" ? volume : this.#below(volume, subPath, problems);
-      return { hostPath, containerPath, readOnly: mount.readOnly, propagation: mount.propagation };
+      // As at a kubelet: what containers wrote there would be lost, and mislead who brings new files.
+      const isOfFiles = pod.volumes.some(({ name, kind }) => name === mount.volume && kind === "files");
+      const readOnly = mount.readOnly || isOfFiles;
+      return { hostPath, containerPath, readOnly, propagation: mount.propagation };
     });
     const message = this.messageFile(pod.uid, container.name, attempt);
     try {
@@ -101,15 +105,9 @@ export class Volumes {
     ];
   }
 
-  /** What a container wrote as its last words, at most 4,096 bytes. */
+  /** What a container wrote as its last words: the end of it, at most 4,096 bytes. */
   terminationMessage(uid: string, container: string, attempt: number): string {
-    try {
-      return readFileSync(this.messageFile(uid, container, attempt))
-        .subarray(0, 4_096)
-        .toString("utf8");
-    } catch {
-      return "";
-    }
+    return endOf(this.messageFile(uid, container, attempt), 4_096);
   }
 
   messageFile(uid: string, container: string, attempt: number): string {
@@ -120,6 +118,17 @@ export class Volumes {
   async remove(uid: string): Promise<void> {
     unmountBelow(join(this.directory(uid), "volumes"));
     await removeTree(this.directory(uid));
+  }
+
+  /** Secrets lie below it: nobody else on the node sees them. */
+  #makeRoot(): void {
+    if (existsSync(this.#root)) return;
+    try {
+      mkdirSync(dirname(this.#root), { recursive: true });
+      mkdirSync(this.#root, { mode: 0o750 });
+    } catch (error) {
+      throw diskError(error, this.#root);
+    }
   }
 
   #prepareOne(
@@ -142,7 +151,9 @@ export class Volumes {
         const found: Problems = [];
         const files = filesOf(pod, volume, context, found);
         problems.push(...found);
-        if (found.length === 0) writeAtOnce(path, files, { keepOld: keepsOld(pod, volume.name), group });
+        const mountPoints = mountPointsIn(pod, volume.name);
+        const keepOld = keepsOld(pod, volume.name);
+        if (found.length === 0) writeAtOnce(path, files, { keepOld, group, mountPoints });
         return;
       }
       case "unsupported":
@@ -154,20 +165,14 @@ export class Volumes {
   }
 
   #below(volume: string, subPath: string, problems: Problems): string {
-    const path = join(volume, subPath);
-    if (subPath.startsWith("/") || subPath.split("/").includes("..")) {
-      problems.push(`subPath ${JSON.stringify(subPath)} leaves its volume`);
-      return volume;
-    }
     try {
-      if (!existsSync(path)) mkdirSync(path, { recursive: true });
-      const real = realpathSync(path);
-      const inside = real === realpathSync(volume) || real.startsWith(`${realpathSync(volume)}/`);
-      if (!inside) problems.push(`subPath ${JSON.stringify(subPath)} leads out of its volume`);
-      return inside ? real : volume;
+      const place = placeBelow(volume, subPath);
+      if (place !== undefined) return place;
     } catch (error) {
-      throw diskError(error, path);
+      throw diskError(error, join(volume, subPath));
     }
+    problems.push(`subPath ${JSON.stringify(subPath)} leads out of its volume`);
+    return volume;
   }
 }
 
@@ -177,6 +182,16 @@ function keepsOld(pod: Pod, volume: string): boolean {
     container.mounts.some(
       (mount) => mount.volume === volume && (mount.subPath !== "" || mount.subPathExpr !== ""),
     ),
+  );
+}
+
+/** Where containers mount something inside this volume: a runtime could make no folder there, it is only read. */
+function mountPointsIn(pod: Pod, volume: string): string[] {
+  return [...pod.initContainers, ...pod.containers].flatMap(({ mounts }) =>
+    mounts
+      .filter((mount) => mount.volume === volume && mount.subPath === "" && mount.subPathExpr === "")
+      .flatMap(({ path }) => mounts.map((other) => relative(path, other.path)))
+      .filter(staysInside),
   );
 }
 

@@ -1,3 +1,4 @@
+import type { Sequence } from "../../platform/sqlite.ts";
 import type { Agent } from "../agent.ts";
 
 /** What a broker of this node can do for EventBus. */
@@ -23,10 +24,12 @@ export interface BrokerParts {
    * A client has published. Of one client, and of one device, in the order of its messages: the caller does not
    * wait for one before it hands over the next.
    *
+   * @param sequence Of its sender: behind a message that could not be taken for now, none of it is taken. `undefined`:
+   *   nobody sends that message again.
    * @returns `undefined` if it stays with the broker. Else resolves when it is durable, which lets the broker
    *   confirm it; rejects with a HubError.
    */
-  take(topic: string, payload: Uint8Array): Promise<void> | undefined;
+  take(topic: string, payload: Uint8Array, sequence: Sequence | undefined): Promise<void> | undefined;
   /** Would `take` want messages of this topic? */
   takes(topic: string): boolean;
   /** Filters of all topics that `take` wants. */

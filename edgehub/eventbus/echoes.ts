@@ -39,6 +39,12 @@ export class Echoes {
     return isOwn;
   }
 
+  /** The broker has lost what it had for us: nothing of it comes back. */
+  forgetAll(): void {
+    this.#waiting.clear();
+    this.#count = 0;
+  }
+
   #forgetOldest(): void {
     for (const [key, times] of this.#waiting) {
       this.#waiting.delete(key);

@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import { Aedes, type Client, type PublishPacket, type Subscription } from "aedes";
 import mqttPacket from "mqtt-packet";
 import { type Fields, OncePer } from "../../platform/logger.ts";
+import type { Sequence } from "../../platform/sqlite.ts";
 import { asHubError, HubError, shown } from "../../protocol/index.ts";
 import type { Broker, BrokerParts } from "./broker.ts";
 import { type BrokerUrl, isLoopback } from "./broker-url.ts";
@@ -54,6 +55,8 @@ export class EmbeddedBroker implements Broker {
   readonly #retained = new RetainedLimit();
   /** The confirmation of a client's last message that waits: later ones of it come behind. */
   readonly #confirming = new WeakMap<Client, Promise<void>>();
+  /** Of what a client wants to be confirmed. */
+  readonly #sequences = new WeakMap<Client, Sequence>();
   /** Filters; the broker knows of one only some time after it was asked for. */
   readonly #subscribed = new WeakMap<Client, Set<string>>();
   #listening: MqttListening | undefined;
@@ -201,12 +204,17 @@ export class EmbeddedBroker implements Broker {
     }
     const { topic, qos } = packet;
     const payload = typeof packet.payload === "string" ? Buffer.from(packet.payload) : packet.payload;
-    const error = this.#errorOf(topic, payload);
-    let taken = error === undefined ? this.#parts.take(topic, payload) : Promise.reject(error);
-    // Nobody was promised anything, and those who listen here shall not suffer.
-    if (qos === 0 && error === undefined)
+    const isWill = client !== null && (client as Client & { readonly will?: unknown }).will === packet;
+    const isPromised = qos > 0 && !isWill;
+    const sequence = client && isPromised ? this.#sequenceOf(client) : undefined;
+    const error = sequence?.failure ?? this.#errorOf(topic, payload);
+    let taken = error === undefined ? this.#parts.take(topic, payload, sequence) : Promise.reject(error);
+    // Nobody sends it again, and those who listen here shall not suffer.
+    if (!isPromised && error === undefined)
       taken = taken?.catch((cause: unknown) => this.#logRefusal(client, topic, asHubError(cause)));
-    const before = client ? this.#confirming.get(client) : undefined;
+    const earlier = client ? this.#confirming.get(client) : undefined;
+    // A will comes last, also if what stood before it was refused.
+    const before = isWill ? earlier?.catch(() => undefined) : earlier;
     const pass = (): void => {
       if (packet.retain && !this.#retained.admit(topic, payload.length)) {
         this.#warn("too much is retained: a message is passed on, but not kept", client, {
@@ -220,8 +228,10 @@ export class EmbeddedBroker implements Broker {
       pass();
       return;
     }
-    // Heard of below, when its turn has come.
-    taken?.catch(() => undefined);
+    // Told below, when its turn has come.
+    taken?.catch((cause: unknown) => {
+      if (sequence) sequence.failure ??= asHubError(cause);
+    });
     const confirmed = (before ?? Promise.resolve()).then(() => taken);
     if (client) this.#confirming.set(client, confirmed);
     confirmed
@@ -237,6 +247,12 @@ export class EmbeddedBroker implements Broker {
         },
       )
       .catch(this.#parts.failed);
+  }
+
+  #sequenceOf(client: Client): Sequence {
+    const sequence = this.#sequences.get(client) ?? {};
+    this.#sequences.set(client, sequence);
+    return sequence;
   }
 
   #errorOf(topic: string, payload: Uint8Array): HubError | undefined {

@@ -1,4 +1,5 @@
 import { OncePer } from "../../platform/logger.ts";
+import type { Sequence } from "../../platform/sqlite.ts";
 import {
   asHubError,
   contentOf,
@@ -58,7 +59,7 @@ export class EventBus implements EdgeModule, LocalMqtt {
     this.#once = new OncePer(agent.clock, logEveryMs, 1_000);
     const brokerParts: BrokerParts = {
       agent,
-      take: (topic, payload) => this.#take(topic, payload),
+      take: (topic, payload, sequence) => this.#take(topic, payload, sequence),
       takes: (topic) => this.#route(topic) !== "local",
       filters: () => [...ownFilters(limits.twin), ...this.#cloudFilters()],
       failed: parts.failed,
@@ -114,7 +115,7 @@ export class EventBus implements EdgeModule, LocalMqtt {
   }
 
   /** What a client published. Never throws: what cannot be taken is a rejection. */
-  #take(topic: string, payload: Uint8Array): Promise<void> | undefined {
+  #take(topic: string, payload: Uint8Array, sequence: Sequence | undefined): Promise<void> | undefined {
     const route = this.#route(topic);
     if (route === "local") return undefined;
     const { maxPayloadBytes } = this.#limits;
@@ -122,24 +123,21 @@ export class EventBus implements EdgeModule, LocalMqtt {
       const text = `${shown(topic)}: a payload has at most ${maxPayloadBytes} bytes, this one has ${payload.length}`;
       return Promise.reject(new HubError("E_TOO_LARGE", text));
     }
-    return route === "twin" ? this.#report(topic, payload) : this.#upload(topic, payload);
+    return route === "twin" ? this.#report(topic, payload, sequence) : this.#upload(topic, payload, sequence);
   }
 
-  async #upload(topic: string, payload: Uint8Array): Promise<void> {
-    await this.#parts.agent.publish({
-      source: "bus",
-      group: "user",
-      operation: "upload",
-      resource: topic,
-      content: contentOfPayload(payload),
-    });
+  async #upload(topic: string, payload: Uint8Array, sequence: Sequence | undefined): Promise<void> {
+    const { agent } = this.#parts;
+    const content = contentOfPayload(payload);
+    const route = { source: "bus", group: "user", operation: "upload" };
+    await agent.store.outbox.put(agent.draft({ ...route, resource: topic, content }), sequence);
   }
 
   /** A report that DeviceTwin can never take is done with: sent again it would be no better. */
-  async #report(topic: string, payload: Uint8Array): Promise<void> {
+  async #report(topic: string, payload: Uint8Array, sequence: Sequence | undefined): Promise<void> {
     const { agent, bus } = this.#parts;
     try {
-      await bus.report(topic, payload);
+      await bus.report(topic, payload, sequence);
     } catch (cause) {
       const error = asHubError(cause);
       if (error.retryable) throw error;

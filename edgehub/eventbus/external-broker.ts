@@ -1,5 +1,6 @@
 import { pause } from "../../platform/clock.ts";
 import { type Fields, OncePer } from "../../platform/logger.ts";
+import type { Sequence } from "../../platform/sqlite.ts";
 import { asHubError, Backoff, HubError } from "../../protocol/index.ts";
 import { Backlog } from "./backlog.ts";
 import type { Broker, BrokerParts } from "./broker.ts";
@@ -130,7 +131,7 @@ export class ExternalBroker implements Broker {
     try {
       const session = new ExternalSession(this.#clientOptions(), {
         clock: this.#parts.agent.clock,
-        take: (topic, payload) => this.#take(topic, payload),
+        take: (topic, payload, sequence) => this.#take(topic, payload, sequence),
         connected: (resumed) => this.#connected(resumed),
       });
       this.#session = session;
@@ -146,16 +147,19 @@ export class ExternalBroker implements Broker {
     const { host, port } = this.#options.url;
     const version = this.#version === 5 ? "5" : "3.1.1";
     this.#parts.agent.log.info("external broker connected", { host, port, version, resumed });
-    if (!resumed) this.#granted.clear();
+    if (!resumed) {
+      this.#granted.clear();
+      this.#echoes.forgetAll();
+    }
     void this.filtersChanged();
     this.#backlog.connected();
   }
 
   /** What cannot be taken at any time is confirmed all the same: the broker would send it for ever, and nothing else. */
-  #take(topic: string, payload: Uint8Array): Promise<void> | undefined {
+  #take(topic: string, payload: Uint8Array, sequence: Sequence | undefined): Promise<void> | undefined {
     const { agent, take } = this.#parts;
     if (this.#version === 4 && this.#echoes.take(topic, payload, agent.clock.now())) return undefined;
-    return take(topic, payload)?.catch((cause: unknown) => {
+    return take(topic, payload, sequence)?.catch((cause: unknown) => {
       const error = asHubError(cause);
       this.#warn("a message of the external broker was not taken", error, {
         topic: topic.slice(0, loggedLength),

@@ -1,15 +1,17 @@
 import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from "mqtt";
 import type { Clock } from "../../platform/clock.ts";
-import { HubError } from "../../protocol/index.ts";
+import type { Sequence } from "../../platform/sqlite.ts";
+import { asHubError, HubError } from "../../protocol/index.ts";
 import { hangUp } from "./hang-up.ts";
 
 export interface SessionParts {
   readonly clock: Clock;
   /**
+   * @param sequence Of what the broker wants to be confirmed; `undefined`: it does not.
    * @returns `undefined`: confirm it at once. Else resolves when it may be confirmed; rejects if it must not be, which
    *   ends the connection, so that the broker sends it again with the next one.
    */
-  take(topic: string, payload: Uint8Array): Promise<void> | undefined;
+  take(topic: string, payload: Uint8Array, sequence: Sequence | undefined): Promise<void> | undefined;
   /** The broker has let us in. @param resumed It still has our subscriptions, and messages that came meanwhile. */
   connected(resumed: boolean): void;
 }
@@ -19,6 +21,9 @@ export const maxUnconfirmed = 1_000;
 
 /** MQTT 5's reason code. */
 const quotaExceeded = 0x97;
+
+/** Of a PUBLISH beside topic and payload, at most. */
+const publishOverheadBytes = 10;
 
 /** What is overridden of the client, which is not part of its interface. */
 interface PacketSender {
@@ -33,8 +38,17 @@ export class ExternalSession {
   readonly #parts: SessionParts;
   /** Packet id → resolves when its confirmation may leave: all before it have been confirmed. */
   readonly #unconfirmed = new Map<number, Promise<void>>();
+  readonly #sequence: Sequence = {};
   readonly #publishing = new Set<(error: HubError) => void>();
+  /** Sent and not confirmed, and what waits for less of it. Invariant: nothing waits if there is room. */
+  #inFlight = 0;
+  readonly #waiting: (() => void)[] = [];
+  /** What an MQTT 5 broker takes; the client does not look at it. */
+  #maxInFlight = Number.POSITIVE_INFINITY;
+  #maxPacketBytes = Number.POSITIVE_INFINITY;
   #lastTaken: Promise<void> = Promise.resolve();
+  /** Messages of quality 0 that are not dealt with. */
+  #unpromised = 0;
   #reason: unknown;
   #upSince: number | undefined;
   #isOver = false;
@@ -46,7 +60,9 @@ export class ExternalSession {
     const client = mqtt.connect({ ...options, ...own });
     this.#client = client;
     this.#holdConfirmations();
-    client.on("connect", ({ sessionPresent }: IConnackPacket) => {
+    client.on("connect", ({ sessionPresent, properties }: IConnackPacket) => {
+      this.#maxInFlight = properties?.receiveMaximum ?? Number.POSITIVE_INFINITY;
+      this.#maxPacketBytes = properties?.maximumPacketSize ?? Number.POSITIVE_INFINITY;
       this.#upSince = parts.clock.now();
       parts.connected(sessionPresent);
     });
@@ -68,16 +84,31 @@ export class ExternalSession {
     return this.#upSince !== undefined && !this.#isOver;
   }
 
-  /** Resolves when the broker has confirmed it. Rejects with `E_LINK_LOST`, or `E_REFUSED` if it may not be. */
+  /**
+   * Resolves when the broker has confirmed it. Rejects with `E_LINK_LOST`, with `E_REFUSED` if it may not be, or with
+   * `E_TOO_LARGE`: sent all the same, it would end the connection each time.
+   */
   publish(topic: string, payload: Uint8Array | string): Promise<void> {
+    const bytes = Buffer.byteLength(topic) + Buffer.byteLength(payload) + publishOverheadBytes;
+    if (bytes > this.#maxPacketBytes) {
+      const text = `the external broker takes packets of up to ${this.#maxPacketBytes} bytes, this one would have ${bytes}`;
+      return Promise.reject(new HubError("E_TOO_LARGE", text));
+    }
     return new Promise((resolve, reject) => {
       this.#publishing.add(reject);
       const body = typeof payload === "string" ? payload : Buffer.from(payload);
-      this.#client.publish(topic, body, { qos: 1 }, (error) => {
-        this.#publishing.delete(reject);
-        if (error) reject(publishError(error));
-        else resolve();
-      });
+      const send = (): void => {
+        this.#inFlight++;
+        this.#client.publish(topic, body, { qos: 1 }, (error) => {
+          this.#publishing.delete(reject);
+          if (error) reject(publishError(error));
+          else resolve();
+          this.#inFlight--;
+          if (!this.#isOver) this.#waiting.shift()?.();
+        });
+      };
+      if (this.#inFlight < this.#maxInFlight) send();
+      else this.#waiting.push(send);
     });
   }
 
@@ -97,6 +128,16 @@ export class ExternalSession {
     else this.#client.end(true);
   }
 
+  /** Reads on, unless too much of what needs no confirmation waits to be dealt with. */
+  #goOnAfter(taken: Promise<void> | undefined, next: () => void): void {
+    const isFull = taken !== undefined && ++this.#unpromised >= maxUnconfirmed;
+    void taken?.then(() => {
+      this.#unpromised--;
+      if (isFull) next();
+    });
+    if (!isFull) next();
+  }
+
   #finish(): unknown {
     this.#isOver = true;
     const lost = new HubError("E_LINK_LOST", "the connection to the external broker was lost");
@@ -112,14 +153,20 @@ export class ExternalSession {
   #holdConfirmations(): void {
     this.#client.handleMessage = ({ topic, payload, qos, messageId }, next) => {
       const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
-      const taken = this.#parts.take(topic, bytes);
-      if (qos === 0 || messageId === undefined) {
-        // What becomes of it was logged; nobody was promised anything.
-        taken?.catch(() => undefined);
-        return next();
-      }
-      // Heard of below, when its turn has come.
-      taken?.catch(() => undefined);
+      const sequence = qos === 0 ? undefined : this.#sequence;
+      // The connection is about to end; unconfirmed, it comes again behind the one that was not taken.
+      if (sequence?.failure) return;
+      const taken = this.#parts.take(topic, bytes, sequence);
+      // What becomes of it is logged; nobody was promised anything.
+      if (qos === 0 || messageId === undefined)
+        return this.#goOnAfter(
+          taken?.catch(() => undefined),
+          next,
+        );
+      // Told below, when its turn has come.
+      taken?.catch((error: unknown) => {
+        this.#sequence.failure ??= asHubError(error);
+      });
       const confirmable = this.#lastTaken.then(() => taken);
       confirmable.catch((error: unknown) => this.end(error));
       this.#lastTaken = confirmable;

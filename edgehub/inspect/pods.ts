@@ -132,7 +132,16 @@ export function conditionOf(pod: Pick<LocalPod, "object" | "status"> & { isDelet
   const { status } = pod;
   if (status === undefined) return "Waiting";
   const inits = status.initContainerStatuses ?? [];
-  const at = inits.findIndex(({ state }) => !state.terminated || state.terminated.exitCode);
+  const sidecars = listOf(objectOf(pod.object.spec).initContainers).map(
+    ({ restartPolicy }) => restartPolicy === "Always",
+  );
+  const is = (type: string): boolean =>
+    status.conditions?.some((one) => one.type === type && one.status === "True") ?? false;
+  const at = is("Initialized")
+    ? -1
+    : inits.findIndex(({ state, started }, place) =>
+        sidecars[place] ? !started : !state.terminated || state.terminated.exitCode,
+      );
   const init = inits[at];
   if (init !== undefined) {
     const stuck = reasonOf(init.state);
@@ -142,8 +151,7 @@ export function conditionOf(pod: Pick<LocalPod, "object" | "status"> & { isDelet
   const reason = main.map(({ state }) => reasonOf(state)).find((one) => one !== undefined);
   if (reason === undefined) return status.reason ?? status.phase ?? "Unknown";
   if (reason !== "Completed" || !main.some(({ state, ready }) => state.running && ready)) return reason;
-  const isReady = status.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True");
-  return isReady ? "Running" : "NotReady";
+  return is("Ready") ? "Running" : "NotReady";
 }
 
 function reasonOf({ waiting, terminated }: ContainerState): string | undefined {

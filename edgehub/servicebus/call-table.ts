@@ -10,10 +10,17 @@ import {
 /** What is known of a call. */
 export type CallRecord =
   | { readonly answer: Uint8Array }
-  | { readonly unfinished: Message; readonly begunAt: number };
+  | {
+      readonly unfinished: Message;
+      /** When it came, wall clock ms. */
+      readonly begunAt: number;
+      /** The service may know of it. */
+      readonly started: boolean;
+    };
 
 interface Row {
   readonly begun_at: number;
+  readonly started: number;
   readonly call: Uint8Array | null;
   readonly answer: Uint8Array | null;
 }
@@ -28,7 +35,7 @@ const rowBytes = 500;
 /** Old answers are looked for when so many bytes have been added. */
 const pruneEveryBytes = 1 << 20;
 
-/** The calls that were begun, and their answers. Writing calls run inside the caller's transaction. */
+/** The calls that came, and their answers. Writing calls run inside the caller's transaction. */
 export class CallTable {
   readonly #sql: Statements<keyof typeof sqlTexts>;
   readonly #node: NodeId;
@@ -46,16 +53,19 @@ export class CallTable {
     return row === undefined ? undefined : this.#record(row);
   }
 
-  /** Calls that were begun and have no answer. */
-  unfinished(): { readonly call: Message; readonly begunAt: number }[] {
-    return (this.#sql.unfinished.all() as Row[]).flatMap((row) => {
-      const record = this.#record(row);
-      return "unfinished" in record ? [{ call: record.unfinished, begunAt: record.begunAt }] : [];
-    });
+  /** Calls that have no answer, in the order in which they came. */
+  unfinished(): MessageId[] {
+    return (this.#sql.unfinished.all() as { request: MessageId }[]).map(({ request }) => request);
   }
 
-  begin(call: Message, wallTime: number): void {
-    this.#sql.begin.run(call.id, wallTime, packMessage(call));
+  /** @param started It is executed next; false: it has to wait for its turn. */
+  add(call: Message, wallTime: number, started: boolean): void {
+    this.#sql.add.run(call.id, wallTime, started ? 1 : 0, packMessage(call));
+  }
+
+  /** Its turn has come. */
+  start(request: MessageId): void {
+    this.#sql.start.run(request);
   }
 
   /** @param answer Content of the answer. */
@@ -78,14 +88,16 @@ export class CallTable {
 
   #record(row: Row): CallRecord {
     if (row.answer !== null) return { answer: row.answer };
-    return { unfinished: unpackMessage(row.call as Uint8Array, this.#node), begunAt: row.begun_at };
+    const unfinished = unpackMessage(row.call as Uint8Array, this.#node);
+    return { unfinished, begunAt: row.begun_at, started: row.started === 1 };
   }
 }
 
 const sqlTexts = {
-  find: "SELECT begun_at, call, answer FROM service_answer WHERE request = ?",
-  unfinished: "SELECT begun_at, call, answer FROM service_answer WHERE answer IS NULL ORDER BY begun_at",
-  begin: "INSERT INTO service_answer (request, begun_at, call) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+  find: "SELECT begun_at, started, call, answer FROM service_answer WHERE request = ?",
+  unfinished: "SELECT request FROM service_answer WHERE answer IS NULL ORDER BY begun_at, rowid",
+  add: "INSERT INTO service_answer (request, begun_at, started, call) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+  start: "UPDATE service_answer SET started = 1 WHERE request = ?",
   finish: "UPDATE service_answer SET answer = ?, call = NULL WHERE request = ?",
   prune: `DELETE FROM service_answer WHERE answer IS NOT NULL AND (begun_at < $before OR request IN (
       SELECT request FROM (

@@ -11,3 +11,8 @@ export const serviceBusTables = `
   );
   CREATE INDEX service_answer_age ON service_answer (begun_at);
 `;
+
+export const serviceBusTurns = `
+  -- 0: the call waits for its turn, so the service knows nothing of it yet.
+  ALTER TABLE service_answer ADD COLUMN started INTEGER NOT NULL DEFAULT 1;
+`;

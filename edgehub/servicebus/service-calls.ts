@@ -3,7 +3,7 @@ import { OncePer } from "../../platform/logger.ts";
 import { answerTtlMs, asHubError, event, type Message, type MessageId } from "../../protocol/index.ts";
 import type { Agent } from "../agent.ts";
 import { callService } from "./call-service.ts";
-import { CallSlots } from "./call-slots.ts";
+import { CallSlots, type Turn } from "./call-slots.ts";
 import { CallTable } from "./call-table.ts";
 import {
   answerContent,
@@ -23,18 +23,20 @@ export interface CallOptions {
   readonly answersKeptBytes: number;
 }
 
-/** Calls of one service that may wait for their turn. */
+/** Calls of one service that may wait for their turn, and their bytes on the disk. */
 const maxWaiting = 1_000;
+const maxWaitingBytes = 16 << 20;
 /** A full disk is tried again so often. */
 const writeAgainMs = 1_000;
 
 /**
  * Calls of the cloud to services of this node, each executed once.
  *
- * A call is on the disk before it is executed, and its answer is written in one transaction with the message that
- * carries it. So a repeat gets the answer of the first time. A call that was begun when the agent died is executed
- * again if its method is idempotent and somebody can still wait for it; otherwise it is answered with an error,
- * because nobody knows how far the service had come.
+ * A call is on the disk before it is acked and waits there for its turn, so that a service that hangs takes no room of
+ * the link and no memory. Its answer is written in one transaction with the message that carries it. So a repeat gets the
+ * answer of the first time. A call that was begun when the agent died is executed again if its method is idempotent and
+ * somebody can still wait for it; otherwise it is answered with an error, because nobody knows how far the service had
+ * come.
  */
 export class ServiceCalls {
   readonly #agent: Agent;
@@ -52,17 +54,17 @@ export class ServiceCalls {
       keptMs: options.answersKeptMs,
       keptBytes: options.answersKeptBytes,
     });
-    this.#slots = new CallSlots({ running: options.callsPerService, waiting: maxWaiting });
+    const slots = { running: options.callsPerService, waiting: maxWaiting, waitingBytes: maxWaitingBytes };
+    this.#slots = new CallSlots(slots);
     this.#once = new OncePer(agent.clock, 60_000);
   }
 
   /** Goes on with what was begun before the agent, or ServiceBus, ended. */
   resume(): void {
-    for (const { call, begunAt } of this.#table.unfinished())
-      this.#follow(call.id, this.#again(call, begunAt));
+    for (const request of this.#table.unfinished()) this.#follow(request, this.#again(request));
   }
 
-  /** Resolves when the call is on the disk, and it is its turn. */
+  /** Resolves when the call is on the disk. */
   async take(message: Message): Promise<void> {
     const known = this.#table.find(message.id);
     if (known !== undefined && "answer" in known) {
@@ -72,7 +74,7 @@ export class ServiceCalls {
     // The answer of a call that runs is on its way.
     if (this.#running.has(message.id)) return;
     if (known === undefined) await this.#begin(message);
-    else this.#follow(message.id, this.#again(known.unfinished, known.begunAt));
+    else this.#follow(message.id, this.#again(message.id));
   }
 
   /** Lets calls come to their end; at the deadline they are given up, to be gone on with at the next start. */
@@ -89,35 +91,61 @@ export class ServiceCalls {
   async #begin(message: Message): Promise<void> {
     const read = readCall(message, this.#options.maxBodyBytes);
     if ("refusal" in read) return await this.#refuse(message, read.refusal);
-    const turn = this.#slots.take(read.call.port);
+    const turn = this.#slots.take(read.call.port, message.content.length);
     if (turn === undefined) {
-      const text = `more than ${maxWaiting} calls wait for 127.0.0.1:${read.call.port}`;
+      const text = `too many calls, or too large ones, wait for 127.0.0.1:${read.call.port} already`;
       return await this.#refuse(message, errorAnswer(503, text));
     }
-    const release = await turn;
     try {
       const { store, clock } = this.#agent;
-      await store.write(() => this.#table.begin(message, clock.wallTime()));
+      await store.write(() => this.#table.add(message, clock.wallTime(), turn.isNow));
     } catch (error) {
-      release();
+      turn.comes.then(
+        (release) => release(),
+        () => undefined,
+      );
       throw error;
     }
-    this.#follow(message.id, this.#execute(message.id, read.call).finally(release));
+    this.#follow(message.id, this.#inTurn(message.id, turn));
   }
 
-  /** Goes on with a call that has no answer, though it was begun. */
-  async #again(message: Message, begunAt: number): Promise<void> {
+  /** Goes on with a call that has no answer, though it came before. */
+  async #again(request: MessageId): Promise<void> {
+    const known = this.#table.find(request);
+    if (known === undefined || "answer" in known) return;
+    const { unfinished: message, begunAt, started } = known;
     const read = readCall(message, this.#options.maxBodyBytes);
-    if ("refusal" in read) return await this.#finish(message.id, read.refusal);
+    if ("refusal" in read) return await this.#finish(request, read.refusal);
     const { port, method } = read.call;
     const isFresh = this.#agent.clock.wallTime() - begunAt < answerTtlMs;
-    const turn = isIdempotent(method) && isFresh ? this.#slots.take(port) : undefined;
-    if (turn === undefined) {
-      const text = `the agent stopped during this ${method}; the service may have executed it, or not`;
-      return await this.#finish(message.id, errorAnswer(500, text));
+    const mayBegin = isFresh && (isIdempotent(method) || !started);
+    const turn = mayBegin ? this.#slots.take(port, message.content.length) : undefined;
+    if (turn !== undefined) return await this.#inTurn(request, turn);
+    const text = started
+      ? `the agent stopped during this ${method}; the service may have executed it, or not`
+      : `the agent stopped before it was the turn of this ${method}; it was not executed`;
+    await this.#finish(request, errorAnswer(500, text));
+  }
+
+  /** Executes a call when it is its turn. It is read again then: what waits is held on the disk only. */
+  async #inTurn(request: MessageId, turn: Turn): Promise<void> {
+    const { clock } = this.#agent;
+    const giveUpAt = clock.now() + answerTtlMs;
+    const release = await turn.comes;
+    try {
+      const known = this.#table.find(request);
+      if (known === undefined || "answer" in known) return;
+      const read = readCall(known.unfinished, this.#options.maxBodyBytes);
+      if ("refusal" in read) return await this.#finish(request, read.refusal);
+      if (clock.now() >= giveUpAt) {
+        const text = `the calls before this one took too long; it was not executed`;
+        return await this.#finish(request, errorAnswer(503, text));
+      }
+      if (!known.started && !(await this.#write(() => this.#table.start(request)))) return;
+      await this.#execute(request, read.call);
+    } finally {
+      release();
     }
-    const release = await turn;
-    await this.#execute(message.id, read.call).finally(release);
   }
 
   async #execute(request: MessageId, call: ServiceCall): Promise<void> {
@@ -129,26 +157,32 @@ export class ServiceCalls {
     await this.#finish(request, answer);
   }
 
-  /** Writes the answer, as often as it takes while somebody can still wait for it. */
   async #finish(request: MessageId, answer: ServiceAnswer): Promise<void> {
     const { store, clock } = this.#agent;
     const content = answerContent(answer);
     const message = this.#agent.draft(answerDraft(request, content));
+    const isWritten = await this.#write((publish) => {
+      this.#table.finish(request, content);
+      publish(message);
+    });
+    if (isWritten && this.#table.hasGrown(content.length))
+      await store.write(() => this.#table.prune(clock.wallTime()));
+  }
+
+  /** Writes as often as it takes while somebody can still wait for the answer. @returns False: ServiceBus stops. */
+  async #write(work: (publish: (message: Message) => void) => void): Promise<boolean> {
+    const { store, clock } = this.#agent;
     const giveUpAt = clock.now() + answerTtlMs;
     for (;;) {
       try {
-        await store.write((publish) => {
-          this.#table.finish(request, content);
-          publish(message);
-        });
-        break;
+        await store.write(work);
+        return true;
       } catch (error) {
         if (!asHubError(error).retryable || clock.now() >= giveUpAt) throw error;
-        this.#warn("the answer of a local service cannot be stored yet", error);
+        this.#warn("a call of a local service cannot be stored yet", error);
       }
-      if (!(await pause(clock, writeAgainMs, this.#stopping.signal))) return;
+      if (!(await pause(clock, writeAgainMs, this.#stopping.signal))) return false;
     }
-    if (this.#table.hasGrown(content.length)) await store.write(() => this.#table.prune(clock.wallTime()));
   }
 
   /** Answers a message that is no call to execute: repeating it does no harm. */

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Clock } from "../../platform/clock.ts";
-import { type Database, GroupCommit, openDatabase } from "../../platform/sqlite.ts";
+import { type Database, GroupCommit, openDatabase, type Sequence } from "../../platform/sqlite.ts";
 import type { Message, StoredMessage } from "../../protocol/index.ts";
 import { type Applied, MetaTable } from "./meta-table.ts";
 import { Outbox, type OutboxOptions } from "./outbox.ts";
@@ -88,21 +88,24 @@ export class EdgeStore {
    * when this resolves, or nothing. Work that throws is undone as a whole.
    *
    * @param work Synchronous; may run twice, so it changes nothing but rows.
+   * @param sequence As for `Outbox.put`.
    */
-  async write<T>(work: (publish: (message: Message) => void) => T): Promise<T> {
+  async write<T>(work: (publish: (message: Message) => void) => T, sequence?: Sequence): Promise<T> {
     let stored: StoredMessage[] = [];
     const whole = this.database.transaction(() =>
       work((message) => stored.push(this.outbox.insert(message))),
     );
     const result = await this.#commit.run(() => {
       stored = [];
+      const { messages, bytes } = this.outbox.counts;
       try {
         return whole();
       } catch (error) {
-        this.outbox.recount();
+        // All rows are as before.
+        Object.assign(this.outbox.counts, { messages, bytes });
         throw error;
       }
-    });
+    }, sequence);
     this.outbox.announce(stored);
     return result;
   }

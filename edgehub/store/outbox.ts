@@ -1,5 +1,11 @@
 import type { Clock } from "../../platform/clock.ts";
-import { type Database, type GroupCommit, prepareAll, type Statements } from "../../platform/sqlite.ts";
+import {
+  type Database,
+  type GroupCommit,
+  prepareAll,
+  type Sequence,
+  type Statements,
+} from "../../platform/sqlite.ts";
 import {
   type ErrorCode,
   HubError,
@@ -88,9 +94,11 @@ export class Outbox implements MessageStore {
   /**
    * Accepts a message. Resolves once it is on the disk. Rejects with `E_OUTBOX_FULL`, `E_TOO_LARGE`,
    * `E_STORAGE_FULL` …
+   *
+   * @param sequence Of its sender, if the order of his messages matters also when one is not accepted.
    */
-  async put(message: Message): Promise<void> {
-    const stored = await this.#commit.run(() => this.insert(message));
+  async put(message: Message, sequence?: Sequence): Promise<void> {
+    const stored = await this.#commit.run(() => this.insert(message), sequence);
     this.announce([stored]);
   }
 

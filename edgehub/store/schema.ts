@@ -2,7 +2,7 @@ import { deviceTwinTables } from "../devicetwin/schema.ts";
 import { edgedTables } from "../edged/schema.ts";
 import { eventBusTables } from "../eventbus/schema.ts";
 import { metaServerTables } from "../metaserver/schema.ts";
-import { serviceBusTables } from "../servicebus/schema.ts";
+import { serviceBusTables, serviceBusTurns } from "../servicebus/schema.ts";
 
 /** The edge agent's database. */
 
@@ -70,4 +70,5 @@ export const edgeMigrations: readonly string[] = [
   -- What has expired makes room in a full outbox: looked for at each message that finds it full.
   CREATE INDEX outbox_expiry ON outbox (expires_at) WHERE expires_at IS NOT NULL;
   `,
+  serviceBusTurns,
 ];

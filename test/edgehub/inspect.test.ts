@@ -289,6 +289,10 @@ describe("the word for a pod's condition", () => {
   const running = { ...status.containerStatuses[0], state: { running: { startedAt: "" } } };
   const isUp = { ...running, ready: true };
   const ready = { type: "Ready", status: "True" };
+  const started = { ...isUp, started: true };
+  const failed = { ...running, state: { terminated: { exitCode: 1, reason: "Error" } } };
+  const initialized = { type: "Initialized", status: "True" };
+  const withSidecar = { spec: { initContainers: [{ name: "side", restartPolicy: "Always" }] } };
   const ended = { ...running, state: { terminated: { exitCode: 0, reason: "Completed" } } };
   test.each([
     ["Terminating", { metadata: { deletionTimestamp: "2026" } }, status],
@@ -297,6 +301,22 @@ describe("the word for a pod's condition", () => {
     ["NotReady", {}, { phase: "Running", containerStatuses: [isUp, ended] }],
     ["Completed", {}, { phase: "Running", containerStatuses: [running, ended] }],
     ["Init:1/2", {}, { phase: "Pending", initContainerStatuses: [ended, isUp] }],
+    [
+      "Running",
+      withSidecar,
+      { phase: "Running", initContainerStatuses: [started], containerStatuses: [isUp] },
+    ],
+    [
+      "Error",
+      withSidecar,
+      {
+        phase: "Failed",
+        conditions: [initialized],
+        initContainerStatuses: [failed],
+        containerStatuses: [failed],
+      },
+    ],
+    ["Init:0/1", withSidecar, { phase: "Pending", initContainerStatuses: [isUp] }],
     ["Completed", {}, { phase: "Succeeded", containerStatuses: [ended] }],
     ["Evicted", {}, { phase: "Failed", reason: "Evicted" }],
     ["Init:CrashLoopBackOff", {}, { phase: "Pending", initContainerStatuses: status.containerStatuses }],

@@ -67,6 +67,12 @@ export class TestAgent implements Agent {
     });
   }
 
+  answerTo(_message: Message, { timeoutMs }: RequestLimit): Promise<Message> {
+    return new Promise((_resolve, reject) =>
+      this.clock.after(timeoutMs, () => reject(new HubError("E_TIMEOUT", "no answer"))),
+    );
+  }
+
   /** What waits for the cloud. */
   get outbox(): Message[] {
     const rows = this.store.database.prepare("SELECT packed FROM outbox ORDER BY position").all();

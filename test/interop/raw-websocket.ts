@@ -81,6 +81,15 @@ export class RawWebSocket {
     return JSON.parse(await this.nextText()) as WireJson;
   }
 
+  /** Everything that comes, or has come and was not asked for yet, until the connection ends. */
+  async *messages(): AsyncGenerator<WireJson> {
+    for (;;) {
+      const text = this.#arrived.shift() ?? (await this.#coming());
+      if (text === undefined) return;
+      yield JSON.parse(text) as WireJson;
+    }
+  }
+
   /** Everything the other side had sent by the time at which it answered a ping of the transport. */
   async sentSoFar(): Promise<WireJson[]> {
     const header = newHeader();
@@ -127,6 +136,14 @@ export class RawWebSocket {
   /** Resets the TCP connection. */
   reset(): void {
     this.#tcp.resetAndDestroy();
+  }
+
+  /** `undefined`: the connection has ended. */
+  #coming(): Promise<string | undefined> {
+    return new Promise((resolve) => {
+      this.#waiting = { resolve, reject: () => resolve(undefined) };
+      if (this.#tls.destroyed) resolve(undefined);
+    });
   }
 
   #data(chunk: Buffer): void {

@@ -34,6 +34,8 @@ export interface StockCloudOptions {
   readonly answer?: (accept: string) => string | undefined;
   /** Certificate and key of the port for nodes. Default: those of a KubeEdge cloud, with their empty DNS name. */
   readonly tls?: { readonly cert: string; readonly key: string };
+  /** Takes each link; then {@link StockCloud.nextLink} gives none. */
+  readonly onLink?: (link: RawWebSocket) => void;
   /** Answers `/edge.crt` instead of issuing a certificate: status and body. */
   readonly edgeCertificate?: (attempt: number) => { status: number; body: string } | undefined;
 }
@@ -112,7 +114,8 @@ export class StockCloud {
     tls.write(answer);
     if (!answer.startsWith("HTTP/1.1 101 ")) return void tls.end();
     const link = new RawWebSocket({ tcp: this.#tcp.get(tls.remotePort) as Socket, tls }, "cloud", rest);
-    if (this.#waiting) this.#waiting(link);
+    if (this.#options.onLink) this.#options.onLink(link);
+    else if (this.#waiting) this.#waiting(link);
     else this.#links.push(link);
     this.#waiting = undefined;
   }

@@ -69,7 +69,7 @@ export async function connectedAgent(
   return { ...agent, link };
 }
 
-function recordingLogger(lines: (Fields & { readonly event: string })[]): Logger {
+export function recordingLogger(lines: (Fields & { readonly event: string })[]): Logger {
   const add = (event: string, fields: Fields = {}): void => void lines.push({ event, ...fields });
   const logger: Logger = { debug: add, info: add, warn: add, error: add, with: () => logger };
   return logger;

@@ -36,18 +36,17 @@ describe.skipIf(obstacle !== undefined)(`what pods ask for, in containerd ${obst
   });
 
   /** An agent whose pods a test publishes. */
-  async function agent(): Promise<(operation: string, pod: object) => Promise<unknown>> {
+  async function agent(): Promise<
+    (operation: string, object: object, resource?: string) => Promise<unknown>
+  > {
     const world = await startWorld();
     await world.hub.admin.addNode(node);
     const client = await connectHub(JSON.parse(readFileSync(world.hub.adminFile, "utf8")));
     onTestFinished(() => client.close());
     const edged = { enable: true, remoteRuntimeEndpoint: containerd.endpoint, syncMs: 100 };
     await world.agent(node, { edged });
-    return (operation, content) =>
-      client.publish(
-        { node, operation, resource: "default/pod/web", resourceVersion: "next", content },
-        { until: "acked" },
-      );
+    return (operation, content, resource = "default/pod/web") =>
+      client.publish({ node, operation, resource, resourceVersion: "next", content }, { until: "acked" });
   }
 
   const podWith = (spec: object, metadata: object = {}): object => ({
@@ -141,6 +140,46 @@ describe.skipIf(obstacle !== undefined)(`what pods ask for, in containerd ${obst
     await publish("delete", podWith(spec));
     await until("nothing is left", async () => (await cri.pods()).length === 0);
     await until("nor in memory", () => !readFileSync("/proc/mounts", "utf8").includes("uid-web/volumes"));
+  });
+
+  it("has volumes inside read-only ones, and folders of volumes for any user; a dead sandbox is replaced", async () => {
+    const publish = await agent();
+    const metadata = { name: "cm", namespace: "default", uid: "uid-cm" };
+    await publish("insert", { metadata, data: { key: "value" } }, "default/configmap/cm");
+    const main = {
+      name: "main",
+      image,
+      imagePullPolicy: "IfNotPresent",
+      command: ["sleep", "2147483647"],
+      securityContext: { runAsUser: 1_000 },
+      volumeMounts: [
+        { name: "settings", mountPath: "/settings" },
+        { name: "own", mountPath: "/settings/inner" },
+        { name: "own", mountPath: "/own", subPath: "deep/er" },
+      ],
+    };
+    const volumes = [
+      { name: "settings", configMap: { name: "cm" } },
+      { name: "own", emptyDir: {} },
+    ];
+    const pod = podWith({ volumes, terminationGracePeriodSeconds: 0, containers: [main] });
+    await publish("insert", pod);
+    await until("it runs", async () => (await running("main")) !== undefined);
+    const said = async (script: string): Promise<string> => {
+      const { id } = (await running("main")) as RuntimeContainer;
+      const { stdout, stderr } = await cri.exec(id, ["sh", "-c", script], 10_000);
+      return Buffer.concat([stdout, stderr]).toString().trim();
+    };
+    expect(await said("cat /settings/key")).toBe("value");
+    expect(await said("echo > /settings/other")).toContain("Read-only file system");
+    expect(await said("echo mine > /own/file; cat /settings/inner/deep/er/file")).toBe("mine");
+
+    const [sandbox] = await cri.pods();
+    await containerd.ctr("tasks", "kill", "-s", "SIGKILL", sandbox?.sandboxId ?? "");
+    await until("it runs in another", async () => (await running("main"))?.attempt === 1);
+    expect(await said("cat /own/file")).toBe("mine");
+    await publish("delete", pod);
+    await until("nothing is left", async () => (await cri.pods()).length === 0);
   });
 
   it("ends at once, though it has a long grace", async () => {

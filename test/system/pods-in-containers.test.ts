@@ -87,7 +87,9 @@ describe.skipIf(obstacle !== undefined)(`pods in containers of containerd ${obst
     const next = await running(1);
     expect(second.connected).toBe(false);
     expect((await look("logs", "web", "--previous")).out).toBe("ready\n");
-    expect((await look("get", "pods")).out).toMatch(/^default +web .* 1 \(/m);
+    await until("its restart is known", async () =>
+      /^default +web .* 1 \(/m.test((await look("get", "pods")).out),
+    );
 
     await hub.start();
     await until("the cloud knows of the new start", () => told.containerId.endsWith(next.id));

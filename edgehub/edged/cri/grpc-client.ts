@@ -53,10 +53,11 @@ export class GrpcClient {
     session?.destroy();
   }
 
-  #connected(): Promise<ClientHttp2Session> {
-    if (this.#closed) return Promise.reject(new CallFailure(grpcStatus.cancelled, "the client is closed"));
-    if (this.#session !== undefined) return this.#session;
-    const socket = connectSocket(this.#place);
+  /** Async, so that no failure leaves the timer of a call behind. */
+  async #connected(): Promise<ClientHttp2Session> {
+    if (this.#closed) throw new CallFailure(grpcStatus.cancelled, "the client is closed");
+    if (this.#session !== undefined) return await this.#session;
+    const socket = socketTo(this.#place);
     this.#socket = socket;
     const session = isOpen(socket).then(() => this.#sessionOver(socket));
     const forget = (): void => {
@@ -64,7 +65,7 @@ export class GrpcClient {
     };
     session.then((open) => open.once("goaway", forget).once("close", forget), forget);
     this.#session = session;
-    return session;
+    return await session;
   }
 
   #sessionOver(socket: Socket): ClientHttp2Session {
@@ -76,6 +77,15 @@ export class GrpcClient {
     session.on("error", () => {});
     session.once("connect", () => session.setLocalWindowSize(windowBytes));
     return session;
+  }
+}
+
+/** Throws for a place that cannot be, such as a port beyond 65535. */
+function socketTo(place: NetConnectOpts): Socket {
+  try {
+    return connectSocket(place);
+  } catch (error) {
+    throw unavailable(error as Error);
   }
 }
 

@@ -74,6 +74,7 @@ export class TwinWorld {
         return message;
       },
       request: () => Promise.reject(new Error("not here")),
+      answerTo: () => Promise.reject(new Error("not here")),
     };
     this.bus.offerMqtt({
       publish: async (topic, payload) => void this.published.push({ topic, text: String(payload) }),

@@ -152,6 +152,25 @@ describe("a pod", () => {
     expect(node.runtime.sandboxes.size).toBe(0);
   });
 
+  it("that was deleted is another one when it comes back, whatever its uid", async () => {
+    const node = new TestNode();
+    const once = podOf("web", { restartPolicy: "Never" });
+    node.runtime.exits.set("main", 0);
+    await node.start();
+    await node.put("default/pod/web", once);
+    await node.pass(2_000);
+    expect((await node.status("web")).phase).toBe("Succeeded");
+    const removal = Promise.withResolvers<void>();
+    node.runtime.removals = removal.promise;
+    await node.delete("default/pod/web");
+    node.runtime.exits.clear();
+    await node.put("default/pod/web", once);
+    await node.pass(2_000);
+    removal.resolve();
+    await node.until("it runs", () => node.runtime.all("main").some(({ state }) => state === "running"));
+    expect(node.runtime.calls).toContain("removeSandbox");
+  });
+
   it("waits for its end when one of the same name takes its place", async () => {
     const node = new TestNode();
     await node.start();
@@ -474,6 +493,31 @@ describe("ConfigMaps and Secrets", () => {
     expect(node.store.meta.get("default/configmap/cm")).toBeDefined();
   });
 
+  it("that are optional are asked too, and waited for a little: the cloud may have them", async () => {
+    const optional = { name: "cm", key: "a", optional: true };
+    const main = {
+      name: "main",
+      image: "app:1",
+      env: [{ name: "A", valueFrom: { configMapKeyRef: optional } }],
+    };
+    const starts = (node: TestNode): boolean => node.runtime.calls.includes("start main");
+    const hasIt = new TestNode();
+    hasIt.connected = true;
+    hasIt.answers.set("default/configmap/cm", configMap({ a: "hello" }));
+    const isSilent = new TestNode();
+    isSilent.connected = true;
+    const isAway = new TestNode();
+    for (const node of [hasIt, isSilent, isAway]) {
+      await node.start();
+      await node.put("default/pod/web", podOf("web", { containers: [main] }));
+      await node.pass(2_000);
+    }
+    expect(hasIt.runtime.container("main").spec.env).toMatchObject({ A: "hello" });
+    expect([isSilent, isAway].map(starts)).toEqual([false, true]);
+    await isSilent.pass(10_000);
+    expect(starts(isSilent)).toBe(true);
+  });
+
   it("that the cloud does not have are asked for again later, and an error is never kept as the object", async () => {
     const node = new TestNode();
     node.connected = true;
@@ -496,7 +540,7 @@ describe("ConfigMaps and Secrets", () => {
     await node.put("default/pod/web", podOf("web", { volumes, containers: [main] }));
     await node.pass(1_000);
     const mount = node.runtime.container("main").spec.mounts[0];
-    expect(mount).toMatchObject({ containerPath: "/etc/v", readOnly: false });
+    expect(mount).toMatchObject({ containerPath: "/etc/v", readOnly: true });
     const file = join(mount?.hostPath ?? "", "a");
     expect(readFileSync(file, "utf8")).toBe("1");
     await node.put("default/configmap/cm", configMap({ a: "2" }));

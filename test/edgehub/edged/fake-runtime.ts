@@ -30,6 +30,10 @@ export class FakeRuntime implements Runtime {
   readonly stuck = new Set<string>();
   /** Folder on the disk of images. */
   imagePath: string | undefined;
+  /** Logs are not opened anew. */
+  keepsLogs = false;
+  /** What removals of sandboxes wait for. */
+  removals: Promise<void> = Promise.resolve();
   /** Pulls never end. */
   slowPulls = false;
   execResult = (_id: string, _command: readonly string[]): number => 0;
@@ -102,7 +106,8 @@ export class FakeRuntime implements Runtime {
     });
   }
 
-  removeSandbox(id: string): Promise<void> {
+  async removeSandbox(id: string): Promise<void> {
+    await this.removals;
     return this.#answer("removeSandbox", () => void this.sandboxes.delete(id));
   }
 
@@ -169,7 +174,9 @@ export class FakeRuntime implements Runtime {
   }
 
   reopenLog(id: string): Promise<void> {
-    return this.#answer(`reopenLog ${this.#find(id)?.name}`, () => undefined);
+    return this.#answer(`reopenLog ${this.#find(id)?.name}`, () => {
+      if (this.keepsLogs) throw new HubError("E_REFUSED", "no such task", { retryable: true });
+    });
   }
 
   images(): Promise<readonly RuntimeImage[]> {

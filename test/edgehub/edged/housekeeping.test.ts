@@ -94,14 +94,34 @@ describe("logs", () => {
   });
 });
 
+it("a log whose runtime does not turn away from it keeps its name, and is tried again", async () => {
+  const node = new TestNode();
+  const folder = join(node.directory, "logs/x");
+  mkdirSync(folder, { recursive: true });
+  await node.start();
+  await node.put("default/pod/web", podOf("web"));
+  await node.pass(1_000);
+  node.runtime.container("main").logPath = join(folder, "0.log");
+  node.runtime.keepsLogs = true;
+  writeFileSync(join(folder, "0.log"), Buffer.alloc((10 << 20) + 1, "x"));
+  await node.pass(21_000);
+  expect(readdirSync(folder)).toEqual(["0.log"]);
+  node.runtime.keepsLogs = false;
+  await node.pass(11_000);
+  expect(readdirSync(folder)).toEqual([expect.stringMatching(/^0\.log\.\d{8}-\d{6}$/)]);
+});
+
 describe("folders of pods that are no more", () => {
   it("are removed", async () => {
     const node = new TestNode();
+    const uid = { uid: "uid_with_lines" };
     const volume = join(node.directory, "pods/uid-old/volumes/v");
     const logs = join(node.directory, "logs/default_old_uid-old/main");
     for (const folder of [volume, logs]) mkdirSync(folder, { recursive: true });
     await node.start();
-    await node.put("default/pod/web", podOf("web", { volumes: [{ name: "v", emptyDir: {} }] }));
+    await node.put("default/pod/web", podOf("web", { volumes: [{ name: "v", emptyDir: {} }] }, uid));
+    const kept = join(node.directory, `logs/default_web_${uid.uid}`);
+    mkdirSync(kept, { recursive: true });
     await node.pass(61_000);
     await node.until(
       "they are gone",
@@ -109,7 +129,8 @@ describe("folders of pods that are no more", () => {
         !existsSync(join(node.directory, "pods/uid-old")) &&
         !existsSync(join(node.directory, "logs/default_old_uid-old")),
     );
-    expect(existsSync(join(node.directory, "pods/uid-web"))).toBe(true);
+    expect(existsSync(join(node.directory, "pods", uid.uid))).toBe(true);
+    expect(existsSync(kept)).toBe(true);
   });
 });
 

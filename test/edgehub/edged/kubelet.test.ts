@@ -180,9 +180,19 @@ describe("the node is reported as edgecore's", () => {
       name: "edge-b",
       ownerReferences: [{ kind: "Node", name: "edge-b", uid: "u" }],
     });
-    expect(
-      leaseOf({ name: "edge-b", uid: "u" }, { metadata: { resourceVersion: "7" } }, 40, now).metadata,
-    ).toEqual({ resourceVersion: "7" });
+    const known = {
+      metadata: { resourceVersion: "7" },
+      spec: { leaseTransitions: 2, renewTime: "long ago" },
+    };
+    expect(leaseOf({ name: "edge-b", uid: undefined }, known, 40, now)).toMatchObject({
+      metadata: { resourceVersion: "7" },
+      spec: { leaseTransitions: 2, renewTime: "2026-11-20T10:10:43.000000Z" },
+    });
+    // Its owner's uid is known later.
+    expect(leaseOf({ name: "edge-b", uid: "u" }, known, 40, now).metadata).toEqual({
+      resourceVersion: "7",
+      ownerReferences: [{ apiVersion: "v1", kind: "Node", name: "edge-b", uid: "u" }],
+    });
   });
 
   it("as not ready while the container runtime is down, with the time of the change", () => {

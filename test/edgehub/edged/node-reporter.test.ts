@@ -90,6 +90,29 @@ describe("a node", () => {
     expect(JSON.stringify(node.contents.at(-1))).toContain("EdgeNotReady");
   });
 
+  it("does not call itself not ready while it looks at the runtime for the first time, for ten seconds", async () => {
+    const node = new TestNode();
+    answering(node);
+    const { promise, resolve } = Promise.withResolvers<string>();
+    node.runtime.version = () => promise;
+    await node.start();
+    await connect(node);
+    await node.pass(6_000);
+    expect(node.asked).toEqual([]);
+    resolve("containerd 1.6.20");
+    await node.pass(1_000);
+    expect(node.asked).toContain("patch default/nodepatch/edge-1");
+    expect(JSON.stringify(node.contents)).not.toContain("EdgeNotReady");
+
+    const hung = new TestNode();
+    answering(hung);
+    hung.runtime.version = () => new Promise(() => {});
+    await hung.start();
+    await connect(hung);
+    await hung.pass(10_000);
+    expect(JSON.stringify(hung.contents)).toContain("EdgeNotReady");
+  });
+
   it("whose cloud never answers runs its pods all the same", async () => {
     const node = new TestNode();
     await node.start();

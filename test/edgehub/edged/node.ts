@@ -39,6 +39,8 @@ export class TestNode {
   readonly agent: Agent;
   edged: Edged;
   connected = false;
+  /** The cloud is KubeEdge's, which acks nothing. */
+  isKubeEdge = false;
   /** What is left on the machine. */
   free = { memoryBytes: 2 ** 30, diskBytes: 50 * 2 ** 30 };
   readonly #options: Partial<EdgedOptions>;
@@ -60,13 +62,16 @@ export class TestNode {
       clock,
       log: recordingLogger(this.logged),
       random: () => 1,
-      peerConfirmsTwins: undefined,
+      get peerConfirmsTwins() {
+        return node.connected ? node.isKubeEdge : undefined;
+      },
       get connected() {
         return node.connected;
       },
       draft: (draft) => this.#draft(draft),
       publish: () => Promise.reject(new Error("not used")),
       request: (draft) => this.#request(draft),
+      answerTo: (message) => this.#answerTo(message),
     };
     this.#options = options;
     this.edged = this.newEdged();
@@ -154,12 +159,20 @@ export class TestNode {
     if (!this.connected) return Promise.reject(new HubError("E_LINK_LOST", "not connected"));
     this.asked.push(`${draft.operation} ${draft.resource}`);
     if (draft.operation === "patch") this.contents.push(draft.content);
-    const answer = this.answers.get(draft.resource);
+    return this.#answer(draft.resource);
+  }
+
+  #answerTo({ resource }: Message): Promise<Message> {
+    return this.connected ? this.#answer(resource.path) : new Promise(() => undefined);
+  }
+
+  #answer(resource: string): Promise<Message> {
+    const answer = this.answers.get(resource);
     if (answer === undefined) return new Promise(() => undefined);
     const message = createMessage(
       {
         node: nodeName,
-        resource: draft.resource,
+        resource,
         operation: "response",
         content: answer,
         parentId: "p",

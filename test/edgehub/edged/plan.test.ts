@@ -130,7 +130,18 @@ describe("a plan", () => {
     [
       "a sandbox that has ended is replaced",
       { running: [sandbox(0, false, [container("main", 0, "exited")])] },
-      ["run sandbox 1"],
+      ["stopSandbox s0", "run sandbox 1"],
+    ],
+    [
+      "and what has done its work in it does not start again for OnFailure",
+      {
+        pod: pod({ ...two, restartPolicy: "OnFailure" }),
+        running: [
+          sandbox(0, false, [container("a", 0, "exited", succeeded), container("b", 0, "exited")]),
+          sandbox(1, true),
+        ],
+      },
+      ["start b 1"],
     ],
     [
       "but not for a pod that has done its work",
@@ -239,7 +250,8 @@ describe("a plan", () => {
   });
 
   it("waits after crashes, and says so", () => {
-    const containers = { main: { attempt: 0, hash: "", backoff: { delayMs: 20_000, at: 1_000 } } };
+    const hash = pod().containers[0]?.hash ?? "";
+    const containers = { main: { attempt: 0, hash, backoff: { delayMs: 20_000, at: 1_000 } } };
     const running = [sandbox(0, true, [container("main", 0, "exited", { finishedAt: 90_000 })])];
     const plan = planPod(view({ containers, running }));
     expect(plan.actions).toEqual([]);
@@ -247,8 +259,25 @@ describe("a plan", () => {
     expect(planned({ containers, running, now: 110_000 })).toEqual(["start main 1"]);
   });
 
+  it("waits for neither crash nor failure of a definition that has changed", () => {
+    const [main] = pod().containers;
+    const backoff = { delayMs: 300_000, at: 1_000 };
+    const running = [sandbox(0, true, [container("main", 0, "exited", { finishedAt: 99_000 })])];
+    const crashed = (hash = "") => ({ running, containers: { main: { attempt: 0, hash, backoff } } });
+    expect(planned(crashed(main?.hash))).toEqual([]);
+    expect(planned(crashed("before"))).toEqual(["start main 1"]);
+    const times = { at: 99_000, delayMs: 300_000, retryAt: 399_000 };
+    const failed = (hash = "") => ({
+      running: [sandbox(0, true)],
+      failures: new Map([["main", { reason: "ErrImagePull", message: "no", hash, ...times }]]),
+    });
+    expect(planned(failed(main?.hash))).toEqual([]);
+    expect(planned(failed("before"))).toEqual(["start main 0"]);
+  });
+
   it("says why a container could not be started until it is", () => {
     const failure: StartFailure = {
+      hash: pod().containers[0]?.hash ?? "",
       reason: "ErrImagePull",
       message: "no",
       at: 99_900,
@@ -284,8 +313,9 @@ describe("back-off after crashes", () => {
     );
   });
 
-  it("never waits longer than its delay, whatever the wall clock does", () => {
-    expect(crashWaitMs({ delayMs: 10_000, at: 0 }, 500_000, 0)).toBeLessThanOrEqual(10_000);
+  it("does not wait for a clock that was set back", () => {
+    expect(crashWaitMs({ delayMs: 10_000, at: 0 }, 500_000, 499_999)).toBe(0);
+    expect(crashWaitMs({ delayMs: 10_000, at: 0 }, 500_000, 0)).toBe(0);
   });
 
   it("is written as Go writes durations", () => {

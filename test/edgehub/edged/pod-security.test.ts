@@ -7,6 +7,7 @@ import { podOf } from "./node.ts";
 
 const context: PodContext = {
   find: () => undefined,
+  isAwaited: () => false,
   nodeName: "edge-1",
   hostIp: "192.0.2.1",
   podIp: "10.0.0.9",

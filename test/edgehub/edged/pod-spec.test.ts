@@ -16,6 +16,7 @@ const objects: Record<string, Json> = {
 const context: PodContext & { token(): string } = {
   find: (kind, name) => objects[`${kind} ${name}`],
   token: () => "tok",
+  isAwaited: () => false,
   nodeName: "edge-1",
   hostIp: "192.0.2.1",
   podIp: "10.0.0.9",
@@ -235,6 +236,15 @@ describe("a pod", () => {
       "too many containers",
       podOf("a", { containers: Array.from({ length: 101 }, (_, i) => ({ name: `c${i}`, image: "i" })) }),
       "at most 100",
+    ],
+    [
+      "members nested too deep",
+      podOf("a", {
+        containers: [
+          { name: "x", image: "i", env: [JSON.parse(`${'{"a":'.repeat(50_000)}1${"}".repeat(50_000)}`)] },
+        ],
+      }),
+      "cannot be read",
     ],
     ["a uid that is a path", podOf("a", {}, { uid: "../../root" }), "metadata needs"],
     ["nothing at all", null, "metadata needs"],

@@ -9,6 +9,7 @@ import { Prober } from "../../../edgehub/edged/prober.ts";
 import type { RuntimeContainer } from "../../../edgehub/edged/runtime.ts";
 import { type Clock, systemClock } from "../../../platform/clock.ts";
 import { HubError } from "../../../protocol/index.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 import { until } from "../../support/processes.ts";
 import { recordingLogger } from "../../support/recording-logger.ts";
 import { frame, listenOnPort, respond } from "./grpc-server.ts";
@@ -130,6 +131,14 @@ describe("a probe over the network", () => {
     server.closeAllConnections();
     await new Promise((done) => server.close(done));
     await expect(ask()).rejects.toMatchObject({ name: "CallFailure" });
+  });
+
+  it("of type grpc that names a port that no machine has fails, and leaves nothing behind", async () => {
+    const clock = new FakeClock();
+    const question = { host: "127.0.0.1", port: 70_000, service: "", timeoutMs: 1_000 };
+    await expect(isServing(clock, question)).rejects.toMatchObject({ name: "CallFailure" });
+    // What was still waited for would end the agent.
+    await clock.advance(2_000);
   });
 
   it("of a type that is not known counts as passed, and is named", async () => {

@@ -1,11 +1,16 @@
+import { spawnSync } from "node:child_process";
 import {
+  appendFileSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   realpathSync,
   statSync,
   symlinkSync,
+  truncateSync,
+  unlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -24,6 +29,7 @@ function disk() {
   const context: PodContext & { token(): string } = {
     find: (kind, name) => objects[`${kind} ${name}`],
     token: () => "tok",
+    isAwaited: () => false,
     nodeName: "edge-1",
     hostIp: "192.0.2.1",
     podIp: "",
@@ -46,7 +52,11 @@ function disk() {
         ?.hostPath ?? ""
     );
   };
-  return { path, objects, volumes, problems, podWith, prepare, mountOf };
+  const isReadOnly = (pod: Pod): boolean | undefined => {
+    const place = { paths: volumes.prepare(pod, context, problems), attempt: 0, env: {} };
+    return volumes.mounts(pod, pod.containers[0] as Container, place, problems)[0]?.readOnly;
+  };
+  return { path, objects, volumes, problems, podWith, prepare, mountOf, isReadOnly };
 }
 
 const words = (data: object): Json => ({ data });
@@ -105,6 +115,76 @@ describe("volumes", () => {
     expect(readFileSync(d.mountOf(pod), "utf8")).toBe("2");
   });
 
+  it("of ConfigMaps cannot be written by containers, others can", () => {
+    const d = disk();
+    d.objects["configmap cm"] = words({ a: "1" });
+    expect(d.isReadOnly(d.podWith({ configMap: { name: "cm" } }))).toBe(true);
+    expect(d.isReadOnly(d.podWith({ configMap: { name: "cm" } }, { subPath: "a" }))).toBe(true);
+    expect(d.isReadOnly(d.podWith({ emptyDir: {} }))).toBe(false);
+    expect(d.isReadOnly(d.podWith({ emptyDir: {} }, { readOnly: true }))).toBe(true);
+  });
+
+  it("of ConfigMaps have folders for what is mounted inside them, and links that a kill kept from them", () => {
+    const d = disk();
+    d.objects["configmap cm"] = words({ a: "1" });
+    const pod = parsePod(
+      podOf("web", {
+        volumes: [
+          { name: "v", configMap: { name: "cm" } },
+          { name: "w", emptyDir: {} },
+        ],
+        containers: [
+          {
+            name: "main",
+            image: "i",
+            volumeMounts: [
+              { name: "v", mountPath: "/v" },
+              { name: "w", mountPath: "/v/inner/most" },
+              { name: "w", mountPath: "/vw" },
+            ],
+          },
+        ],
+      }),
+    ) as Pod;
+    const directory = d.prepare(pod);
+    const seen = (): string[] => readdirSync(directory).filter((name) => !name.startsWith(".."));
+    expect(seen()).toEqual(["a", "inner"]);
+    expect(existsSync(join(directory, "inner/most"))).toBe(true);
+    unlinkSync(join(directory, "a"));
+    d.prepare(pod);
+    expect(readFileSync(join(directory, "a"), "utf8")).toBe("1");
+    d.objects["configmap cm"] = words({ b: "2" });
+    d.prepare(pod);
+    expect(seen()).toEqual(["b", "inner"]);
+  });
+
+  it("whose links were turned elsewhere touch nothing outside", () => {
+    const d = disk();
+    d.objects["configmap cm"] = words({ a: "1" });
+    const pod = d.podWith({ configMap: { name: "cm" } });
+    const directory = d.prepare(pod);
+    const precious = join(d.path, "precious");
+    mkdirSync(precious);
+    unlinkSync(join(directory, "..data"));
+    symlinkSync("../../../../precious", join(directory, "..data"));
+    d.objects["configmap cm"] = words({ a: "2" });
+    d.prepare(pod);
+    expect(existsSync(precious)).toBe(true);
+    expect(readFileSync(join(directory, "a"), "utf8")).toBe("2");
+  });
+
+  it("have folders for subPaths that whoever may use the volume may use, and make none outside", () => {
+    const d = disk();
+    const pod = d.podWith({ emptyDir: {} }, { subPathExpr: "$(WHO)" });
+    expect(mode(d.mountOf(pod, { WHO: "a/b" }))).toBe(0o777);
+    expect(mode(join(d.mountOf(pod, { WHO: "a" })))).toBe(0o777);
+    mkdirSync(join(d.path, "outside"));
+    symlinkSync(join(d.path, "outside"), join(d.volumes.directory(pod.uid), "volumes/v/trap"));
+    d.mountOf(pod, { WHO: "trap/new" });
+    expect(d.problems[0]).toContain("leads out of its volume");
+    expect(existsSync(join(d.path, "outside/new"))).toBe(false);
+  });
+
   it("mount what their subPath names, from the environment too, and never what lies outside", () => {
     const d = disk();
     const pod = d.podWith({ emptyDir: {} }, { subPathExpr: "$(WHO)" });
@@ -152,6 +232,25 @@ describe("volumes", () => {
     expect(d.volumes.uids()).toEqual([]);
   });
 
+  it("go alone: what a container has mounted in them stays whole", async ({ skip }) => {
+    const d = disk();
+    const pod = d.podWith({ emptyDir: {} });
+    const inner = join(d.prepare(pod), "in ner");
+    const precious = join(d.path, "precious");
+    for (const folder of [inner, precious]) mkdirSync(folder);
+    writeFileSync(join(precious, "file"), "x");
+    if (spawnSync("mount", ["--bind", precious, inner]).status !== 0) skip("no right to mount");
+    await d.volumes.remove(pod.uid);
+    expect(existsSync(inner)).toBe(false);
+    expect(existsSync(join(precious, "file"))).toBe(true);
+  });
+
+  it("are seen by nobody else on the node", () => {
+    const d = disk();
+    d.prepare(d.podWith({ emptyDir: {} }));
+    expect(mode(join(d.path, "pods")) & 0o007).toBe(0);
+  });
+
   it("in memory hold what they may, and go with their pod", async ({ skip }) => {
     const d = disk();
     const pod = d.podWith({ emptyDir: { medium: "Memory", sizeLimit: "1Mi" } });
@@ -177,6 +276,17 @@ describe("volumes", () => {
     const problem = 'volume "v": emptyDir.medium HugePages is not supported';
     expect(d.problems).toEqual([problem, problem]);
   });
+});
+
+it("last words are the last 4096 bytes, however much was written", () => {
+  const d = disk();
+  const pod = d.podWith({ emptyDir: {} });
+  d.mountOf(pod);
+  const file = d.volumes.messageFile(pod.uid, "main", 0);
+  truncateSync(file, 2 ** 34);
+  appendFileSync(file, "the end");
+  const words = d.volumes.terminationMessage(pod.uid, "main", 0);
+  expect([words.length, words.slice(-7)]).toEqual([4_096, "the end"]);
 });
 
 describe.runIf(process.getuid?.() === 0)("with an fsGroup, volumes", () => {

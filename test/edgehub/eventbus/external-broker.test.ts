@@ -3,6 +3,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { certificateFiles } from "../../support/mqtt-certificates.ts";
 import { Program, temporaryDirectory } from "../../support/processes.ts";
 import { type BusOptions, type BusWorld, device, received, startBus, waitFor } from "./harness.ts";
+import { startMqtt5Broker } from "./mqtt5-broker.ts";
 
 /** A broker in another process, killed with the test. */
 async function startBroker(port = 0, password?: string): Promise<{ port: number; kill(): Promise<unknown> }> {
@@ -98,6 +99,23 @@ describe("an external broker", () => {
     await waitFor("the device has both", () => seen.length === 2);
   });
 
+  it("that has lost what it had for us echoes nothing of it: the same of a device goes up", async () => {
+    const { port, kill } = await startBroker();
+    const world = await connected(port);
+    // The broker has it, and dies before we have heard the echo.
+    const told = world.module.handle(world.fromCloud("publish", "x/user/y", "hello"), "s");
+    await Promise.all([told.catch(() => undefined), kill()]);
+    await world.logged("external broker lost");
+    const before = world.outbox().length;
+    await startBroker(port);
+    const connections = () => world.lines.filter(({ event }) => event === "external broker connected").length;
+    await waitFor("it is back", () => connections() === 2);
+    await world.module.handle(world.fromCloud("subscribe", "default/test/later"), "s");
+    const client = await device(`mqtt://127.0.0.1:${port}`);
+    await client.publishAsync("x/user/y", "hello", { qos: 1 });
+    await waitFor("it goes up", () => world.outbox().length === before + 1);
+  });
+
   it("keeps what comes while the agent is away", async () => {
     const { port } = await startBroker();
     const world = await connected(port);
@@ -141,6 +159,25 @@ describe("an external broker", () => {
       return taken.length >= numbers.length;
     });
     expect(taken).toEqual(numbers);
+  });
+
+  it("brings again what came behind a message that was not taken, though there were room: the order stays", async () => {
+    const { port } = await startBroker();
+    const world = await connected(port, { outbox: { maxBytes: 10_000 } });
+    const client = await device(`mqtt://127.0.0.1:${port}`);
+    const sizes = [6_000, 6_000, 10, 10, 6_000];
+    await Promise.all(
+      sizes.map((size, i) => client.publishAsync("a/user/n", `${i}`.repeat(size), { qos: 1 })),
+    );
+    await world.logged("external broker lost");
+    const taken: string[] = [];
+    await waitFor("all have come", () => {
+      taken.push(...world.outbox().map(({ content }) => String(content)[0] as string));
+      world.store.database.prepare("DELETE FROM outbox").run();
+      world.store.outbox.recount();
+      return taken.length >= sizes.length;
+    });
+    expect(taken).toEqual(["0", "1", "2", "3", "4"]);
   });
 
   it("is tried again when it goes away; what cannot be published then is refused for now", async () => {
@@ -226,6 +263,37 @@ describe("an external broker", () => {
     expect(await world.logged("a message of the external broker was not taken")).toMatchObject({
       error: { code: "E_TOO_LARGE" },
     });
+  });
+});
+
+describe("an external broker with limits of its own, of MQTT 5", () => {
+  it("gets no more messages at once than it takes", async () => {
+    const broker = await startMqtt5Broker({ receiveMaximum: 5, maximumPacketSize: 1_000 });
+    const world = await startBus(external(broker.port));
+    await world.logged("external broker connected");
+    const numbers = Array.from({ length: 100 }, (_, i) => `${i}`);
+    for (const i of numbers.slice(0, 50)) await world.bus.publish("t", i);
+    const later = numbers.slice(50).map((i) => world.module.handle(world.fromCloud("publish", "t", i), "s"));
+    await Promise.all(later);
+    await waitFor("all have come", () => broker.published.length === numbers.length);
+    expect(broker.published.map(({ payload }) => `${payload}`)).toEqual(numbers);
+    expect(broker.mostUnconfirmed).toBe(5);
+    expect(broker.connections).toBe(1);
+  });
+
+  it("is not sent what is too large for it, and gets what comes behind that", async () => {
+    const broker = await startMqtt5Broker({ receiveMaximum: 5, maximumPacketSize: 1_000 });
+    const world = await startBus(external(broker.port));
+    await world.logged("external broker connected");
+    await world.bus.publish("document", "x".repeat(2_000));
+    const large = world.module.handle(world.fromCloud("publish", "t", "x".repeat(2_000)), "s");
+    await expect(large).rejects.toMatchObject({ code: "E_TOO_LARGE", retryable: false });
+    await world.module.handle(world.fromCloud("publish", "t", "x".repeat(900)), "s");
+    expect(broker.published.map(({ topic }) => topic)).toEqual(["t"]);
+    expect(await world.logged("a document for the external broker is lost")).toMatchObject({
+      topic: "document",
+    });
+    expect(broker.connections).toBe(1);
   });
 });
 

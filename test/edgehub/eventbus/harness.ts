@@ -139,6 +139,7 @@ function agentOn(store: EdgeStore, lines: LoggedLine[]): Agent {
       return message;
     },
     request: () => Promise.reject(new Error("not in this test")),
+    answerTo: () => Promise.reject(new Error("not in this test")),
   } as unknown as Agent;
 }
 

@@ -90,6 +90,40 @@ describe("a full outbox", () => {
     expect(world.outbox().map(({ content }) => content)).toEqual(["2", "3"]);
   });
 
+  it("takes nothing of a client behind what it refused, though there were room: the order stays", async () => {
+    const world = await startBus({ outbox: { maxBytes: 10_000 } });
+    const client = await device(urlOf(world), { clean: false, clientId: "d", reconnectPeriod: 20 });
+    const ended = closed(client);
+    const confirmed: number[] = [];
+    for (const [i, size] of [6_000, 6_000, 10].entries())
+      client.publish(
+        "a/user/n",
+        `${i}`.repeat(size),
+        { qos: 1 },
+        (error) => void (error ?? confirmed.push(i)),
+      );
+    await ended;
+    expect(world.outbox()).toHaveLength(1);
+    world.store.database.prepare("DELETE FROM outbox").run();
+    world.store.outbox.recount();
+    await waitFor("the rest is confirmed", () => confirmed.length === 3);
+    expect(world.outbox().map(({ content }) => String(content)[0])).toEqual(["1", "2"]);
+  });
+
+  it("does not keep the will of a client from the others", async () => {
+    const world = await startBus({ outbox: { maxMessages: 1 } });
+    const watcher = await device(urlOf(world));
+    const seen = received(watcher);
+    await watcher.subscribeAsync("gone/+");
+    const will = { topic: "gone/d", payload: Buffer.from("gone"), qos: 1 as const, retain: false };
+    const client = await device(urlOf(world), { clientId: "d", will });
+    const ended = closed(client);
+    for (const i of ["0", "1"]) client.publish("a/user/n", i, { qos: 1 }, () => undefined);
+    await ended;
+    await waitFor("the will arrives", () => seen.length === 1);
+    expect(seen).toEqual(["gone/d gone"]);
+  });
+
   it("drops what was sent without a promise, and goes on", async () => {
     const world = await startBus({ outbox: { maxMessages: 1 } });
     const client = await device(urlOf(world));

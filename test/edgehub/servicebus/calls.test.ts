@@ -177,6 +177,84 @@ describe("calls at once", () => {
   });
 });
 
+describe("a call that waits for its turn", () => {
+  /** A service with one call at once, which hangs; another call behind it. */
+  async function behindOneThatHangs(method: string, agent = new TestAgent()) {
+    const asked: string[] = [];
+    const held: ServerResponse[] = [];
+    const port = await service((request, response) => {
+      asked.push(`${request.method} ${request.url}`);
+      if (request.url === "/hangs") held.push(response);
+      else response.end("done");
+    });
+    const { bus } = await startBus({ callsPerService: 1, callTimeoutMs: 600_000 }, agent);
+    await bus.handle(callOf(port, "GET", { path: "/hangs" }));
+    await until("the first call", () => held.length === 1);
+    const call = callOf(port, method, { path: "/waits", body: "x" });
+    await bus.handle(call);
+    return { asked, held, port, bus, agent, call };
+  }
+
+  it("is taken at once, and a repeat of it is not executed", async () => {
+    const { asked, held, bus, agent, call } = await behindOneThatHangs("POST");
+    await bus.handle(call);
+    held[0]?.end("at last");
+    await answered(agent, 2);
+    expect(asked).toEqual(["GET /hangs", "POST /waits"]);
+    expect(agent.outbox).toHaveLength(2);
+  });
+
+  it("is executed by the next agent if this one dies, a POST too: the service knows nothing of it", async () => {
+    const { path, remove } = temporaryDirectory();
+    onTestFinished(remove);
+    const file = join(path, "edge.db");
+    const first = await behindOneThatHangs("POST", new TestAgent(file));
+    first.agent.store.close();
+    const agent = new TestAgent(file);
+    await startBus({}, agent);
+    const answer = await answered(agent);
+    expect(answer).toMatchObject({ status_code: 200, text: "done" });
+    expect(first.asked.filter((one) => one === "POST /waits")).toHaveLength(1);
+  });
+
+  it("is not executed by an agent that comes too late", async () => {
+    const { path, remove } = temporaryDirectory();
+    onTestFinished(remove);
+    const file = join(path, "edge.db");
+    const first = await behindOneThatHangs("POST", new TestAgent(file));
+    first.agent.store.close();
+    const agent = new TestAgent(file);
+    await agent.clock.advance(3_600_000);
+    await startBus({}, agent);
+    await answered(agent, 2);
+    const answers = agent.outbox.map((message) => answerOf(message));
+    expect(answers.find(({ text }) => text.includes("POST"))).toMatchObject({
+      status_code: 500,
+      text: expect.stringMatching(/was not executed/),
+    });
+    expect(first.asked).toEqual(["GET /hangs"]);
+  });
+
+  it("gets 503 when nobody can wait for it any more", async () => {
+    const { asked, held, agent } = await behindOneThatHangs("GET");
+    await agent.clock.advance(60_000);
+    held[0]?.end("at last");
+    await answered(agent, 2);
+    expect(agent.outbox.map((message) => answerOf(message).status_code)).toEqual([200, 503]);
+    expect(asked).toEqual(["GET /hangs"]);
+  });
+
+  it("gets 503 at once when too many bytes wait already", async () => {
+    const { port, bus, agent } = await behindOneThatHangs("GET");
+    const body = "x".repeat(4_500_000);
+    for (let i = 0; i < 3; i++) await bus.handle(callOf(port, "POST", { path: `/${i}`, body }));
+    expect(await answered(agent)).toMatchObject({
+      status_code: 503,
+      text: expect.stringMatching(/wait for 127.0.0.1/),
+    });
+  });
+});
+
 describe("a repeated request", () => {
   it("is answered from the store, and the service is not called twice", async () => {
     let calls = 0;

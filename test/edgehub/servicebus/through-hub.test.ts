@@ -61,6 +61,25 @@ it("an answer that comes too late for who asked holds up nothing", async () => {
   expect(edge.status().outbox.messages).toBe(0);
 });
 
+it("calls that wait for a service that hangs hold up no other message of the node", async () => {
+  const port = await service(() => undefined);
+  const world = await startWorld();
+  const edge = await world.agent("edge-1", {
+    serviceBus: { enable: true, port: 0, callsPerService: 1, callTimeoutMs: 600_000 },
+  });
+  await until("the link", () => edge.connected);
+  const body = Buffer.alloc(64 << 10).toString("base64");
+  const call = { node: "edge-1", source: "router_servicebus", group: "user", operation: "POST" };
+  for (let i = 0; i < 40; i++) {
+    const content = { header: {}, body, method: "POST", url: "" };
+    await world.hub.publish({ ...call, resource: `${port}:/${i}`, content, delivery: event() });
+  }
+  const resource = "default/configmap/settings";
+  const content = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "settings" } };
+  await world.hub.publish({ node: "edge-1", operation: "insert", resource, resourceVersion: "1", content });
+  await until("the other message", () => edge.store.meta.get(resource) !== undefined);
+});
+
 it("a program hears at once that nobody at the cloud takes its call, and no message waits behind it", async () => {
   const port = await freePort();
   const world = await startWorld();
