@@ -226,7 +226,12 @@ describe("a rule from a topic to REST", () => {
   });
 
   it("tells a node again when it connects", async () => {
-    const presence = { group: "resource", source: "cloudhub", resource: "node/connection", operation: "connected" };
+    const presence = {
+      group: "resource",
+      source: "cloudhub",
+      resource: "node/connection",
+      operation: "connected",
+    };
     await hub.send(hub.message(presence));
     await vi.waitFor(() => expect(orders()).toEqual(Array(2).fill("edge-1 subscribe line/up")));
   });
