@@ -195,3 +195,15 @@ it("lets a request come again that the API cannot take now, and acks what nobody
     answer: undefined,
   });
 });
+
+it("gives a node that registers the labels of its join token, whatever it says itself", async () => {
+  const world = await new EdgeWorld().start();
+  const node = {
+    metadata: { name: "edge-1", labels: { site: "forged", os: "linux" } },
+    spec: {},
+    status: {},
+  };
+  expect(await ask(world, "insert", "default/node/edge-1", node)).toMatchObject({ outcome: "ack" });
+  const { metadata } = await world.objects.get(nodes, { name: "edge-1" });
+  expect(metadata.labels).toEqual({ site: "plant-2", os: "linux" });
+});
