@@ -2,7 +2,7 @@
 export const eventsTable = `
 package io.k8s.api.events.v1
 
-Event kind
+Event kind # Something that happened to an object.
   action string
   deprecatedCount int32
   deprecatedFirstTimestamp time
@@ -26,7 +26,7 @@ EventSeries
 export const coordinationTable = `
 package io.k8s.api.coordination.v1
 
-Lease kind
+Lease kind # Says who holds something, and until when: of a node, that it is alive.
   spec LeaseSpec
 
 LeaseSpec
