@@ -6,6 +6,7 @@ import type { SecureContextOptions, TLSSocket } from "node:tls";
 import { WebSocketServer } from "ws";
 import { asHubError, type Dialect, type ErrorCode, HubError, nativeDialect } from "../protocol/index.ts";
 import { type Connection, formatReason, type Listener, type Peer } from "./connection.ts";
+import type { InflowOptions } from "./inflow.ts";
 import { addressOf, choiceHeader, keyExchange, offerHeader, WebSocketConnection } from "./websocket.ts";
 
 /** What a client says before it is let in. */
@@ -34,6 +35,8 @@ export interface ListenOptions {
   readonly handshakeTimeoutMs: number;
   /** Connections at once, admitted or not. */
   readonly maxConnections: number;
+  /** How fast each peer is listened to; default: as it talks. */
+  readonly inflow?: InflowOptions | undefined;
 }
 
 export interface ListenParts {
@@ -182,7 +185,12 @@ class Listening implements WebSocketListening {
       this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
         socket.off("error", onError);
         admission.accept(
-          new WebSocketConnection(webSocket, socket, { peer, dialect: admission.dialect, side: "server" }),
+          new WebSocketConnection(webSocket, socket, {
+            peer,
+            dialect: admission.dialect,
+            side: "server",
+            inflow: this.#options.inflow,
+          }),
         );
       });
     } catch (error) {
