@@ -131,6 +131,21 @@ describe("old messages of edges", () => {
   });
 });
 
+it("takes no pod away that others have published", async () => {
+  const world = await started();
+  const draft = {
+    node: "edge-1",
+    operation: "update",
+    resource: "default/pod/foreign",
+    resourceVersion: "7",
+  };
+  await world.hub.publish({ ...draft, delivery: { kind: "state" } });
+  world.hub.news();
+  const told = { UID: "u", Name: "foreign", Status: {} };
+  expect(await ask(world, "update", "default/podstatus/foreign", told)).toMatchObject({ answer: "OK" });
+  expect(world.hub.news()).toEqual(["response default/podstatus/foreign"]);
+});
+
 it("does not let a pod's status go to another pod of the same name", async () => {
   const world = await started();
   const patch = JSON.stringify({ metadata: { uid: "another" }, status: { phase: "Failed" } });
