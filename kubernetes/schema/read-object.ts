@@ -12,6 +12,8 @@ export interface Reading {
   readonly unknown: readonly string[];
 }
 
+/** In one error. */
+const maxNamedFields = 50;
 const quantityPattern = "^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$";
 /** Deeper objects are refused: walking them would take too much stack. */
 const maxDepth = 256;
@@ -33,7 +35,8 @@ export function readObject(kind: Kind, value: unknown): Reading {
 
 /** The answer where fields are validated strictly and some are unknown: 400. */
 export function strictFieldError(kind: Kind, unknown: readonly string[]): ApiError {
-  return unreadable(kind, `strict decoding error: ${unknown.map(unknownFieldWarning).join(", ")}`);
+  const named = unknown.slice(0, maxNamedFields).map(unknownFieldWarning).join(", ");
+  return unreadable(kind, `strict decoding error: ${named}`);
 }
 
 /** For the header `Warning`. */
