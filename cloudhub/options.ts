@@ -110,7 +110,7 @@ export const hubSchema = section("The hub's configuration", {
   controllers: section("Controllers in the hub's process", {
     disable: texts({
       description:
-        "Names of controllers that do not run here, because others do their work: edge (nodes, pods, ConfigMaps, Secrets), router, …; see docs/edge-controller.md",
+        "Names of controllers that do not run here, because others do their work: edge, workload, device, group, router",
     }),
   }),
   router: section("Rules between REST, EventBus and ServiceBus (KubeEdge: router)", {
