@@ -4,13 +4,7 @@ import { authenticationTable, authorizationTable, certificatesTable, rbacTable }
 import { appsTable } from "./tables/apps.ts";
 import { cloudVolumeTable } from "./tables/cloud-volume.ts";
 import { containerTable } from "./tables/container.ts";
-import {
-  autoscalingTable,
-  coordinationTable,
-  discoveryTable,
-  eventsTable,
-  policyTable,
-} from "./tables/coordination.ts";
+import { coordinationTable, discoveryTable, eventsTable } from "./tables/coordination.ts";
 import { coreTable } from "./tables/core.ts";
 import { customResourcesTable } from "./tables/custom-resources.ts";
 import { deadLettersTable } from "./tables/dead-letters.ts";
@@ -43,8 +37,6 @@ const nativeTables = [
   eventsTable,
   coordinationTable,
   discoveryTable,
-  policyTable,
-  autoscalingTable,
 ] as const;
 
 const structuralTables = [

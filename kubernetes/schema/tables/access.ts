@@ -67,25 +67,6 @@ TokenReviewStatus
   authenticated bool
   error string
   user UserInfo
-
-TokenRequest kind
-  spec TokenRequestSpec
-  status TokenRequestStatus
-
-TokenRequestSpec
-  audiences []string
-  boundObjectRef BoundObjectReference
-  expirationSeconds int64 default=3600
-
-BoundObjectReference
-  apiVersion string
-  kind string
-  name string
-  uid string
-
-TokenRequestStatus
-  expirationTimestamp time
-  token string
 `;
 
 export const authorizationTable = `

@@ -1,4 +1,4 @@
-/** Leases, events, slices of endpoints, and what is posted to subresources. Source: Kubernetes API reference. */
+/** Leases, events, slices of endpoints. Source: Kubernetes API reference. */
 export const eventsTable = `
 package io.k8s.api.events.v1
 
@@ -77,26 +77,4 @@ EndpointPort atomic
   name string
   port int32
   protocol string enum=SCTP|TCP|UDP default=TCP
-`;
-
-export const policyTable = `
-package io.k8s.api.policy.v1
-
-Eviction kind
-  deleteOptions meta.DeleteOptions
-`;
-
-export const autoscalingTable = `
-package io.k8s.api.autoscaling.v1
-
-Scale kind
-  spec ScaleSpec
-  status ScaleStatus
-
-ScaleSpec
-  replicas int32
-
-ScaleStatus
-  replicas! int32
-  selector string
 `;
