@@ -40,6 +40,9 @@ export interface ListenerParts {
   readonly tls: SecureContextOptions;
 }
 
+/** What of one node is handled before others have their turn, bytes: about a millisecond of work. */
+const inflowTurnBytes = 16 << 10;
+
 /** Where nodes connect: a client certificate of our CA, and the node it names. */
 export function listenForNodes(parts: ListenerParts, options: HubOptions): Promise<WebSocketListening> {
   const { hub, store, clock, log } = parts;
@@ -81,6 +84,11 @@ export function listenForNodes(parts: ListenerParts, options: HubOptions): Promi
     handshakeTimeoutMs,
     // Room for those that shake hands, are refused, or replace an older link of theirs.
     maxConnections: maxNodes * 2 + 1_000,
+    inflow: {
+      perTurnBytes: inflowTurnBytes,
+      bytesPerSecond: options.limits.nodeBytesPerSecond,
+      burstBytes: options.limits.nodeBytesPerSecond / 4,
+    },
   };
   return listenWebSocket(listen, {
     admit,

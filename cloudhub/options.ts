@@ -77,6 +77,10 @@ export const hubSchema = section("The hub's configuration", {
       description: "Messages that may wait for one node; then publishing to it fails with E_BACKLOG_FULL",
     }),
     backlogBytes: whole(256 << 20, 1_024, 2 ** 40, { description: "Bytes that may wait for one node" }),
+    nodeBytesPerSecond: whole(4 << 20, 1_024, 2 ** 40, {
+      description:
+        "Bytes a second that one node may send for long, each message counted with 300 more; what is more waits at the node, so that a node that floods does not slow down the others",
+    }),
     upstreamBytes: whole(256 << 20, 1_024, 2 ** 40, {
       description:
         "Bytes of upstream messages held in memory for slow controllers, of all nodes together; then nodes are told to wait",
@@ -106,7 +110,7 @@ export const hubSchema = section("The hub's configuration", {
   controllers: section("Controllers in the hub's process", {
     disable: texts({
       description:
-        "Names of controllers that do not run here, because others do their work: edge (nodes, pods, ConfigMaps, Secrets), router, …; see docs/edge-controller.md",
+        "Names of controllers that do not run here, because others do their work: edge, workload, device, group, router",
     }),
   }),
   router: section("Rules between REST, EventBus and ServiceBus (KubeEdge: router)", {

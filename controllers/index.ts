@@ -1,6 +1,6 @@
 /** Programs that keep nodes and objects as they should be; on the SDK alone, here or in any other process. */
 import type { ObjectsApi } from "../kubernetes/index.ts";
-import type { Clock } from "../platform/clock.ts";
+import { type Clock, pause } from "../platform/clock.ts";
 import type { Logger } from "../platform/logger.ts";
 import type { HubApi } from "../sdk/index.ts";
 import {
@@ -25,6 +25,9 @@ export interface ControllersOptions {
   readonly router?: Partial<RouterOptions>;
   readonly device?: DeviceControllerOptions;
 }
+
+/** How long what is under way may take when it is to end. */
+const closeTimeoutMs = 5_000;
 
 type Start = (parts: ControllerParts, options: ControllersOptions) => RunningController;
 
@@ -53,8 +56,10 @@ export function startControllers(
   });
   return {
     async close() {
+      const closed = Promise.all(running.map((one) => one.close()));
+      // A controller that waits for an API which does not answer would wait for ever.
+      await Promise.race([closed, pause(given.clock, closeTimeoutMs, stop.signal)]);
       stop.abort();
-      await Promise.all(running.map((one) => one.close()));
     },
   };
 }

@@ -10,26 +10,6 @@ export function builtInKinds(): readonly Kind[] {
   return builtInTypes.map((type) => kindOf(type, schemas));
 }
 
-/**
- * Kinds that are only posted to subresources: `Scale`, `Eviction`, `TokenRequest`.
- *
- * @param type Group, version and kind; the rest is made up.
- */
-export function documentKind(type: Pick<ResourceType, "group" | "version" | "kind">): Kind {
-  const whole: ResourceType = {
-    ...type,
-    resource: `${type.kind.toLowerCase()}s`,
-    singular: type.kind.toLowerCase(),
-    shortNames: [],
-    categories: [],
-    namespaced: true,
-    verbs: ["create"],
-    hasStatus: false,
-    subresources: [],
-  };
-  return kindOf(whole, builtInSchemas());
-}
-
 function kindOf(type: ResourceType, schemas: ReadonlyMap<string, Schema>): Kind {
   const schema = schemas.get(`${packageOf(type.group, type.version)}.${type.kind}`);
   if (schema === undefined) throw new Error(`no schema describes ${type.kind}`);

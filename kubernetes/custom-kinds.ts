@@ -122,7 +122,7 @@ function checkSchema(schema: unknown, path: string): FieldError[] {
 }
 
 /** @returns `undefined` for a pattern that JavaScript does not know. */
-export function patternOf(pattern: string): RegExp | undefined {
+function patternOf(pattern: string): RegExp | undefined {
   try {
     return new RegExp(pattern, "u");
   } catch {

@@ -12,7 +12,7 @@ export {
   statusReasons,
 } from "./api-error.ts";
 export { applyObject, type Writer, withManagedFields } from "./apply/apply.ts";
-export { builtInKinds, documentKind } from "./built-in-kinds.ts";
+export { builtInKinds } from "./built-in-kinds.ts";
 export { checkDefinition, kindsOfDefinition } from "./custom-kinds.ts";
 export { withDefaults } from "./defaults.ts";
 export {

@@ -7,6 +7,7 @@ import { WebSocketServer } from "ws";
 import { asHubError, type Dialect, HubError, nativeDialect } from "../protocol/index.ts";
 import type { Connection, Listener, Peer } from "./connection.ts";
 import { bodyOf, statusOf } from "./http-refusal.ts";
+import type { InflowOptions } from "./inflow.ts";
 import { addressOf, choiceHeader, keyExchange, offerHeader, WebSocketConnection } from "./websocket.ts";
 
 /** What a client says before it is let in. */
@@ -35,6 +36,8 @@ export interface ListenOptions {
   readonly handshakeTimeoutMs: number;
   /** Connections at once, admitted or not. */
   readonly maxConnections: number;
+  /** How fast each peer is listened to; default: as it talks. */
+  readonly inflow?: InflowOptions | undefined;
 }
 
 export interface ListenParts {
@@ -191,6 +194,7 @@ class Listening implements WebSocketListening {
             peer: peerOf(socket),
             dialect: admission.dialect,
             side: "server",
+            inflow: this.#options.inflow,
           }),
         );
       });

@@ -12,6 +12,7 @@ import {
   type Peer,
   parseReason,
 } from "./connection.ts";
+import { Inflow, type InflowOptions } from "./inflow.ts";
 
 /** The request header in which a client offers our dialect, and the answer's. A KubeEdge peer ignores both. */
 export const offerHeader = "hub-dialects";
@@ -37,19 +38,24 @@ export class WebSocketConnection implements Connection {
   readonly #raw: TLSSocket;
   readonly #binary: boolean;
   readonly #side: "client" | "server";
+  readonly #inflow: Inflow | undefined;
   #reason: CloseReason | undefined;
   #full = false;
 
-  /** @param side A server's frames carry no mask: they are written as they are, all of a turn at once. */
+  /**
+   * @param side A server's frames carry no mask: they are written as they are, all of a turn at once.
+   * @param inflow How fast the peer is listened to; default: as it talks.
+   */
   constructor(
     socket: WebSocket,
     raw: TLSSocket,
-    about: { peer: Peer; dialect: Dialect; side: "client" | "server" },
+    about: { peer: Peer; dialect: Dialect; side: "client" | "server"; inflow?: InflowOptions | undefined },
   ) {
     const { peer, dialect } = about;
     this.#socket = socket;
     this.#raw = raw;
     this.#side = about.side;
+    this.#inflow = about.inflow && new Inflow(about.inflow);
     this.#binary = dialect === "native";
     this.peer = peer;
     socket.pause();
@@ -69,7 +75,10 @@ export class WebSocketConnection implements Connection {
   }
 
   start(events: ConnectionEvents): void {
-    this.#socket.on("message", (data: RawData) => events.data(data as Uint8Array));
+    this.#socket.on("message", (data: RawData) => {
+      this.#pace((data as Uint8Array).length);
+      events.data(data as Uint8Array);
+    });
     this.#socket.on("close", (_code, reason) =>
       events.closed(this.#reason ?? parseReason(reason.toString(), true)),
     );
@@ -79,6 +88,16 @@ export class WebSocketConnection implements Connection {
       events.drained();
     });
     this.#socket.resume();
+  }
+
+  /** What comes is not read on before others have had their turn. */
+  #pace(bytes: number): void {
+    const restMs = this.#inflow?.add(bytes, performance.now());
+    if (restMs === undefined || this.#socket.isPaused) return;
+    this.#socket.pause();
+    const goOn = (): void => this.#socket.resume();
+    if (restMs === 0) setImmediate(goOn);
+    else setTimeout(goOn, restMs);
   }
 
   send(messages: readonly Uint8Array[], flushed?: () => void): boolean {

@@ -1,7 +1,10 @@
 import type { FleetIdentities } from "./identities.ts";
 import { connectRawNode, type RawNode, type RawNodeMode } from "./raw-node.ts";
 
-/** The load generator, a process of its own; the parent says what to do and asks for counts. */
+/**
+ * The load generator, a process of its own; the parent says what to do, asks for counts, and can begin anew with other
+ * nodes after it has closed these.
+ */
 export interface FleetOrder {
   readonly mode: RawNodeMode;
   readonly port: number;
@@ -13,10 +16,14 @@ export interface FleetOrder {
 let count = 0;
 let nodes: RawNode[] = [];
 
-process.on("message", (message: FleetOrder | "start" | "count") => {
+process.on("message", (message: FleetOrder | "start" | "count" | "close") => {
   if (message === "start") for (const node of nodes) node.start();
   else if (message === "count") process.send?.({ count });
-  else {
+  else if (message === "close") {
+    for (const node of nodes.splice(0)) node.close();
+    process.send?.({ count });
+    count = 0;
+  } else {
     connectAll(message).then(
       (connected) => {
         nodes = connected;

@@ -20,16 +20,14 @@ const goal = 1.2;
 /** The window that our own agent grants. */
 const window = 1_024;
 
-/** Nodes in a process of their own. */
+/** Connects nodes from a process, which has been started before: that is no work of the hub's. */
 async function connectNodes(
+  load: Process,
   hub: HubProgram,
-  identities: FleetIdentities,
-  mode: RawNodeMode,
-): Promise<Process> {
-  const load = new Process("bench/fleet/client.ts");
+  { mode, identities }: { mode: RawNodeMode; identities: FleetIdentities },
+): Promise<void> {
   await load.ask({ mode, port: hub.ports.nodes, identities, window, bytes: 300 });
   load.send("start");
-  return load;
 }
 
 /** Publishes to the nodes in turn; each time from when it was due to the node's ack, ms. */
@@ -86,11 +84,11 @@ async function fill(client: HubClient, node: string, count: number, version: num
 }
 
 /** Some nodes join, one after the other; resolves when each has acked all that waited for it. */
-async function join5000(hub: HubProgram, identities: FleetIdentities): Promise<void> {
+async function joinAll(load: Process, hub: HubProgram, identities: FleetIdentities): Promise<void> {
   for (const one of identities.nodes) {
-    const load = await connectNodes(hub, { ...identities, nodes: [one] }, "ack");
+    await connectNodes(load, hub, { mode: "ack", identities: { ...identities, nodes: [one] } });
     while ((await load.ask<{ count: number }>("count")).count < objects) await pause(10);
-    await load.end();
+    await load.ask("close");
   }
 }
 
@@ -111,7 +109,9 @@ export const isolation: Scenario = {
     const flooding = await issueFleet(hub.dataDir, 1, "flooding");
     for (const { node } of [fleet, joining, silent, flooding].flatMap((one) => one.nodes))
       await client.admin.addNode(node);
-    const load = await connectNodes(hub, fleet, "ack");
+    const load = new Process("bench/fleet/client.ts");
+    const other = new Process("bench/fleet/client.ts");
+    await connectNodes(load, hub, { mode: "ack", identities: fleet });
     const probe = new Probe(
       client,
       fleet.nodes.map((one) => one.node),
@@ -135,17 +135,18 @@ export const isolation: Scenario = {
       for (const { node } of joining.nodes) await fill(client, node, objects, round + 1);
       await pause(500);
       told("quiet", await probe.during(2 * roundMs));
-      told("joining", await probe.during(0, join5000(hub, joining)));
+      told("joining", await probe.during(0, joinAll(other, hub, joining)));
       for (const [what, identities, mode] of [
         ["silent", silent, "silent"],
         ["flooding", flooding, "flood"],
       ] as const) {
-        const one = await connectNodes(hub, identities, mode);
+        await connectNodes(other, hub, { mode, identities });
         told(what, await probe.during(roundMs));
-        await one.end();
+        await other.ask("close");
         await pause(500);
       }
     }
+    await other.end();
     await load.end();
     await client.close();
     await hub.end();

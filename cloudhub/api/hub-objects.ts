@@ -65,18 +65,17 @@ export async function openObjects(parts: HubObjectsParts): Promise<HubObjects> {
 
 /** Namespaces and roles that every hub has. Roles that a newer version knows better are brought up to date. */
 async function furnish(registry: Registry, store: ResourceStore): Promise<void> {
-  for (const name of lastingNamespaces) {
-    if (store.get({ type: "namespaces", namespace: "", name }) !== undefined) continue;
-    await registry.create(coreResource("namespaces"), {
-      apiVersion: "v1",
-      kind: "Namespace",
-      metadata: { name },
-    });
-  }
-  for (const role of defaultRoles())
-    await ensure(registry, store, { resource: "clusterroles", object: role });
-  for (const binding of defaultBindings())
-    await ensure(registry, store, { resource: "clusterrolebindings", object: binding });
+  const namespaces = lastingNamespaces
+    .filter((name) => store.get({ type: "namespaces", namespace: "", name }) === undefined)
+    .map((name) => ({ apiVersion: "v1", kind: "Namespace", metadata: { name } }));
+  // All at once: that is one sync to the disk.
+  await Promise.all([
+    ...namespaces.map((namespace) => registry.create(coreResource("namespaces"), namespace)),
+    ...defaultRoles().map((object) => ensure(registry, store, { resource: "clusterroles", object })),
+    ...defaultBindings().map((object) =>
+      ensure(registry, store, { resource: "clusterrolebindings", object }),
+    ),
+  ]);
 }
 
 async function ensure(

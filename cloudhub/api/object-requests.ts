@@ -8,6 +8,7 @@ import {
 import type { Clock } from "../../platform/clock.ts";
 import { deleteOptions, type ObjectCall, objectIn, requireScope, writeOptions } from "./api-call.ts";
 import type { Authorizer } from "./authorizer.ts";
+import { withoutUndefined } from "./object-lifecycle.ts";
 import type { RegistryOptions } from "./object-writing.ts";
 import { answerLog, type PodLogs } from "./pod-logs.ts";
 import { shownList, shownObject, type TableWish } from "./presentation.ts";
@@ -17,6 +18,7 @@ import { isSet } from "./request-info.ts";
 import { sendJson, warningHeaders } from "./responses.ts";
 import type { Reviews } from "./reviews.ts";
 import { patchScale, scaled, scaleOf } from "./scale.ts";
+import type { User } from "./user.ts";
 import type { WatchResponses } from "./watch-response.ts";
 
 export interface ObjectRequestsParts {
@@ -112,7 +114,8 @@ export class ObjectRequests {
       const answer = await this.#parts.reviews.answer(call, object);
       return await sendJson(call, 201, answer);
     }
-    await this.#send(call, 201, await this.#parts.registry.create(kind.type, object, this.#options(call)));
+    const asked = kind.type.kind === "CertificateSigningRequest" ? withRequester(object, call.user) : object;
+    await this.#send(call, 201, await this.#parts.registry.create(kind.type, asked, this.#options(call)));
   }
 
   async #update(call: ObjectCall, subresource: RegistryOptions["subresource"]): Promise<void> {
@@ -245,6 +248,12 @@ export class ObjectRequests {
   #version({ kind, path }: ObjectCall): string | undefined {
     return this.#parts.registry.peek(kind, path)?.metadata.resourceVersion;
   }
+}
+
+/** Who asks for a certificate is the server's to say. */
+function withRequester(request: KubeObject, { name: username, uid, groups, extra }: User): KubeObject {
+  const spec = withoutUndefined({ ...(request.spec as object | undefined), username, uid, groups, extra });
+  return { ...request, spec };
 }
 
 /** Throws `UnsupportedMediaType`. */

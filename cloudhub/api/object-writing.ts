@@ -2,6 +2,7 @@ import {
   ApiError,
   apiVersionOf,
   checkObject,
+  type FieldError,
   invalidObject,
   type Kind,
   type KubeObject,
@@ -52,10 +53,20 @@ export function readyObject(
   options: RegistryOptions,
 ): KubeObject {
   const object = withDefaults(kind, next);
-  const errors = checkObject(kind, object, old);
+  const errors = [...checkObject(kind, object, old), ...newFinalizers(object, old)];
   if (errors.length > 0) throw invalidObject(kind.type, object.metadata.name ?? "", errors);
   options.admit?.(object, old);
   return object;
+}
+
+/** What is being deleted waits for nothing new. */
+function newFinalizers({ metadata }: KubeObject, old: KubeObject | undefined): FieldError[] {
+  if (old?.metadata.deletionTimestamp === undefined) return [];
+  const added = (metadata.finalizers ?? []).filter((one) => !old.metadata.finalizers?.includes(one));
+  if (added.length === 0) return [];
+  const list = added.map((one) => JSON.stringify(one)).join(", ");
+  const detail = `no new finalizers can be added if the object is being deleted, found new finalizers []string{${list}}`;
+  return [{ reason: "FieldValueForbidden", field: "metadata.finalizers", detail }];
 }
 
 /** With the field managers of a write that is no apply. */

@@ -111,7 +111,7 @@ export class Registry implements ObjectsApi {
     }
     const page = store.list(storedType(kind), {
       namespace: query.namespace,
-      matches,
+      ...(query.labelSelector || query.fieldSelector ? { matches } : {}),
       limit: query.limit === 0 ? undefined : query.limit,
       continue: query.continue || undefined,
     });

@@ -37,7 +37,7 @@ const messageSql = {
   positions: `SELECT waiting AS position FROM checkpoint WHERE node = ? AND waiting > ?
       UNION ALL SELECT position FROM message WHERE node = ? AND position > ? AND state = 0 AND (kind = 2 OR operation = 'delete')
       ORDER BY 1 LIMIT ?`,
-  row: `SELECT ${columns} FROM message WHERE position = ?`,
+  waiting: `SELECT ${columns} FROM message WHERE position = ? AND state = 0`,
   backlog:
     "SELECT count(*) AS messages, coalesce(sum(size), 0) AS bytes FROM message WHERE node = ? AND state = 0",
   recentEvents: "SELECT id FROM message WHERE node = ? AND kind = 2 ORDER BY position DESC LIMIT ?",

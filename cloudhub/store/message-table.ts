@@ -14,6 +14,7 @@ import {
 } from "../../protocol/index.ts";
 import { AckedPuts } from "./acked-puts.ts";
 import { type MessageStatements, prepareMessages } from "./message-statements.ts";
+import { ReadAhead } from "./read-ahead.ts";
 import { kindNumbers, type LedgerRow, type MessageRow, messageStates } from "./schema.ts";
 import {
   type CheckpointRow,
@@ -50,6 +51,8 @@ type Op<Name extends StoreOp["op"]> = Extract<StoreOp, { op: Name }>;
 
 /** So many events per node are remembered by id. */
 const rememberedEvents = 256;
+/** So many positions of messages that wait are looked for at once: more than any page has. */
+const positionsAtOnce = 4_096;
 /** The ledger is cut when it has grown by so many rows. */
 const cutEvery = 256;
 
@@ -67,6 +70,7 @@ export class MessageTable {
   #version: ResourceVersion | undefined;
   readonly #sql: MessageStatements;
   readonly #ackedPuts: AckedPuts;
+  readonly #ahead = new ReadAhead();
 
   constructor(database: Database, limits: TableLimits, wallTime: () => number) {
     this.#limits = limits;
@@ -78,6 +82,7 @@ export class MessageTable {
 
   rolledBack(): void {
     this.#ackedPuts.rolledBack();
+    this.#ahead.clear();
     this.#queues.clear();
     this.#last = this.#lastPosition();
     this.#version = undefined;
@@ -143,23 +148,25 @@ export class MessageTable {
     if (row) this.#left(row.node, row.size);
   }
 
-  /** Positions first, rows then: what is sorted is small. */
+  /** Positions first, rows then: what is sorted is small. Complete only if all that waits now was looked for. */
   page(op: Op<"page">): PageRow {
-    this.#ackedPuts.writeNode(op.node);
-    const positions = this.#sql.positions.all(op.node, op.after, op.node, op.after, op.messages + 1) as {
-      position: number;
-    }[];
+    let positions = this.#ahead.take(op.node, op.after);
+    const found = positions.length > 0;
+    if (!found) positions = this.#waitingAfter(op.node, op.after);
     const rows: Omit<MessageRow, "packed">[] = [];
     const blobs: Uint8Array[] = [];
     let size = 0;
-    for (const { position } of positions) {
-      if (rows.length >= op.messages || size > op.bytes) break;
-      const { packed, ...row } = this.#sql.row.get(position) as MessageRow;
+    let read = 0;
+    for (; read < positions.length && rows.length < op.messages && size <= op.bytes; read++) {
+      const waiting = this.#sql.waiting.get(positions[read]) as MessageRow | undefined;
+      if (waiting === undefined) continue;
+      const { packed, ...row } = waiting;
       rows.push(row);
       blobs.push(packed);
       size += packed.length;
     }
-    const complete = rows.length === positions.length;
+    this.#ahead.keep(op.node, rows.at(-1)?.position ?? op.after, positions.slice(read));
+    const complete = !found && read === positions.length && read < positionsAtOnce;
     return { rows, lengths: blobs.map((blob) => blob.length), bytes: Buffer.concat(blobs, size), complete };
   }
 
@@ -361,6 +368,12 @@ export class MessageTable {
     return (
       queue.messages < this.#limits.maxBacklogMessages && queue.bytes + size <= this.#limits.maxBacklogBytes
     );
+  }
+
+  #waitingAfter(node: number, after: number): number[] {
+    this.#ackedPuts.writeNode(node);
+    const found = this.#sql.positions.all(node, after, node, after, positionsAtOnce);
+    return (found as { position: number }[]).map(({ position }) => position);
   }
 
   #lastPosition(): number {

@@ -17,6 +17,7 @@ import { OutboxFeed } from "../../transport/index.ts";
 import type { NodeOutbox, PutResult } from "./hub-store.ts";
 import { kindNumbers, type MessageRow } from "./schema.ts";
 import type { SettleBatch } from "./settle-batch.ts";
+import { SettleLane } from "./settle-lane.ts";
 import { type PageRow, type PutRow, type StoreOp, settleWidth } from "./sqlite-ops.ts";
 
 /** So many bytes one read of the store brings at most, but for a single larger message. */
@@ -34,7 +35,7 @@ export class SqliteOutbox implements NodeOutbox {
   readonly #node: NodeId;
   readonly #row: number;
   readonly #writer: Writer<StoreOp>;
-  readonly #settling: SettleBatch;
+  readonly #settling: SettleLane;
   readonly #clock: Clock;
   readonly #feeds = new Set<OutboxFeed>();
 
@@ -42,7 +43,7 @@ export class SqliteOutbox implements NodeOutbox {
     this.#node = node;
     this.#row = row;
     this.#writer = parts.writer;
-    this.#settling = parts.settling;
+    this.#settling = new SettleLane(parts.settling);
     this.#clock = parts.clock;
   }
 

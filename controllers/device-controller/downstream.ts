@@ -229,13 +229,15 @@ export class Downstream implements WantedDevices {
   async #tellMembership(node: string): Promise<void> {
     const { kind, connected } = this.nodes.get(node);
     if (kind !== "stock" || !connected) return;
-    const { membership } = this.#of(node);
+    const { membership, devices: resources } = this.#of(node);
     const form = this.#formOf(node);
-    const drafts = membership.tell(
-      this.#tellable(node, form),
-      form,
-      Math.trunc(this.#parts.clock.wallTime()),
-    );
+    const devices = this.#tellable(node, form);
+    // A node that has never had devices of the API may have some of another program's, which are not to be removed.
+    if (devices.length === 0 && !resources.isServed) {
+      membership.hasNone();
+      return;
+    }
+    const drafts = membership.tell(devices, form, Math.trunc(this.#parts.clock.wallTime()));
     for (const outcome of drafts.length === 0 ? [] : await this.#parts.hub.publishBatch(drafts)) {
       if (outcome.ok) continue;
       membership.restart();

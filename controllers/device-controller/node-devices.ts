@@ -4,6 +4,7 @@ import type { HubApi, HubError, PublishDraft, PublishOutcome } from "../../sdk/i
 import {
   draftsFor,
   type EdgeCounts,
+  isOwn,
   placeOf,
   putOf,
   type Sent,
@@ -55,6 +56,8 @@ export class NodeDevices {
   /** Resources to be sent again as they are. */
   readonly #notTaken = new Set<string>();
 
+  #isServed = false;
+
   constructor(node: string, parts: NodeDevicesParts) {
     this.node = node;
     this.#parts = parts;
@@ -87,6 +90,11 @@ export class NodeDevices {
     return false;
   }
 
+  /** Has this controller brought the node anything, as far as the hub remembers? Known after `load`. */
+  get isServed(): boolean {
+    return this.#isServed;
+  }
+
   /** Learns what the hub has accepted, if that is not known. */
   async load(): Promise<void> {
     this.#sent ??= await this.#load();
@@ -112,6 +120,7 @@ export class NodeDevices {
     for (const resource of sentPatterns) {
       const views = await this.#parts.hub.resources({ node: this.node, resource, limit: viewLimit });
       for (const view of views) {
+        this.#isServed ||= isOwn(view);
         const found = sentOf(view);
         if (found !== undefined && placeOf(view.resource) !== undefined) sent.set(view.resource, found);
       }
@@ -132,6 +141,7 @@ export class NodeDevices {
     });
     if (steps.length === 0) return;
     const outcomes = await this.#parts.hub.publishBatch(steps.map((step) => step.draft));
+    this.#isServed = true;
     let failure: HubError | undefined;
     for (const [index, step] of steps.entries()) {
       const outcome = await this.#settled(step, outcomes[index] as PublishOutcome);

@@ -52,7 +52,10 @@ export class Reporting {
     this.#parts = parts;
     this.#options = options;
     this.#log = parts.log;
-    this.#queue = new WorkQueue(parts, (key) => this.#write(key), { name: "reports of devices" });
+    this.#queue = new WorkQueue(parts, (key) => this.#write(key), {
+      name: "reports of devices",
+      concurrency: 32,
+    });
     this.#complaints = new OncePer(parts.clock, 60_000);
   }
 

@@ -21,6 +21,11 @@ export class StockMembership {
     this.#told = undefined;
   }
 
+  /** The node has no devices of this controller's, and need not be told so. */
+  hasNone(): void {
+    this.#told ??= new Map();
+  }
+
   /** Messages that make the node's list of devices this one. They count as sent. */
   tell(devices: readonly DeviceView[], form: IdForm, now: number): PublishDraft[] {
     const before = this.#told;

@@ -66,9 +66,15 @@ export function placeOf(path: string): Place | undefined {
   return { kind, namespace: first, name };
 }
 
+/** Has this controller published the resource last, or its deletion? */
+export function isOwn({ acceptedId }: ResourceView): boolean {
+  return acceptedId?.startsWith(idPrefix) ?? false;
+}
+
 /** What the hub will have brought to the node; `undefined`: nothing, or nothing of this controller. */
-export function sentOf({ acceptedId, acceptedDeleted, accepted }: ResourceView): Sent | undefined {
-  if (acceptedDeleted || !acceptedId?.startsWith(idPrefix)) return undefined;
+export function sentOf(view: ResourceView): Sent | undefined {
+  const { acceptedId, acceptedDeleted, accepted } = view;
+  if (acceptedDeleted || acceptedId === undefined || !isOwn(view)) return undefined;
   const [uid = "", stamp = ""] = acceptedId.slice(idPrefix.length).split("/");
   return { uid, stamp, version: accepted };
 }
@@ -146,6 +152,7 @@ function deletion({ node, path, now }: Target, sent: Sent, last: KubeObject | un
     source,
     resource: path,
     delivery: state,
+    id: `${idPrefix}${sent.uid}/deleted`,
     operation: "delete",
     ...(resourceVersion === undefined ? {} : { resourceVersion }),
   };

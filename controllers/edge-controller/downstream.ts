@@ -8,7 +8,7 @@ import { NodeSync, type WantedObjects } from "./node-sync.ts";
 import { neededIndex, neededOnNode, nodeOf, nodesThatNeed, podsOnNode } from "./pod-indexes.ts";
 import { neededPaths, pathOf } from "./references.ts";
 import type { SentToNodes } from "./requests.ts";
-import { remains, type SentKind, type Wanted } from "./wanted.ts";
+import { remains, type SentKind, sentOf, type Wanted } from "./wanted.ts";
 
 /** A node that is not known to the hub is looked for again so much later; its first link tells sooner. */
 const unknownNodeMs = 60_000;
@@ -80,6 +80,8 @@ export class Downstream implements SentToNodes, WantedObjects {
     const path = pathOf("pod", { namespace, name });
     const [view] = await this.#parts.hub.resources({ node, resource: path });
     if (view?.acceptedDeleted && view.state === "waiting") return;
+    // Others have published it, and others will take it away.
+    if (view !== undefined && !view.acceptedDeleted && sentOf(view) === undefined) return;
     await this.#parts.hub.publish({
       node,
       resource: path,

@@ -1,5 +1,6 @@
 import type { ControllerParts, RunningController } from "../runtime/parts.ts";
 import { Downstream } from "./downstream.ts";
+import { HubLabels } from "./hub-labels.ts";
 import { NodeLifecycle } from "./node-lifecycle.ts";
 import { nodeHandlers } from "./node-requests.ts";
 import { objectHandlers } from "./object-requests.ts";
@@ -17,8 +18,9 @@ export function startEdgeController(
   options: EdgeControllerOptions = {},
 ): RunningController {
   const downstream = new Downstream(parts);
-  const lifecycle = new NodeLifecycle(parts);
-  const requestParts = { ...parts, sent: downstream, clusterCa: options.clusterCa };
+  const labels = new HubLabels(parts);
+  const lifecycle = new NodeLifecycle(parts, labels);
+  const requestParts = { ...parts, labels, sent: downstream, clusterCa: options.clusterCa };
   const upstream = new Upstream(parts, {
     ...nodeHandlers(requestParts),
     ...podHandlers(requestParts),

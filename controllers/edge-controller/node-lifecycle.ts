@@ -5,6 +5,7 @@ import { type Informer, nameOf, type ObjectChange } from "../runtime/informer.ts
 import { leases, nodes, pods } from "../runtime/kinds.ts";
 import type { ControllerParts } from "../runtime/parts.ts";
 import { WorkQueue } from "../runtime/work-queue.ts";
+import type { HubLabels } from "./hub-labels.ts";
 import {
   conditionsToWrite,
   evictionTime,
@@ -29,6 +30,7 @@ export class NodeLifecycle {
   readonly #pods: Informer;
   readonly #queue: WorkQueue;
   readonly #events: EventRecorder;
+  readonly #labels: HubLabels;
   readonly #renewals = new Map<string, { readonly renewTime: string; readonly at: number }>();
   /** Since when a node's link is as it is. */
   readonly #links = new Map<string, { readonly connected: boolean; readonly at: number }>();
@@ -38,8 +40,9 @@ export class NodeLifecycle {
   readonly #ready: Promise<unknown>;
   readonly #ends: (() => void)[] = [];
 
-  constructor(parts: ControllerParts) {
+  constructor(parts: ControllerParts, labels: HubLabels) {
     this.#parts = parts;
+    this.#labels = labels;
     this.#nodes = parts.informers.of(nodes);
     this.#leases = parts.informers.of(leases);
     this.#pods = parts.informers.of(pods);
@@ -172,8 +175,7 @@ export class NodeLifecycle {
     if (link?.connected) {
       const remaining = link.at + registrationMs - now;
       if (remaining > 0) return remaining;
-      await this.#create(name);
-      return undefined;
+      return (await this.#create(name)) ? undefined : registrationMs;
     }
     const since = this.#missing.get(name) ?? now;
     this.#missing.set(name, since);
@@ -184,11 +186,12 @@ export class NodeLifecycle {
     return undefined;
   }
 
-  async #create(name: string): Promise<void> {
-    const { hub, objects, log } = this.#parts;
-    const view = (await hub.nodes()).find((one) => one.node === name);
-    if (view === undefined) return;
-    const labels = { ...view.labels, "kubernetes.io/hostname": name, "node-role.kubernetes.io/edge": "" };
+  /** @returns False if the hub does not know the node yet. */
+  async #create(name: string): Promise<boolean> {
+    const { objects, log } = this.#parts;
+    const given = await this.#labels.of(name);
+    if (given === undefined) return false;
+    const labels = { ...given, "kubernetes.io/hostname": name, "node-role.kubernetes.io/edge": "" };
     const node = { apiVersion: "v1", kind: "Node", metadata: { name, labels }, spec: {} };
     try {
       await objects.create(nodes, node);
@@ -196,6 +199,7 @@ export class NodeLifecycle {
     } catch (error) {
       if (!isReason(error, "AlreadyExists")) throw error;
     }
+    return true;
   }
 
   /** Pods that have run on a node which is no more. Those that have not wait for a node of that name. */

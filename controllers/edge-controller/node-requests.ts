@@ -1,5 +1,5 @@
 import { ApiError, isReason, type KubeObject } from "../../kubernetes/index.ts";
-import { kubeObjectOf, objectOf, statusOf, textOf } from "../runtime/fields.ts";
+import { kubeObjectOf, objectOf, textOf } from "../runtime/fields.ts";
 import { leases, nodes } from "../runtime/kinds.ts";
 import { done, objectResp } from "./answers.ts";
 import { documentOf, type EdgeRequest, forbidden, type Handlers, type RequestParts } from "./requests.ts";
@@ -11,7 +11,7 @@ export function nodeHandlers(parts: RequestParts): Handlers {
   const register = async (request: EdgeRequest) => {
     const name = ownName(request, "nodes");
     if (request.namespace === undefined) parts.sent.lacksItsNode(request.node);
-    const created = await objects.create(nodes, newNode(request.content, name));
+    const created = await objects.create(nodes, newNode(request.content, name, await parts.labels.of(name)));
     const { status } = objectOf(request.content);
     if (status === undefined || created.status !== undefined) return { content: objectResp(created) };
     const { resourceVersion: _any, ...metadata } = created.metadata;
@@ -67,10 +67,12 @@ export function nodeHandlers(parts: RequestParts): Handlers {
 
   const oldRegistration = async (request: EdgeRequest) => {
     const name = ownName(request, "nodes");
-    const node = await objects.create(nodes, newNode(request.content, name)).catch((error: unknown) => {
-      if (isReason(error, "AlreadyExists")) return objects.get(nodes, { name });
-      throw error;
-    });
+    const node = await objects
+      .create(nodes, newNode(request.content, name, await parts.labels.of(name)))
+      .catch((error: unknown) => {
+        if (isReason(error, "AlreadyExists")) return objects.get(nodes, { name });
+        throw error;
+      });
     return { content: done, resourceVersion: node.metadata.resourceVersion, type: "node" };
   };
 
@@ -102,15 +104,16 @@ export function nodeHandlers(parts: RequestParts): Handlers {
   };
 }
 
-function newNode(content: unknown, name: string): KubeObject {
-  const given = objectOf(content);
-  const { labels, annotations } = objectOf(given.metadata) as KubeObject["metadata"];
+/** @param given Labels that the hub gives the node: its own do not count against them. */
+function newNode(content: unknown, name: string, given: KubeObject["metadata"]["labels"] = {}): KubeObject {
+  const { metadata, spec, status } = objectOf(content);
+  const { labels, annotations } = objectOf(metadata) as KubeObject["metadata"];
   return {
     apiVersion: "v1",
     kind: "Node",
-    metadata: { name, ...(labels ? { labels } : {}), ...(annotations ? { annotations } : {}) },
-    spec: objectOf(given.spec),
-    ...(Object.keys(statusOf(given as unknown as KubeObject)).length === 0 ? {} : { status: given.status }),
+    metadata: { name, labels: { ...labels, ...given }, ...(annotations ? { annotations } : {}) },
+    spec: objectOf(spec),
+    ...(status === undefined ? {} : { status }),
   };
 }
 

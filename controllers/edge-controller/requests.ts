@@ -2,6 +2,7 @@ import { ApiError, type ObjectsApi } from "../../kubernetes/index.ts";
 import type { Clock } from "../../platform/clock.ts";
 import type { Informers } from "../runtime/informers.ts";
 import { failedResp, statusError } from "./answers.ts";
+import type { HubLabels } from "./hub-labels.ts";
 
 /** What an edge asks of the API. */
 export interface EdgeRequest {
@@ -52,6 +53,7 @@ export interface RequestParts {
   readonly clock: Clock;
   readonly informers: Informers;
   readonly sent: SentToNodes;
+  readonly labels: Pick<HubLabels, "of">;
   readonly clusterCa: string | undefined;
 }
 

@@ -1,3 +1,4 @@
+import { isReason } from "../../kubernetes/index.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { type Logger, OncePer } from "../../platform/logger.ts";
 
@@ -10,6 +11,9 @@ export interface WorkQueueOptions {
   readonly minBackoffMs?: number;
   readonly maxBackoffMs?: number;
 }
+
+/** So many conflicts one after the other are not worth a word. */
+const usualConflicts = 3;
 
 /**
  * Looks at a key and brings about what should be. @returns After how many ms to look again, whatever happens; `undefined`:
@@ -106,7 +110,9 @@ export class WorkQueue {
     this.#failures.set(key, failures + 1);
     const { minBackoffMs, maxBackoffMs, name } = this.#options;
     const pauseMs = Math.min(minBackoffMs * 2 ** failures, maxBackoffMs);
-    if (this.#complaints.pass(`${key} ${error}`) !== undefined)
+    // Somebody else was quicker: the next look sees it.
+    const isUsual = isReason(error, "Conflict") && failures < usualConflicts;
+    if (!isUsual && this.#complaints.pass(`${key} ${error}`) !== undefined)
       this.#log.warn("a controller could not do its work", { queue: name, key, error, againMs: pauseMs });
     this.addAfter(key, pauseMs);
   }

@@ -48,7 +48,7 @@ function treeOf(schema: Schema, value: unknown): FieldTree {
 }
 
 /** True for objects whose fields have holders of their own. */
-export function isGranular(schema: Schema, value: JsonObject): boolean {
+function isGranular(schema: Schema, value: JsonObject): boolean {
   if (schema.atomic === true || Object.keys(value).length === 0) return false;
   return (
     schema.properties !== undefined || schema.additional !== undefined || schema.preserveUnknown === true

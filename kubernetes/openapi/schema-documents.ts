@@ -50,7 +50,7 @@ function fieldOf(schema: Schema, walk: Walk): JsonObject {
 
 /** What a field adds to the type of its values. */
 function traitsOf(
-  { default: given, list, retainKeys, definition }: Schema,
+  { default: given, list, retainKeys, definition, purpose }: Schema,
   { merges, version }: Walk,
 ): JsonObject {
   const strategies = [
@@ -59,6 +59,7 @@ function traitsOf(
   ];
   const isMerged = merges && strategies.length > 0;
   return {
+    ...(purpose === undefined ? {} : { description: purpose }),
     ...(given === undefined || (version === "v2" && definition !== undefined) ? {} : { default: given }),
     ...(isMerged ? { "x-kubernetes-patch-strategy": strategies.toSorted().toReversed().join(",") } : {}),
     ...(isMerged && list?.mergeKey ? { "x-kubernetes-patch-merge-key": list.mergeKey } : {}),

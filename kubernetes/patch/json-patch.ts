@@ -1,6 +1,7 @@
 import { ApiError } from "../api-error.ts";
-import { isObject, type JsonObject, own, sameJson, withFields } from "../json.ts";
+import { isObject, isShallow, type JsonObject, own, sameJson } from "../json.ts";
 import type { KubeObject } from "../object.ts";
+import { maxPatchDepth } from "./merge-patch.ts";
 
 /** As many operations as Kubernetes takes. */
 const maxOperations = 10_000;
@@ -18,10 +19,13 @@ export function jsonPatch(object: KubeObject, patch: unknown): KubeObject {
     const text = `The allowed maximum operations in a JSON patch is ${maxOperations}, got ${patch.length}`;
     throw new ApiError("RequestEntityTooLarge", text);
   }
+  if (!isShallow(patch, maxPatchDepth)) throw malformed("exceeded max depth");
   const copies = { left: maxCopied };
-  const patched = patch.reduce<unknown>((document, one) => operated(document, one, copies), object);
-  if (!isObject(patched)) throw unapplied("the patch leaves no object");
-  return patched as unknown as KubeObject;
+  /** Belongs to this patch alone, and so do all values that come into it. */
+  let document: unknown = structuredClone(object);
+  for (const operation of patch) document = operated(document, operation, copies);
+  if (!isObject(document)) throw unapplied("the patch leaves no object");
+  return document as unknown as KubeObject;
 }
 
 function operated(document: unknown, operation: unknown, copies: { left: number }): unknown {
@@ -36,12 +40,8 @@ function operated(document: unknown, operation: unknown, copies: { left: number 
       return replaced(document, path, givenValue(operation));
     case "move":
       return moved(document, pointer(operation, "from"), path);
-    case "copy": {
-      const value = found(document, pointer(operation, "from"));
-      copies.left -= JSON.stringify(value).length;
-      if (copies.left < 0) throw new ApiError("RequestEntityTooLarge", "the JSON patch copies too much");
-      return added(document, path, value);
-    }
+    case "copy":
+      return added(document, path, copied(found(document, pointer(operation, "from")), copies));
     case "test":
       if (sameJson(lookedUp(document, path) ?? null, operation.value ?? null)) return document;
       throw unapplied(`testing path ${shownPath(path)} failed`);
@@ -61,14 +61,23 @@ function pointer(operation: JsonObject, name: "path" | "from"): Path {
 }
 
 function givenValue(operation: JsonObject): unknown {
-  if (Object.hasOwn(operation, "value")) return operation.value;
+  if (Object.hasOwn(operation, "value")) return structuredClone(operation.value);
   throw malformed(`operation ${JSON.stringify(operation.op)} has no value`);
+}
+
+function copied(value: unknown, copies: { left: number }): unknown {
+  if (!isShallow(value, maxPatchDepth)) throw unapplied("exceeded max depth");
+  const text = JSON.stringify(value);
+  copies.left -= text.length;
+  if (copies.left < 0) throw new ApiError("RequestEntityTooLarge", "the JSON patch copies too much");
+  return JSON.parse(text);
 }
 
 function moved(document: unknown, from: Path, to: Path): unknown {
   const isInside = from.length < to.length && from.every((token, index) => to[index] === token);
   if (isInside) throw unapplied(`${shownPath(from)} cannot be moved into itself`);
-  return added(removed(document, from), to, found(document, from));
+  const value = found(document, from);
+  return added(removed(document, from), to, value);
 }
 
 function lookedUp(document: unknown, path: Path): unknown {
@@ -87,49 +96,44 @@ function found(document: unknown, path: Path): unknown {
 function added(document: unknown, path: Path, value: unknown): unknown {
   const [last] = path.slice(-1);
   if (last === undefined) return value;
-  return changedAt(document, path, (parent) => {
-    if (!Array.isArray(parent)) return withFields(parent, Object.fromEntries([[last, value]]));
+  const parent = parentOf(document, path);
+  if (Array.isArray(parent)) {
     const index = last === "-" ? parent.length : indexOf(last, parent.length, path);
-    return parent.toSpliced(index, 0, value);
-  });
+    parent.splice(index, 0, value);
+  } else setField(parent, last, value);
+  return document;
 }
 
 function removed(document: unknown, path: Path): unknown {
   const [last] = path.slice(-1);
   if (last === undefined) throw unapplied("the document itself cannot be removed");
-  return changedAt(document, path, (parent) => {
-    if (Array.isArray(parent)) return parent.toSpliced(indexOf(last, parent.length - 1, path), 1);
-    if (!Object.hasOwn(parent, last)) throw missing(path);
-    return withFields(parent, Object.fromEntries([[last, undefined]]));
-  });
+  const parent = parentOf(document, path);
+  if (Array.isArray(parent)) parent.splice(indexOf(last, parent.length - 1, path), 1);
+  else if (Object.hasOwn(parent, last)) Reflect.deleteProperty(parent, last);
+  else throw missing(path);
+  return document;
 }
 
 function replaced(document: unknown, path: Path, value: unknown): unknown {
   const [last] = path.slice(-1);
   if (last === undefined) return value;
-  return changedAt(document, path, (parent) => {
-    if (Array.isArray(parent)) return parent.with(indexOf(last, parent.length - 1, path), value);
-    if (!Object.hasOwn(parent, last)) throw missing(path);
-    return withFields(parent, Object.fromEntries([[last, value]]));
-  });
+  const parent = parentOf(document, path);
+  if (Array.isArray(parent)) parent[indexOf(last, parent.length - 1, path)] = value;
+  else if (Object.hasOwn(parent, last)) setField(parent, last, value);
+  else throw missing(path);
+  return document;
 }
 
-/** The document with what holds the end of the path changed. */
-function changedAt(
-  document: unknown,
-  path: Path,
-  change: (parent: JsonObject | unknown[]) => unknown,
-  depth = 0,
-): unknown {
-  const token = path[depth] as string;
-  if (!Array.isArray(document) && !isObject(document)) throw missing(path);
-  if (depth === path.length - 1) return change(document);
-  if (Array.isArray(document)) {
-    const index = indexOf(token, document.length - 1, path);
-    return document.with(index, changedAt(document[index], path, change, depth + 1));
-  }
-  const below = changedAt(own(document, token), path, change, depth + 1);
-  return withFields(document, Object.fromEntries([[token, below]]));
+/** What holds the end of the path. */
+function parentOf(document: unknown, path: Path): unknown[] | Record<string, unknown> {
+  const parent = lookedUp(document, path.slice(0, -1));
+  if (Array.isArray(parent) || isObject(parent)) return parent;
+  throw missing(path);
+}
+
+/** Safe for any name of a field. */
+function setField(parent: object, name: string, value: unknown): void {
+  Object.defineProperty(parent, name, { value, writable: true, enumerable: true, configurable: true });
 }
 
 const indexPattern = /^(0|[1-9]\d{0,8})$/;

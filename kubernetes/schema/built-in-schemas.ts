@@ -4,18 +4,13 @@ import { authenticationTable, authorizationTable, certificatesTable, rbacTable }
 import { appsTable } from "./tables/apps.ts";
 import { cloudVolumeTable } from "./tables/cloud-volume.ts";
 import { containerTable } from "./tables/container.ts";
-import {
-  autoscalingTable,
-  coordinationTable,
-  discoveryTable,
-  eventsTable,
-  policyTable,
-} from "./tables/coordination.ts";
+import { coordinationTable, discoveryTable, eventsTable } from "./tables/coordination.ts";
 import { coreTable } from "./tables/core.ts";
 import { customResourcesTable } from "./tables/custom-resources.ts";
 import { deadLettersTable } from "./tables/dead-letters.ts";
 import { groupsTable, rulesTable, syncsTable } from "./tables/kubeedge.ts";
-import { devicesTable, olderDevicesTable } from "./tables/kubeedge-devices.ts";
+import { devicesTable } from "./tables/kubeedge-devices.ts";
+import { olderDevicesTable } from "./tables/kubeedge-older-devices.ts";
 import { metaTable } from "./tables/meta.ts";
 import { nodeTable } from "./tables/node.ts";
 import { persistentVolumeTable } from "./tables/persistent-volume.ts";
@@ -42,8 +37,6 @@ const nativeTables = [
   eventsTable,
   coordinationTable,
   discoveryTable,
-  policyTable,
-  autoscalingTable,
 ] as const;
 
 const structuralTables = [

@@ -11,7 +11,7 @@ import type { Limits, ListRules, Schema, SchemaType } from "./schema.ts";
  *       limits {}quantity                      a map
  *       template core.PodTemplateSpec          of another package
  *       env []EnvVar keys=name merge=name      a list: how entries are told apart by apply and by strategic merge
- *       protocol string enum=TCP|UDP default=TCP
+ *       protocol string enum=TCP|UDP default=TCP   # What follows is for `kubectl explain`.
  *
  * Words after the type: `keys=a,b` and `set` (lists; else atomic), `merge` or `merge=key`, `retainKeys`, `atomic`,
  * `enum=`, `default=` (JSON, or plain text).
@@ -58,11 +58,13 @@ function definitionsOf(table: SchemaTable): [string, Definition][] {
   const packageName = first.replace(/^package /, "");
   return blocks.map((block) => {
     const [head = "", ...lines] = block.split("\n");
-    const [name = "", ...traits] = head.split(" ");
+    const [words = "", description] = head.split(" # ");
+    const [name = "", ...traits] = words.split(" ");
     const definition = `${packageName}.${name}`;
     const schema: Definition["schema"] = { type: "object", definition, properties: {}, required: [] };
     if (traits.includes("atomic")) schema.atomic = true;
     if (traits.includes("open")) schema.preserveUnknown = true;
+    if (description !== undefined) schema.description = description;
     const ofKind = ["  apiVersion string", "  kind string", `  metadata ${metaPackage}.ObjectMeta`];
     return [
       definition,
@@ -76,11 +78,13 @@ function fill(
   definitions: ReadonlyMap<string, Definition>,
 ): void {
   for (const line of lines) {
-    const [given = "", type = "", ...words] = line.trim().split(" ");
+    const [code = "", purpose] = line.trim().split(" # ");
+    const [given = "", type = "", ...words] = code.split(" ");
     const name = given.replace(/!$/, "");
     if (given.endsWith("!")) schema.required.push(name);
     const bare = typed(type, (reference) => definitionOf(reference, packageName, definitions));
-    schema.properties[name] = withWords(bare, words);
+    const field = withWords(bare, words);
+    schema.properties[name] = purpose === undefined ? field : { ...field, purpose };
   }
 }
 

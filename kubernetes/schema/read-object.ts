@@ -6,12 +6,14 @@ import { quantityOf } from "../quantity.ts";
 import type { Schema } from "./schema.ts";
 
 export interface Reading {
-  /** Without the fields that the schema does not name. */
+  /** Without the fields that the schema does not name; it has metadata, whatever was sent. */
   readonly object: KubeObject;
   /** Paths of the fields left out: `spec.containers[0].imagee`. */
   readonly unknown: readonly string[];
 }
 
+/** In one error. */
+const maxNamedFields = 50;
 const quantityPattern = "^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$";
 /** Deeper objects are refused: walking them would take too much stack. */
 const maxDepth = 256;
@@ -28,12 +30,14 @@ export function readObject(kind: Kind, value: unknown): Reading {
   const walk: Walk =
     kind.form === "native" ? { kind, unknown, strict: true } : { kind, unknown, strict: false };
   const object = readFields(kind.schema, value, { path: "", goPath: "", struct: kind.type.kind }, walk);
-  return { object: object as unknown as KubeObject, unknown };
+  const whole = isObject(object.metadata) ? object : { ...object, metadata: {} };
+  return { object: whole as unknown as KubeObject, unknown };
 }
 
 /** The answer where fields are validated strictly and some are unknown: 400. */
 export function strictFieldError(kind: Kind, unknown: readonly string[]): ApiError {
-  return unreadable(kind, `strict decoding error: ${unknown.map(unknownFieldWarning).join(", ")}`);
+  const named = unknown.slice(0, maxNamedFields).map(unknownFieldWarning).join(", ");
+  return unreadable(kind, `strict decoding error: ${named}`);
 }
 
 /** For the header `Warning`. */
@@ -64,7 +68,7 @@ function readFields(schema: Schema, value: JsonObject, place: Place, walk: Walk)
     if (known === undefined) {
       if (keepsUnknown(schema)) fields.push([key, field]);
       else walk.unknown.push(path);
-    } else if (field !== null || !dropsNull(known, walk)) {
+    } else if (field !== null || !(isMetadata(path) || dropsNull(known, walk))) {
       const goPath = place.goPath === "" ? key : `${place.goPath}.${key}`;
       fields.push([
         key,
@@ -147,7 +151,7 @@ function readScalar(schema: Schema, value: unknown, place: Place, walk: Walk): u
 }
 
 const timePattern = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
-const base64Pattern = /^[A-Za-z0-9+/\r\n]*={0,2}[\r\n]*$/;
+const base64Pattern = /^[A-Za-z0-9+/]*={0,2}$/;
 
 /** What is wrong with a text that means a time or bytes. */
 function flawOf({ format }: Schema, value: string): string | undefined {
@@ -158,10 +162,10 @@ function flawOf({ format }: Schema, value: string): string | undefined {
         ? undefined
         : `parsing time ${JSON.stringify(value.slice(0, 40))}: it is no RFC 3339 time`;
     }
-    case "byte":
-      return base64Pattern.test(value) && value.replace(/[\r\n]/g, "").length % 4 === 0
-        ? undefined
-        : "illegal base64 data";
+    case "byte": {
+      const text = value.replace(/[\r\n]/g, "");
+      return text.length % 4 === 0 && base64Pattern.test(text) ? undefined : "illegal base64 data";
+    }
     default:
       return undefined;
   }

@@ -10,6 +10,8 @@ export interface Schema {
   /** Name under which OpenAPI documents describe it: `io.k8s.api.core.v1.Container`. */
   readonly definition?: string | undefined;
   readonly description?: string | undefined;
+  /** What the field is for, where `description` is about its type. */
+  readonly purpose?: string | undefined;
   readonly properties?: Readonly<Record<string, Schema>> | undefined;
   /** Of the values of a map, or of fields that `properties` does not name. */
   readonly additional?: Schema | undefined;

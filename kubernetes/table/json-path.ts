@@ -24,11 +24,6 @@ export function valuesAt(object: unknown, path: string): unknown[] {
   return steps === undefined ? [] : followed(object, steps);
 }
 
-/** True if it is a path that {@link valuesAt} can follow. */
-export function isJsonPath(path: string): boolean {
-  return stepsOf(path.trim().replace(/^\{(.*)\}$/, "$1")) !== undefined;
-}
-
 const stepPatterns: readonly (readonly [RegExp, (found: readonly string[]) => Step | undefined])[] = [
   [/^\.?\[\*\]|^\.\*/, () => ({ take: "all" })],
   [/^\.?\[(-?\d{1,9})\]/, ([, index]) => ({ take: "index", index: Number(index) })],

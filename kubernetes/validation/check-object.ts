@@ -9,6 +9,9 @@ import { checkMetadata } from "./metadata.ts";
 import { checkPodSpec, checkPodUpdate } from "./pod.ts";
 import { checkWorkload } from "./workload.ts";
 
+/** More help nobody. */
+const maxErrors = 100;
+
 /**
  * What is wrong with an object that has been read and has its defaults: metadata, constraints of its schema, rules of
  * native kinds.
@@ -23,7 +26,7 @@ export function checkObject(kind: Kind, object: KubeObject, old?: KubeObject): r
     ...checkConstraints(kind.schema, value, "", kind.form),
     ...(kind.form === "native" ? checkNative(kind, value, before) : []),
   ];
-  return [...new Map(errors.map((error) => [messageOf(error), error])).values()];
+  return [...new Map(errors.map((error) => [messageOf(error), error])).values()].slice(0, maxErrors);
 }
 
 function checkNative({ type }: Kind, object: JsonObject, old: JsonObject | undefined): FieldError[] {

@@ -89,7 +89,7 @@ function checkMounts(
   return [...unknown, ...twice];
 }
 
-export function checkResources(resources: unknown, path: string): FieldError[] {
+function checkResources(resources: unknown, path: string): FieldError[] {
   const limits = at(resources, "limits");
   const requests = at(resources, "requests");
   return [
@@ -105,7 +105,7 @@ export function checkResources(resources: unknown, path: string): FieldError[] {
 }
 
 /** A map of quantities. */
-export function checkAmounts(amounts: unknown, path: string): FieldError[] {
+function checkAmounts(amounts: unknown, path: string): FieldError[] {
   if (!isObject(amounts)) return [];
   return Object.entries(amounts).flatMap(([name, amount]) => {
     const field = `${path}[${name}]`;

@@ -40,7 +40,7 @@ export function checkLabels(labels: unknown, path: string): FieldError[] {
   ]);
 }
 
-export function checkAnnotations(annotations: unknown, path: string): FieldError[] {
+function checkAnnotations(annotations: unknown, path: string): FieldError[] {
   if (!isObject(annotations)) return [];
   const entries = Object.entries(annotations);
   const bytes = entries.reduce((sum, entry) => sum + Buffer.byteLength(entry.join("")), 0);

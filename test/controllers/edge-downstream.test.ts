@@ -165,3 +165,15 @@ it("ends the link of a node whose Node object is deleted", async () => {
   await world.settle();
   expect(world.hub.news("edge-1")).toEqual(["delete namespace/node/edge-1"]);
 });
+
+it("ends although the API does not answer", async () => {
+  const world = new EdgeWorld();
+  world.objects.list = () => new Promise(() => {});
+  await world.start();
+  world.hub.says({ node: "edge-1", operation: "query", resource: "default/node/edge-1", content: null });
+  world.hub.link("edge-1", true);
+  await world.settle();
+  const ended = world.stop();
+  await world.clock.advance(5_000);
+  await ended;
+});

@@ -103,6 +103,7 @@ describe("a node without edged", () => {
     world.hub.link("edge-1", true);
     await world.clock.advance(16_000);
     expect(await node1(world)).toEqual({ ready: "True", taints: [] });
+    expect((await world.objects.get(nodes, edge1)).metadata.labels).toMatchObject({ site: "plant-2" });
     await world.clock.advance(3_600_000);
     expect((await node1(world)).ready).toBe("True");
     world.hub.link("edge-1", false);

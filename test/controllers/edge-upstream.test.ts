@@ -131,6 +131,21 @@ describe("old messages of edges", () => {
   });
 });
 
+it("takes no pod away that others have published", async () => {
+  const world = await started();
+  const draft = {
+    node: "edge-1",
+    operation: "update",
+    resource: "default/pod/foreign",
+    resourceVersion: "7",
+  };
+  await world.hub.publish({ ...draft, delivery: { kind: "state" } });
+  world.hub.news();
+  const told = { UID: "u", Name: "foreign", Status: {} };
+  expect(await ask(world, "update", "default/podstatus/foreign", told)).toMatchObject({ answer: "OK" });
+  expect(world.hub.news()).toEqual(["response default/podstatus/foreign"]);
+});
+
 it("does not let a pod's status go to another pod of the same name", async () => {
   const world = await started();
   const patch = JSON.stringify({ metadata: { uid: "another" }, status: { phase: "Failed" } });
@@ -194,4 +209,16 @@ it("lets a request come again that the API cannot take now, and acks what nobody
     outcome: "ack",
     answer: undefined,
   });
+});
+
+it("gives a node that registers the labels of its join token, whatever it says itself", async () => {
+  const world = await new EdgeWorld().start();
+  const node = {
+    metadata: { name: "edge-1", labels: { site: "forged", os: "linux" } },
+    spec: {},
+    status: {},
+  };
+  expect(await ask(world, "insert", "default/node/edge-1", node)).toMatchObject({ outcome: "ack" });
+  const { metadata } = await world.objects.get(nodes, { name: "edge-1" });
+  expect(metadata.labels).toEqual({ site: "plant-2", os: "linux" });
 });

@@ -97,7 +97,7 @@ export class FakeHub
 
   async nodes(): Promise<NodeView[]> {
     await Promise.resolve();
-    return [...this.#known].map((node) => ({ node, labels: {} }) as unknown as NodeView);
+    return [...this.#known].map((node) => ({ node, labels: { site: "plant-2" } }) as unknown as NodeView);
   }
 
   subscribe(filter: Filter, options: { signal?: AbortSignal } = {}): Subscription {

@@ -71,25 +71,23 @@ async function takeAll(link: RawWebSocket, count: number): Promise<WireJson[]> {
 const byResource = (a: WireJson, b: WireJson) =>
   (a.route.resource ?? "") < (b.route.resource ?? "") ? -1 : 1;
 
-/** The edge asks for its devices when its link comes up. */
-async function greet(link: RawWebSocket): Promise<WireJson[]> {
+/** The edge asks for its devices when its link comes up. @returns What it is told beside the confirmation. */
+async function greet(link: RawWebSocket, told: number): Promise<WireJson[]> {
   const [asked] = messagesOf(readCapture("a-join-edged-disabled"), "edge").filter(
     ({ message }) => message.route.resource === "membership/detail",
   );
   link.send(asked?.message as WireJson);
-  const [confirmed, detail] = await takeAll(link, 2);
+  const [confirmed, ...others] = await takeAll(link, 1 + told);
   expect(confirmed).toMatchObject({
     header: { parent_msg_id: asked?.message.header.msg_id },
     route: { source: "devicecontroller", group: "twin", operation: "response" },
   });
-  return [detail as WireJson];
+  return others;
 }
 
 it("does with the recorded edge what cloudcore did, and answers its state too", async () => {
   const { hub, node, link } = await hubWithDevices();
-  const [detail] = await greet(link);
-  expect(detail).toMatchObject({ route: { resource: "membership/detail" }, content: { devices: [] } });
-
+  await greet(link, 0);
   await hub.objects.create(deviceModels, applied("default/devicemodel/sensor-model"));
   await hub.objects.create(devices, applied("default/device/sensor-1"));
   const inserted = [
@@ -146,7 +144,7 @@ it("does with the recorded edge what cloudcore did, and answers its state too", 
 
 it("tells an edge that was away what has gone and come meanwhile, and repeats nothing that it has", async () => {
   const { hub, node, edge, link } = await hubWithDevices();
-  await greet(link);
+  await greet(link, 0);
   await hub.objects.create(deviceModels, applied("default/devicemodel/sensor-model"));
   for (const name of ["sensor-1", "sensor-2"]) {
     const object = applied("default/device/sensor-1");
@@ -161,14 +159,14 @@ it("tells an edge that was away what has gone and come meanwhile, and repeats no
   const gone = await again.next();
   again.send(ackOf(gone));
   expect(gone.route).toMatchObject({ operation: "delete", resource: "default/device/sensor-1" });
-  const [detail] = await greet(again);
+  const [detail] = await greet(again, 1);
   expect(detail?.content).toMatchObject({ devices: [{ id: "sensor-2", name: "sensor-2", twin: {} }] });
   expect(await again.sentSoFar()).toEqual([]);
 });
 
 it("keeps a Device that was written as v1alpha2 as it was written, with what the edge reports of it", async () => {
   const { hub, link } = await hubWithDevices();
-  await greet(link);
+  await greet(link, 0);
   await hub.objects.create(deviceModels, applied("default/devicemodel/sensor-model"));
   const expression = { key: "", operator: "In", values: ["edge-a"] };
   const desired = { value: "20", metadata: { type: "int" } };

@@ -76,6 +76,23 @@ describe("OpenAPI v3", () => {
     expect(patch?.parameters.map(({ name }) => name)).toContain("fieldValidation");
   });
 
+  it("says what fields are for", () => {
+    const { schemas } = documentAt("apis/rules.kubeedge.io/v1").components;
+    expect(schemas["io.kubeedge.rules.v1.RuleSpec"]?.properties).toMatchObject({
+      source: { type: "string", description: expect.stringContaining("RuleEndpoint") },
+    });
+    const { PodSpec, Container } = Object.fromEntries(
+      Object.entries(documentAt("api/v1").components.schemas).map(([name, one]) => [
+        name.split(".").at(-1),
+        one,
+      ]),
+    );
+    expect(PodSpec?.properties).toMatchObject({
+      securityContext: { allOf: [{ $ref: expect.any(String) }], description: expect.any(String) },
+    });
+    expect(Container?.properties).toMatchObject({ image: { description: expect.any(String) } });
+  });
+
   it("describes kinds of CustomResourceDefinitions as they were defined", () => {
     const spec = {
       type: "object",

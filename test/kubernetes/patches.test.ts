@@ -84,6 +84,22 @@ describe("JSON patch", () => {
     );
   });
 
+  it("refuses what grows too deep, takes many operations on one object", () => {
+    const nested = Array.from({ length: 300 }, (_, depth) => ({
+      op: "add",
+      path: `/spec${"/a".repeat(depth)}/a`,
+      value: {},
+    }));
+    const copy = { op: "copy", from: "/spec", path: "/more" };
+    expect(reasonOf(() => jsonPatch(objectWith({ spec: {} }), [...nested, copy]))).toBe("422 Invalid");
+    const many = Array.from({ length: 10_000 }, (_, index) => ({
+      op: "add",
+      path: `/spec/k${index}`,
+      value: index,
+    }));
+    expect(Object.keys(jsonPatch(objectWith({ spec: {} }), many).spec as object)).toHaveLength(10_000);
+  });
+
   it("agrees with another implementation on what leads from one object to another", () => {
     fc.assert(
       fc.property(documents, documents, (from, to) => {

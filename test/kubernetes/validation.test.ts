@@ -86,6 +86,17 @@ describe("reading", () => {
     );
   });
 
+  it("always gives metadata", () => {
+    for (const kind of [pod, kindOf("Rule")])
+      for (const sent of [{}, { metadata: null }]) expect(readObject(kind, sent).object.metadata).toEqual({});
+  });
+
+  it("refuses bytes that are none in time", () => {
+    const data = { a: `${"\n".repeat(900_000)}%` };
+    const secret = kindOf("Secret");
+    expect(() => readObject(secret, objectOf(secret, { data }))).toThrow("illegal base64 data");
+  });
+
   it("refuses what is no object, and what is too deep", () => {
     const deep = JSON.parse(`${'{"a":'.repeat(50_000)}1${"}".repeat(50_000)}`);
     for (const value of [1, null, [], "x", deep]) expect(() => readObject(pod, value)).toThrow(ApiError);
@@ -127,7 +138,7 @@ describe("reading", () => {
         ]) {
           try {
             const { object } = readObject(kind, { metadata, spec });
-            checkObject(kind, withDefaults(kind, { ...object, metadata: object.metadata ?? {} }));
+            checkObject(kind, withDefaults(kind, object));
           } catch (error) {
             expect(error).toBeInstanceOf(ApiError);
           }

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { parseAllDocuments } from "yaml";
 import { type ControllerName, startControllers } from "../../controllers/index.ts";
 import {
   configMaps,
@@ -12,7 +13,7 @@ import {
 } from "../../controllers/runtime/kinds.ts";
 import { ProcessRuntime } from "../../edgehub/edged/process-runtime.ts";
 import type { EdgeHub } from "../../edgehub/index.ts";
-import type { KubeObject } from "../../kubernetes/index.ts";
+import type { KubeObject, ResourceName } from "../../kubernetes/index.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { silentLogger } from "../../platform/logger.ts";
 import { allRights } from "../../protocol/index.ts";
@@ -153,50 +154,53 @@ it("goes on with pods after restarts of the controllers and of the hub, and tell
   await until("the pod is gone", async () => (await cloud.phase("speaker")) === "gone");
 });
 
-it("spreads a Deployment over the nodes it chooses, and rolls out another template", async () => {
+it("runs the example Deployment on two nodes, and rolls out another template", async () => {
   const cloud = await Cloud.start();
   for (const name of ["edge-1", "edge-2"]) await cloud.node(name);
   for (const name of ["edge-1", "edge-2"]) await until(`${name} is ready`, () => cloud.ready(name));
-  const app = { namespace: "default", name: "app" };
-  const labels = { app: "app" };
-  const template = (word: string) => ({
-    metadata: { labels },
-    spec: {
-      nodeSelector: { "kubernetes.io/os": "linux" },
-      terminationGracePeriodSeconds: 1,
-      containers: [{ name: "main", image: word, command: ["/bin/sh", "-c", "while :; do sleep 1; done"] }],
-    },
-  });
-  const spec = { replicas: 2, selector: { matchLabels: labels }, template: template("one") };
-  await cloud.objects.create(deployments, { apiVersion: "apps/v1", kind: "Deployment", metadata: app, spec });
-  const ports = [{ port: 80 }];
-  const service = { apiVersion: "v1", kind: "Service", metadata: app, spec: { selector: labels, ports } };
-  await cloud.objects.create(services, service);
+  for (const [resource, object] of exampleObjects()) await cloud.objects.create(resource, object);
+  const clock = { namespace: "line-7", name: "line-clock" };
   const rolledOut = async (generation: number): Promise<boolean> => {
-    const { status } = await cloud.objects.get(deployments, app);
-    const { observedGeneration, updatedReplicas, availableReplicas, replicas } = (status ?? {}) as Record<
-      string,
-      number
-    >;
+    const { status } = await cloud.objects.get(deployments, clock);
+    const { observedGeneration, ...counts } = (status ?? {}) as Record<string, number>;
+    const { updatedReplicas, availableReplicas, replicas } = counts;
     return (
       observedGeneration === generation &&
       [updatedReplicas, availableReplicas, replicas].every((one) => one === 2)
     );
   };
   await until("both pods are available", () => rolledOut(1));
-  const { items } = await cloud.objects.list(pods);
+  const { items } = await cloud.objects.list(pods, { namespace: "line-7" });
   expect(items.map((pod) => (pod.spec as { nodeName: string }).nodeName).sort()).toEqual([
     "edge-1",
     "edge-2",
   ]);
   await until("the Service knows both", async () => {
-    const found = await cloud.objects.get(endpoints, app).catch(() => undefined);
+    const found = await cloud.objects.get(endpoints, clock).catch(() => undefined);
     const [subset] = (found?.subsets ?? []) as { addresses?: unknown[] }[];
     return subset?.addresses?.length === 2;
   });
-  await cloud.objects.patch(deployments, app, "merge", { spec: { template: template("two") } });
+  const annotations = { "example.com/restarted": "now" };
+  await cloud.objects.patch(deployments, clock, "merge", {
+    spec: { template: { metadata: { annotations } } },
+  });
   await until("both pods are new", () => rolledOut(2));
 });
+
+/** What `kubectl apply -f examples/workloads` sends. */
+function exampleObjects(): [ResourceName, KubeObject][] {
+  const file = join(import.meta.dirname, "../../examples/workloads/line-clock.yaml");
+  const resources: Readonly<Record<string, ResourceName>> = {
+    Namespace: { group: "", version: "v1", resource: "namespaces" },
+    ConfigMap: configMaps,
+    Deployment: deployments,
+    Service: services,
+  };
+  return parseAllDocuments(readFileSync(file, "utf8")).map((document) => {
+    const object = document.toJS() as KubeObject;
+    return [resources[object.kind] as ResourceName, object];
+  });
+}
 
 it("is kept by controllers in another process too, through the SDK", async () => {
   const cloud = await Cloud.start();

@@ -2,26 +2,26 @@
 export const rbacTable = `
 package io.k8s.api.rbac.v1
 
-Role kind
+Role kind # Rights in a namespace.
   rules []PolicyRule
 
 PolicyRule
-  apiGroups []string
+  apiGroups []string # Groups of the kinds; the empty text is the core group.
   nonResourceURLs []string
-  resourceNames []string
-  resources []string
-  verbs! []string
+  resourceNames []string # Names of objects; absent: all of them.
+  resources []string # The kinds in plural, also with a subresource: pods/log.
+  verbs! []string # What may be done: get, list, watch, create, update, patch, delete …; * for everything.
 
-ClusterRole kind
+ClusterRole kind # Rights in all namespaces, or on kinds without one.
   aggregationRule AggregationRule
   rules []PolicyRule
 
 AggregationRule
   clusterRoleSelectors []meta.LabelSelector
 
-RoleBinding kind
-  roleRef! RoleRef
-  subjects []Subject
+RoleBinding kind # Gives the rights of a role to users in a namespace.
+  roleRef! RoleRef # The role; cannot be changed.
+  subjects []Subject # Who gets the rights.
 
 RoleRef atomic
   apiGroup string default=rbac.authorization.k8s.io
@@ -34,7 +34,7 @@ Subject atomic
   name! string
   namespace string
 
-ClusterRoleBinding kind
+ClusterRoleBinding kind # Gives the rights of a role to users everywhere.
   roleRef! RoleRef
   subjects []Subject
 `;
@@ -67,25 +67,6 @@ TokenReviewStatus
   authenticated bool
   error string
   user UserInfo
-
-TokenRequest kind
-  spec TokenRequestSpec
-  status TokenRequestStatus
-
-TokenRequestSpec
-  audiences []string
-  boundObjectRef BoundObjectReference
-  expirationSeconds int64 default=3600
-
-BoundObjectReference
-  apiVersion string
-  kind string
-  name string
-  uid string
-
-TokenRequestStatus
-  expirationTimestamp time
-  token string
 `;
 
 export const authorizationTable = `

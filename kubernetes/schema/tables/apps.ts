@@ -2,7 +2,7 @@
 export const appsTable = `
 package io.k8s.api.apps.v1
 
-Deployment kind
+Deployment kind # Keeps a number of pods of one template running.
   spec DeploymentSpec
   status DeploymentStatus default={}
 
@@ -10,19 +10,19 @@ DeploymentSpec
   minReadySeconds int32
   paused bool
   progressDeadlineSeconds int32 default=600
-  replicas int32 default=1
+  replicas int32 default=1 # How many pods.
   revisionHistoryLimit int32 default=10
-  selector! meta.LabelSelector
-  strategy DeploymentStrategy retainKeys default={}
-  template! core.PodTemplateSpec
+  selector! meta.LabelSelector # Labels of its pods; cannot be changed.
+  strategy DeploymentStrategy retainKeys default={} # How pods are replaced when the template changes.
+  template! core.PodTemplateSpec # What the pods are to be.
 
 DeploymentStrategy
-  rollingUpdate RollingUpdateDeployment
-  type string enum=Recreate|RollingUpdate default=RollingUpdate
+  rollingUpdate RollingUpdateDeployment # How many at a time.
+  type string enum=Recreate|RollingUpdate default=RollingUpdate # Recreate: all at once; RollingUpdate: little by little.
 
 RollingUpdateDeployment
-  maxSurge intstr
-  maxUnavailable intstr
+  maxSurge intstr # How many pods there may be too many: a number, or a share like 25%.
+  maxUnavailable intstr # How many pods may be missing: a number, or a share like 25%.
 
 DeploymentStatus
   availableReplicas int32

@@ -3,30 +3,30 @@ export const containerTable = `
 package io.k8s.api.core.v1
 
 Container
-  args []string
-  command []string
-  env []EnvVar keys=name merge=name
-  envFrom []EnvFromSource
-  image string
-  imagePullPolicy string enum=Always|IfNotPresent|Never
+  args []string # Arguments of what runs.
+  command []string # What runs instead of the entry point of the image.
+  env []EnvVar keys=name merge=name # Environment variables.
+  envFrom []EnvFromSource # ConfigMaps and Secrets whose keys become environment variables.
+  image string # The image, with registry and tag.
+  imagePullPolicy string enum=Always|IfNotPresent|Never # When the image is pulled; default: Always for the tag latest, else IfNotPresent.
   lifecycle Lifecycle
-  livenessProbe Probe
-  name! string
-  ports []ContainerPort keys=containerPort,protocol merge=containerPort
-  readinessProbe Probe
+  livenessProbe Probe # Says whether the container must be restarted.
+  name! string # Unique in the pod.
+  ports []ContainerPort keys=containerPort,protocol merge=containerPort # Ports that the container listens on.
+  readinessProbe Probe # Says whether the container can be used.
   resizePolicy []ContainerResizePolicy
-  resources ResourceRequirements default={}
+  resources ResourceRequirements default={} # What the container needs, and what it may use at most.
   restartPolicy string
   restartPolicyRules []ContainerRestartRule
-  securityContext SecurityContext
-  startupProbe Probe
+  securityContext SecurityContext # Rights of the container.
+  startupProbe Probe # Says when the container has started; before that the other probes wait.
   stdin bool
   stdinOnce bool
   terminationMessagePath string default=/dev/termination-log
   terminationMessagePolicy string enum=FallbackToLogsOnError|File default=File
   tty bool
   volumeDevices []VolumeDevice keys=devicePath merge=devicePath
-  volumeMounts []VolumeMount keys=mountPath merge=mountPath
+  volumeMounts []VolumeMount keys=mountPath merge=mountPath # Where volumes appear in the container.
   workingDir string
 
 EphemeralContainer
@@ -58,9 +58,9 @@ EphemeralContainer
   workingDir string
 
 EnvVar
-  name! string
-  value string
-  valueFrom EnvVarSource
+  name! string # Name of the variable.
+  value string # Its value; $(NAME) stands for another variable.
+  valueFrom EnvVarSource # Where its value comes from instead.
 
 EnvVarSource
   configMapKeyRef ConfigMapKeySelector
@@ -156,9 +156,9 @@ GRPCAction
   service string default=""
 
 ContainerPort
-  containerPort! int32
+  containerPort! int32 # Number of the port.
   hostIP string
-  hostPort int32
+  hostPort int32 # Number of the port on the node.
   name string
   protocol string enum=SCTP|TCP|UDP default=TCP
 
@@ -168,8 +168,8 @@ ContainerResizePolicy
 
 ResourceRequirements
   claims []ResourceClaim keys=name
-  limits {}quantity
-  requests {}quantity
+  limits {}quantity # At most this much.
+  requests {}quantity # At least this much; default: the limits.
 
 ResourceClaim
   name! string
@@ -226,11 +226,11 @@ VolumeDevice
   name! string
 
 VolumeMount
-  mountPath! string
+  mountPath! string # Path in the container.
   mountPropagation string enum=Bidirectional|HostToContainer|None
-  name! string
+  name! string # Name of the volume.
   readOnly bool
   recursiveReadOnly string enum=Disabled|Enabled|IfPossible
-  subPath string
+  subPath string # A path in the volume to mount instead of all of it.
   subPathExpr string
 `;

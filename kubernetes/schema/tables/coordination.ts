@@ -1,8 +1,8 @@
-/** Leases, events, slices of endpoints, and what is posted to subresources. Source: Kubernetes API reference. */
+/** Leases, events, slices of endpoints. Source: Kubernetes API reference. */
 export const eventsTable = `
 package io.k8s.api.events.v1
 
-Event kind
+Event kind # Something that happened to an object.
   action string
   deprecatedCount int32
   deprecatedFirstTimestamp time
@@ -26,7 +26,7 @@ EventSeries
 export const coordinationTable = `
 package io.k8s.api.coordination.v1
 
-Lease kind
+Lease kind # Says who holds something, and until when: of a node, that it is alive.
   spec LeaseSpec
 
 LeaseSpec
@@ -77,26 +77,4 @@ EndpointPort atomic
   name string
   port int32
   protocol string enum=SCTP|TCP|UDP default=TCP
-`;
-
-export const policyTable = `
-package io.k8s.api.policy.v1
-
-Eviction kind
-  deleteOptions meta.DeleteOptions
-`;
-
-export const autoscalingTable = `
-package io.k8s.api.autoscaling.v1
-
-Scale kind
-  spec ScaleSpec
-  status ScaleStatus
-
-ScaleSpec
-  replicas int32
-
-ScaleStatus
-  replicas! int32
-  selector string
 `;

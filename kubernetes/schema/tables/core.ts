@@ -2,7 +2,7 @@
 export const coreTable = `
 package io.k8s.api.core.v1
 
-Namespace kind
+Namespace kind # A part of the names: objects in different namespaces may share a name.
   spec NamespaceSpec default={}
   status NamespaceStatus default={}
 
@@ -20,23 +20,23 @@ NamespaceCondition
   status! string
   type! string
 
-ConfigMap kind
-  binaryData {}bytes
-  data {}string
-  immutable bool
+ConfigMap kind # Configuration as keys and values.
+  binaryData {}bytes # Bytes by key, in base64.
+  data {}string # Texts by key.
+  immutable bool # Whether nothing of it may change any more.
 
-Secret kind
-  data {}bytes
+Secret kind # Keys and values that not everybody may see.
+  data {}bytes # Bytes by key, in base64.
   immutable bool
-  stringData {}string
-  type string default=Opaque
+  stringData {}string # Texts by key; they become data.
+  type string default=Opaque # What it is for; says which keys it must have.
 
-ServiceAccount kind
+ServiceAccount kind # An account for programs.
   automountServiceAccountToken bool
   imagePullSecrets []LocalObjectReference
   secrets []ObjectReference keys=name merge=name
 
-Event kind
+Event kind # Something that happened to an object.
   action string
   count int32
   eventTime microtime
@@ -87,7 +87,7 @@ SecretReference atomic
   name string
   namespace string
 
-Service kind
+Service kind # A name for the pods that have certain labels.
   spec ServiceSpec
   status ServiceStatus default={}
 
@@ -105,21 +105,21 @@ ServiceSpec
   loadBalancerClass string
   loadBalancerIP string
   loadBalancerSourceRanges []string
-  ports []ServicePort keys=port,protocol merge=port
+  ports []ServicePort keys=port,protocol merge=port # Ports of the service and of the pods.
   publishNotReadyAddresses bool
-  selector {}string atomic
+  selector {}string atomic # Labels of the pods.
   sessionAffinity string enum=ClientIP|None default=None
   sessionAffinityConfig SessionAffinityConfig
   trafficDistribution string
-  type string enum=ClusterIP|ExternalName|LoadBalancer|NodePort default=ClusterIP
+  type string enum=ClusterIP|ExternalName|LoadBalancer|NodePort default=ClusterIP # From where the service can be reached.
 
 ServicePort
   appProtocol string
   name string
   nodePort int32
-  port! int32
+  port! int32 # Port of the service.
   protocol string enum=SCTP|TCP|UDP default=TCP
-  targetPort intstr
+  targetPort intstr # Port of the pods, or its name; default: the same.
 
 SessionAffinityConfig
   clientIP ClientIPConfig

@@ -2,17 +2,17 @@
 export const customResourcesTable = `
 package io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1
 
-CustomResourceDefinition kind
+CustomResourceDefinition kind # A kind that users define.
   spec! CustomResourceDefinitionSpec
   status CustomResourceDefinitionStatus
 
 CustomResourceDefinitionSpec
   conversion CustomResourceConversion
-  group! string
-  names! CustomResourceDefinitionNames
+  group! string # Group of the kind; the name of the definition is plural.group.
+  names! CustomResourceDefinitionNames # How the kind is called.
   preserveUnknownFields bool
-  scope! string enum=Cluster|Namespaced
-  versions! []CustomResourceDefinitionVersion
+  scope! string enum=Cluster|Namespaced # Whether objects of the kind are in namespaces.
+  versions! []CustomResourceDefinitionVersion # Versions of the kind, each with a schema; exactly one is stored.
 
 CustomResourceConversion
   strategy! string enum=None|Webhook

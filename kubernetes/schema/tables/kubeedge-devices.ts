@@ -2,34 +2,34 @@
 export const devicesTable = `
 package io.kubeedge.devices.v1beta1
 
-DeviceModel kind
+DeviceModel kind # What devices of a type have in common.
   spec DeviceModelSpec
 
 DeviceModelSpec
-  properties []ModelProperty
-  protocol string
+  properties []ModelProperty # What such devices measure or can be told.
+  protocol string # The protocol of the mapper.
   protocolConfigData {}any
 
 ModelProperty
-  accessMode string enum=ReadWrite|ReadOnly
+  accessMode string enum=ReadWrite|ReadOnly # Whether the value can be written.
   description string
-  maximum string
-  minimum string
+  maximum string # Greatest value.
+  minimum string # Least value.
   name string
-  type string enum=INT|FLOAT|DOUBLE|STRING|BOOLEAN|BYTES|STREAM
-  unit string
+  type string enum=INT|FLOAT|DOUBLE|STRING|BOOLEAN|BYTES|STREAM # Type of the value.
+  unit string # Unit of the value.
   visitors {}any
 
-Device kind
+Device kind # A device at a node.
   spec DeviceSpec
   status DeviceReport
 
 DeviceSpec
-  deviceModelRef DeviceModelReference
-  methods []DeviceMethod
-  nodeName string
-  properties []DeviceProperty
-  protocol ProtocolConfig
+  deviceModelRef DeviceModelReference # The DeviceModel, in the same namespace.
+  methods []DeviceMethod # What can be called on the device.
+  nodeName string # The node that the device is connected to.
+  properties []DeviceProperty # The properties of this device: what is desired, how they are reached, where values go.
+  protocol ProtocolConfig # How the mapper reaches the device.
   stateReport StateReport
 
 DeviceModelReference
@@ -45,17 +45,17 @@ StateReport
   reportToCloud bool
 
 DeviceProperty
-  collectCycle int64
-  desired TwinProperty
+  collectCycle int64 # Milliseconds between measurements.
+  desired TwinProperty # The value that the property shall have.
   name string
-  pushMethod PushMethod
-  reportCycle int64
-  reportToCloud bool
-  visitors ProtocolConfig
+  pushMethod PushMethod # Where the mapper sends values beside the cloud.
+  reportCycle int64 # Milliseconds between reports.
+  reportToCloud bool # Whether values are reported to the cloud.
+  visitors ProtocolConfig # How the mapper reaches the property.
 
 ProtocolConfig
-  configData {}any
-  protocolName string
+  configData {}any # Settings of the protocol, as its mapper knows them.
+  protocolName string # Name of the protocol.
 
 PushMethod
   anomalyDetection {}any
@@ -128,8 +128,8 @@ RedisClient
   poolsize int
 
 TwinProperty
-  metadata {}string
-  value! string
+  metadata {}string # For example timestamp and type.
+  value! string # The value, as text.
 
 Twin
   observedDesired TwinProperty
@@ -143,7 +143,7 @@ DeviceReport open
   state string
   twins []Twin
 
-DeviceStatus kind
+DeviceStatus kind # What is known of a device: what it reported, whether it is online.
   spec {}any
   status DeviceStatusReport
 
@@ -151,176 +151,5 @@ DeviceStatusReport
   extensions {}any
   lastOnlineTime string
   state string
-  twins []Twin
-`;
-
-/** Devices as KubeEdge had them up to 1.14. */
-export const olderDevicesTable = `
-package io.kubeedge.devices.v1alpha2
-
-DeviceModel kind
-  spec DeviceModelSpec
-
-DeviceModelSpec
-  properties []ModelProperty
-  protocol string
-
-ModelProperty
-  description string
-  name string
-  type PropertyType
-
-PropertyType
-  boolean BooleanType
-  bytes BytesType
-  double NumberType
-  float NumberType
-  int IntType
-  string StringType
-
-BooleanType
-  accessMode string enum=ReadWrite|ReadOnly
-  defaultValue bool
-
-BytesType
-  accessMode string enum=ReadWrite|ReadOnly
-
-NumberType
-  accessMode string enum=ReadWrite|ReadOnly
-  defaultValue number
-  maximum number
-  minimum number
-  unit string
-
-IntType
-  accessMode string enum=ReadWrite|ReadOnly
-  defaultValue int64
-  maximum int64
-  minimum int64
-  unit string
-
-StringType
-  accessMode string enum=ReadWrite|ReadOnly
-  defaultValue string
-
-Device kind
-  spec DeviceSpec
-  status DeviceReport
-
-DeviceSpec
-  data DeviceData
-  deviceModelRef DeviceModelReference
-  nodeSelector core.NodeSelector
-  propertyVisitors []PropertyVisitor
-  protocol ProtocolConfig
-
-DeviceData
-  dataProperties []DataProperty
-  dataTopic string
-
-DataProperty
-  metadata {}string
-  propertyName string
-
-DeviceModelReference
-  name string
-
-PropertyVisitor
-  bluetooth BluetoothVisitor
-  collectCycle int64
-  customizedProtocol CustomProtocol
-  customizedValues {}any
-  modbus ModbusVisitor
-  opcua OpcUAVisitor
-  propertyName string
-  reportCycle int64
-
-BluetoothVisitor
-  characteristicUUID string
-  dataConverter BluetoothConverter
-  dataWrite {}bytes
-
-BluetoothConverter
-  endIndex int
-  orderOfOperations []BluetoothOperation
-  shiftLeft int
-  shiftRight int
-  startIndex int
-
-BluetoothOperation
-  operationType string
-  operationValue number
-
-ModbusVisitor
-  isRegisterSwap bool
-  isSwap bool
-  limit int64
-  offset int64
-  register string enum=CoilRegister|DiscreteInputRegister|InputRegister|HoldingRegister
-  scale number
-
-OpcUAVisitor
-  browseName string
-  nodeID string
-
-ProtocolConfig
-  bluetooth BluetoothProtocol
-  common CommonProtocol
-  customizedProtocol CustomProtocol
-  modbus ModbusProtocol
-  opcua OpcUAProtocol
-
-BluetoothProtocol
-  macAddress string
-
-CustomProtocol
-  configData {}any
-  protocolName string
-
-ModbusProtocol
-  slaveID int64
-
-OpcUAProtocol
-  certificate string
-  password string
-  privateKey string
-  securityMode string
-  securityPolicy string
-  timeout int64
-  url string
-  userName string
-
-CommonProtocol
-  collectRetryTimes int64
-  collectTimeout int64
-  collectType string enum=sync|async
-  com SerialLine
-  commType string
-  customizedValues {}any
-  reconnRetryTimes int64
-  reconnTimeout int64
-  tcp TCPAddress
-
-SerialLine
-  baudRate int64
-  dataBits int64
-  parity string enum=none|even|odd
-  serialPort string
-  stopBits int64
-
-TCPAddress
-  ip string
-  port int64
-
-TwinProperty
-  metadata {}string
-  value! string
-
-Twin
-  desired TwinProperty
-  propertyName string
-  reported TwinProperty
-
-DeviceReport
   twins []Twin
 `;

@@ -2,63 +2,63 @@
 export const rulesTable = `
 package io.kubeedge.rules.v1
 
-RuleEndpoint kind
+RuleEndpoint kind # An end of routes: HTTP in the cloud, MQTT or services at the edge.
   spec RuleEndpointSpec
 
 RuleEndpointSpec
-  properties {}string
-  ruleEndpointType! string enum=rest|eventbus|servicebus
+  properties {}string # For servicebus: service_port, the port of the service on the node.
+  ruleEndpointType! string enum=rest|eventbus|servicebus # What is there: rest (HTTP in the cloud), eventbus (MQTT of nodes), servicebus (HTTP services of nodes).
 
-Rule kind
+Rule kind # A route between two endpoints of its namespace.
   spec RuleSpec
   status RuleStatus
 
 RuleSpec
-  source! string
-  sourceResource! {}string
-  target! string
-  targetResource! {}string
+  source! string # Name of the RuleEndpoint where messages come from.
+  sourceResource! {}string # What is taken there. rest: path. eventbus: topic and node_name. servicebus: target_url and node_name.
+  target! string # Name of the RuleEndpoint where messages go.
+  targetResource! {}string # Where to. rest: resource, a URL. eventbus: topic. servicebus: path.
 
 RuleStatus
-  errors []string
-  failMessages int64
-  successMessages int64
+  errors []string # Why the last one was not.
+  failMessages int64 # How many were not.
+  successMessages int64 # How many messages were taken by the target.
 `;
 
 export const syncsTable = `
 package io.kubeedge.reliablesyncs.v1alpha1
 
-ObjectSync kind
+ObjectSync kind # What a node has of an object in a namespace.
   spec SyncSpec
   status SyncStatus
 
-ClusterObjectSync kind
+ClusterObjectSync kind # What a node has of an object without a namespace.
   spec SyncSpec
   status SyncStatus
 
 SyncSpec
-  objectAPIVersion string
-  objectKind string
-  objectName string
+  objectAPIVersion string # Version of the API of the object.
+  objectKind string # Kind of the object.
+  objectName string # Name of the object.
 
 SyncStatus
-  objectResourceVersion string
+  objectResourceVersion string # The resourceVersion that the node has confirmed.
 `;
 
 export const groupsTable = `
 package io.kubeedge.apps.v1alpha1
 
-NodeGroup kind
+NodeGroup kind # Nodes that belong together.
   spec! NodeGroupSpec
   status NodeGroupStatus
 
 NodeGroupSpec
-  matchLabels {}string
-  nodes []string
-  topologyEnabled bool
+  matchLabels {}string # Nodes with all of these labels belong to the group.
+  nodes []string # Names of nodes that belong to the group.
+  topologyEnabled bool # Nodes get the group as their zone.
 
 NodeGroupStatus
-  nodeStatuses []NodeStatus
+  nodeStatuses []NodeStatus # The nodes that the group selects.
 
 NodeStatus
   nodeName! string
@@ -66,24 +66,24 @@ NodeStatus
   selectionStatus! string
   selectionStatusReason string
 
-EdgeApplication kind
+EdgeApplication kind # Objects that are deployed to groups of nodes, with differences for each.
   spec EdgeApplicationSpec
   status EdgeApplicationStatus
 
 EdgeApplicationSpec
-  workloadScope! WorkloadScope
-  workloadTemplate WorkloadTemplate
+  workloadScope! WorkloadScope # Where to, and what is different there.
+  workloadTemplate WorkloadTemplate # What is deployed.
 
 WorkloadTemplate
-  manifests []{}any
+  manifests []{}any # Kubernetes objects.
 
 WorkloadScope
-  targetNodeGroups []TargetNodeGroup
-  targetNodeLabels []TargetNodeLabels
+  targetNodeGroups []TargetNodeGroup # Groups of nodes.
+  targetNodeLabels []TargetNodeLabels # Nodes by their labels.
 
 TargetNodeGroup
-  name! string
-  overriders Overriders
+  name! string # Name of the NodeGroup.
+  overriders Overriders # What is different there.
 
 TargetNodeLabels
   labelSelector meta.LabelSelector
@@ -93,8 +93,8 @@ Overriders
   argsOverriders []CommandArgsOverrider
   commandOverriders []CommandArgsOverrider
   envOverriders []EnvOverrider
-  imageOverriders []ImageOverrider
-  replicas int
+  imageOverriders []ImageOverrider # Changes of images.
+  replicas int # How many pods.
   resourcesOverriders []ResourcesOverrider
 
 CommandArgsOverrider
@@ -108,10 +108,10 @@ EnvOverrider
   value []core.EnvVar
 
 ImageOverrider
-  component! string enum=Registry|Repository|Tag
-  operator! string enum=add|remove|replace
-  predicate ImagePredicate
-  value string
+  component! string enum=Registry|Repository|Tag # The part of the image name that changes.
+  operator! string enum=add|remove|replace # How it changes.
+  predicate ImagePredicate # Which images; absent: all of them.
+  value string # The new part; not needed to remove one.
 
 ImagePredicate
   path! string

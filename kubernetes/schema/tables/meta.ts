@@ -57,18 +57,4 @@ Condition
   reason! string
   status! string
   type! string
-
-DeleteOptions
-  apiVersion string
-  dryRun []string
-  gracePeriodSeconds int64
-  ignoreStoreReadErrorWithClusterBreakingPotential bool
-  kind string
-  orphanDependents bool
-  preconditions Preconditions
-  propagationPolicy string
-
-Preconditions
-  resourceVersion string
-  uid string
 `;

@@ -2,7 +2,7 @@
 export const nodeTable = `
 package io.k8s.api.core.v1
 
-Node kind
+Node kind # A machine that runs pods.
   spec NodeSpec default={}
   status NodeStatus default={}
 
@@ -12,8 +12,8 @@ NodeSpec
   podCIDR string
   podCIDRs []string set merge
   providerID string
-  taints []Taint
-  unschedulable bool
+  taints []Taint # Keep away pods that do not tolerate them.
+  unschedulable bool # Whether new pods are kept away.
 
 NodeConfigSource
   configMap ConfigMapNodeConfigSource

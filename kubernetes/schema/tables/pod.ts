@@ -2,30 +2,30 @@
 export const podTable = `
 package io.k8s.api.core.v1
 
-Pod kind
+Pod kind # Containers that run together on a node.
   spec PodSpec
   status PodStatus default={}
 
 PodSpec
   activeDeadlineSeconds int64
-  affinity Affinity
+  affinity Affinity # Rules for the choice of a node.
   automountServiceAccountToken bool
-  containers! []Container keys=name merge=name
+  containers! []Container keys=name merge=name # The containers; at least one.
   dnsConfig PodDNSConfig
-  dnsPolicy string enum=ClusterFirst|ClusterFirstWithHostNet|Default|None default=ClusterFirst
+  dnsPolicy string enum=ClusterFirst|ClusterFirstWithHostNet|Default|None default=ClusterFirst # Where names are looked up.
   enableServiceLinks bool
   ephemeralContainers []EphemeralContainer keys=name merge=name
   hostAliases []HostAlias keys=ip merge=ip
   hostIPC bool
-  hostNetwork bool
+  hostNetwork bool # Whether the pod uses the network of its node.
   hostPID bool
   hostUsers bool
   hostname string
   hostnameOverride string
-  imagePullSecrets []LocalObjectReference keys=name merge=name
-  initContainers []Container keys=name merge=name
-  nodeName string
-  nodeSelector {}string atomic
+  imagePullSecrets []LocalObjectReference keys=name merge=name # Secrets for pulling images.
+  initContainers []Container keys=name merge=name # Containers that run one after the other, to their end, before the others start.
+  nodeName string # The node that runs the pod.
+  nodeSelector {}string atomic # Labels that the node must have.
   os PodOS
   overhead {}quantity
   preemptionPolicy string enum=Never|PreemptLowerPriority
@@ -34,21 +34,21 @@ PodSpec
   readinessGates []PodReadinessGate
   resourceClaims []PodResourceClaim keys=name merge=name retainKeys
   resources ResourceRequirements
-  restartPolicy string enum=Always|OnFailure|Never default=Always
+  restartPolicy string enum=Always|OnFailure|Never default=Always # Whether containers that ended are started again.
   runtimeClassName string
   schedulerName string default=default-scheduler
   schedulingGates []PodSchedulingGate keys=name merge=name
   schedulingGroup PodSchedulingGroup
-  securityContext PodSecurityContext default={}
+  securityContext PodSecurityContext default={} # Rights of all containers.
   serviceAccount string
-  serviceAccountName string
+  serviceAccountName string # The account that the pod acts as.
   setHostnameAsFQDN bool
   shareProcessNamespace bool
   subdomain string
-  terminationGracePeriodSeconds int64 default=30
-  tolerations []Toleration
+  terminationGracePeriodSeconds int64 default=30 # Seconds that containers have to end by themselves.
+  tolerations []Toleration # Taints of nodes that the pod puts up with.
   topologySpreadConstraints []TopologySpreadConstraint keys=topologyKey,whenUnsatisfiable merge=topologyKey
-  volumes []Volume keys=name merge=name retainKeys
+  volumes []Volume keys=name merge=name retainKeys # Folders that containers can mount.
 
 PodTemplateSpec
   metadata meta.ObjectMeta

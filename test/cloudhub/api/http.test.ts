@@ -133,6 +133,18 @@ describe("what is written", () => {
     expect(await post(text, maps, { "content-type": "application/yaml" })).toMatchObject({ status: 201 });
   });
 
+  it("may be a Node that has pods: it goes, and they are left to its controller", async () => {
+    await post({ metadata: { name: "edge" } }, "/api/v1/nodes");
+    const pod = {
+      metadata: { name: "p" },
+      spec: { nodeName: "edge", containers: [{ name: "c", image: "i" }] },
+    };
+    await post(pod, "/api/v1/namespaces/default/pods");
+    expect(await api.send("/api/v1/nodes/edge", { method: "DELETE" })).toMatchObject({ status: 200 });
+    expect(await api.send("/api/v1/nodes/edge")).toMatchObject({ status: 404 });
+    expect(await api.send("/api/v1/namespaces/default/pods/p")).toMatchObject({ status: 200 });
+  });
+
   it("is deleted with the terms of the body or the query", async () => {
     await post(map("a"));
     const options = { kind: "DeleteOptions", apiVersion: "v1", preconditions: { uid: "another" } };
@@ -213,6 +225,29 @@ describe("who asks", () => {
     const headers = { "impersonate-user": "admin", "impersonate-group": "system:masters" };
     expect(await api.send(maps, { token, headers })).toMatchObject({ status: 403 });
     expect(await api.send(maps, { headers: { "impersonate-user": "clerk" } })).toMatchObject({ status: 403 });
+  });
+
+  it("is a node, if its certificate says so, until that is revoked", async () => {
+    await world.agent("edge");
+    const identity = join(world.directory, "edge/identity.pem");
+    const pem = await vi.waitFor(() => readFileSync(identity, "utf8"), { timeout: 10_000 });
+    const certificate = { cert: pem, key: pem };
+    expect(await api.send("/api/v1/nodes", { certificate })).toMatchObject({ status: 200 });
+    expect(await api.send("/api/v1/secrets", { certificate })).toMatchObject({
+      status: 403,
+      body: { message: expect.stringContaining('User "system:node:edge" cannot list resource "secrets"') },
+    });
+    await world.hub.admin.revokeNode("edge");
+    expect(await api.send("/api/v1/nodes", { certificate })).toMatchObject({ status: 401 });
+  });
+
+  it("asks for a certificate in his own name only", async () => {
+    const csr = {
+      metadata: { name: "c" },
+      spec: { request: "eA==", signerName: "example.com/s", usages: ["client auth"], username: "somebody" },
+    };
+    const made = await post(csr, "/apis/certificates.k8s.io/v1/certificatesigningrequests");
+    expect(made).toMatchObject({ status: 201, body: { spec: { username: "admin" } } });
   });
 
   it("is written down", async () => {

@@ -204,6 +204,8 @@ describe("a deletion", () => {
     await api.create(configMaps, { ...object, metadata: { ...object.metadata, finalizers: ["x/y"] } });
     const name = { namespace: "default", name: "a" };
     expect(await api.remove(configMaps, name)).toMatchObject({ gone: false });
+    const more = { metadata: { finalizers: ["x/y", "x/z"] } };
+    expect(await failure(api.patch(configMaps, name, "merge", more))).toMatchObject({ reason: "Invalid" });
     await api.patch(configMaps, name, "merge", { metadata: { finalizers: null } });
     expect(await failure(api.get(configMaps, name))).toMatchObject({ reason: "NotFound" });
   });

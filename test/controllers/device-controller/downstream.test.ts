@@ -53,6 +53,13 @@ it("tells a stock edge that asks all its devices, with a twin, so that it compla
   });
 });
 
+it("leaves alone a stock edge that has never had devices of the API: another program may have told it some", async () => {
+  const { hub, settle } = bound(await world());
+  await hub.report("edge-a", { resource: "membership/detail", operation: "get", content: "{}" });
+  await settle(5_000);
+  expect(words(hub.take())).toEqual(["response twin"]);
+});
+
 it("tells a stock edge its devices, also if it does not ask", async () => {
   const { hub, settle, create } = bound(await world("away"));
   await create(model(), device("sensor-1"));

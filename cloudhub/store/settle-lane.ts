@@ -1,0 +1,68 @@
+import type { Settled } from "../../protocol/index.ts";
+import type { SettleBatch } from "./settle-batch.ts";
+
+/**
+ * So many acked messages of one node are written in one transaction: a node that acks thousands at once, as one that
+ * has just joined, does not hold up the writes of all others by more than about a millisecond.
+ */
+const mostAtOnce = 128;
+
+/** A batch that waits for its turn, or for the rest of it to be written. */
+interface Waiting {
+  readonly batch: readonly Settled[];
+  /** Records handed over, and written. */
+  begun: number;
+  written: number;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** The acked messages of one node on their way into the store, a few at a time. */
+export class SettleLane {
+  readonly #settling: SettleBatch;
+  #underWay = 0;
+  #waiting: Waiting[] = [];
+
+  constructor(settling: SettleBatch) {
+    this.#settling = settling;
+  }
+
+  /** @returns Resolves when all of them are durable. Rejects with the first failure; some may be durable then. */
+  add(batch: readonly Settled[]): Promise<void> {
+    if (this.#waiting.length === 0 && this.#underWay + batch.length <= mostAtOnce) return this.#write(batch);
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ batch, begun: 0, written: 0, resolve, reject });
+      this.#goOn();
+    });
+  }
+
+  async #write(records: readonly Settled[]): Promise<void> {
+    this.#underWay += records.length;
+    try {
+      await this.#settling.add(records);
+    } finally {
+      this.#underWay -= records.length;
+      if (this.#waiting.length > 0) this.#goOn();
+    }
+  }
+
+  #goOn(): void {
+    while (this.#underWay < mostAtOnce) {
+      const [next] = this.#waiting;
+      if (next === undefined) return;
+      const few = next.batch.slice(next.begun, next.begun + mostAtOnce - this.#underWay);
+      next.begun += few.length;
+      if (next.begun === next.batch.length) this.#waiting.shift();
+      this.#write(few).then(
+        () => {
+          next.written += few.length;
+          if (next.written === next.batch.length) next.resolve();
+        },
+        (error: unknown) => {
+          this.#waiting = this.#waiting.filter((one) => one !== next);
+          next.reject(error);
+        },
+      );
+    }
+  }
+}
