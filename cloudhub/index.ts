@@ -2,8 +2,9 @@
 import { systemClock } from "../platform/clock.ts";
 import { checkOptions } from "../platform/config.ts";
 import { createLogger } from "../platform/logger.ts";
+import { openHub } from "./open-hub.ts";
 import { type HubOptions, hubSchema } from "./options.ts";
-import { type HubServerParts, openHub, type RunningHub } from "./running-hub.ts";
+import type { HubServerParts, RunningHub } from "./running-hub.ts";
 
 export { type HubOptions, hubSchema } from "./options.ts";
 export type { HubServerParts, RunningHub } from "./running-hub.ts";

@@ -9,12 +9,9 @@ export type ReadPage = (
 /** A link that reads no further holds at most so much; the rest stays in the store. */
 const maxHeldMessages = 1024;
 const maxHeldBytes = 1 << 20;
-/**
- * The first page is small, for most nodes have little waiting; each further one is twice as long. The longest one takes
- * about a millisecond to read, in which nobody else reads or writes.
- */
+/** The first page is small, for most nodes have little waiting; each further one is twice as long. */
 const firstPage = 32;
-const longestPage = 128;
+const longestPage = 512;
 
 /**
  * What one link reads of one outbox: first the stored messages, page by page, then new ones as they are

@@ -25,6 +25,8 @@ export interface NodeLogsParts {
 
 /** How long a node waits for lines before it answers that there are none. */
 const waitMs = Math.min(20_000, maxLogWaitMs);
+/** How long the last lines of a container that has just ended are waited for: its end can be known before them. */
+const lastWordsMs = 2_000;
 /** How long an answer may take beside that. */
 const answerMs = 10_000;
 /** A log that is followed may be out of reach so long. */
@@ -75,19 +77,18 @@ export class NodeLogs implements PodLogs {
   async *#pieces(reading: Reading, first: PodLogPage, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const { options, query } = reading;
     let left = options.limitBytes ?? Number.POSITIVE_INFINITY;
+    let wasRunning = false;
+    let isLast = !options.follow;
     for (let page = first; ; ) {
       const bytes = Buffer.from(page.bytes, "base64");
       if (bytes.length > 0) yield bytes.subarray(0, Math.min(left, bytes.length));
       left -= bytes.length;
-      if (page.ended || left <= 0 || signal.aborted) return;
-      // Looked at before the next piece is asked for: what was written before the end is in it.
-      const goesOn = options.follow && !this.#isOver(reading);
-      if (bytes.length === 0 && !goesOn) return;
-      page = await this.#next(
-        reading,
-        { ...query, position: page.position, waitMs: goesOn ? waitMs : 0 },
-        signal,
-      );
+      if (page.ended || left <= 0 || signal.aborted || (isLast && bytes.length === 0)) return;
+      // Looked at before the next piece is asked for: what was written before the end is in it, or comes soon.
+      isLast = !options.follow || this.#isOver(reading);
+      wasRunning ||= !isLast;
+      const wait = isLast ? (wasRunning ? lastWordsMs : 0) : waitMs;
+      page = await this.#next(reading, { ...query, position: page.position, waitMs: wait }, signal);
     }
   }
 

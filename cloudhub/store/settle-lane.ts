@@ -1,11 +1,13 @@
+import type { Clock } from "../../platform/clock.ts";
 import type { Settled } from "../../protocol/index.ts";
 import type { SettleBatch } from "./settle-batch.ts";
+import type { TurnShare } from "./turn-share.ts";
 
-/**
- * So many acked messages of one node are written in one transaction: a node that acks thousands at once, as one that
- * has just joined, does not hold up the writes of all others by more than about a millisecond.
- */
-const mostAtOnce = 128;
+export interface SettleLaneParts {
+  readonly settling: SettleBatch;
+  readonly share: TurnShare;
+  readonly clock: Pick<Clock, "now">;
+}
 
 /** A batch that waits for its turn, or for the rest of it to be written. */
 interface Waiting {
@@ -17,19 +19,23 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** The acked messages of one node on their way into the store, a few at a time. */
+/**
+ * The acked messages of one node on their way into the store, a few in each transaction: a node that acks thousands at
+ * once, as one that has just joined, does not hold up the writes of all others.
+ */
 export class SettleLane {
-  readonly #settling: SettleBatch;
+  readonly #parts: SettleLaneParts;
   #underWay = 0;
   #waiting: Waiting[] = [];
 
-  constructor(settling: SettleBatch) {
-    this.#settling = settling;
+  constructor(parts: SettleLaneParts) {
+    this.#parts = parts;
   }
 
   /** @returns Resolves when all of them are durable. Rejects with the first failure; some may be durable then. */
   add(batch: readonly Settled[]): Promise<void> {
-    if (this.#waiting.length === 0 && this.#underWay + batch.length <= mostAtOnce) return this.#write(batch);
+    if (this.#waiting.length === 0 && this.#underWay + batch.length <= this.#parts.share.messages)
+      return this.#write(batch);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ batch, begun: 0, written: 0, resolve, reject });
       this.#goOn();
@@ -37,9 +43,12 @@ export class SettleLane {
   }
 
   async #write(records: readonly Settled[]): Promise<void> {
+    const { settling, share, clock } = this.#parts;
     this.#underWay += records.length;
+    const startedAt = clock.now();
     try {
-      await this.#settling.add(records);
+      await settling.add(records);
+      share.took(clock.now() - startedAt);
     } finally {
       this.#underWay -= records.length;
       if (this.#waiting.length > 0) this.#goOn();
@@ -47,10 +56,10 @@ export class SettleLane {
   }
 
   #goOn(): void {
-    while (this.#underWay < mostAtOnce) {
+    while (this.#underWay < this.#parts.share.messages) {
       const [next] = this.#waiting;
       if (next === undefined) return;
-      const few = next.batch.slice(next.begun, next.begun + mostAtOnce - this.#underWay);
+      const few = next.batch.slice(next.begun, next.begun + this.#parts.share.messages - this.#underWay);
       next.begun += few.length;
       if (next.begun === next.batch.length) this.#waiting.shift();
       this.#write(few).then(

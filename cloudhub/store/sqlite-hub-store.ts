@@ -30,6 +30,7 @@ import { type LedgerRow, messageStates } from "./schema.ts";
 import { SettleBatch } from "./settle-batch.ts";
 import type { CheckpointRow, LedgerRows, PutRow, ResourceStateRow, StoreOp } from "./sqlite-ops.ts";
 import { SqliteOutbox, type SqliteOutboxParts } from "./sqlite-outbox.ts";
+import { TurnShare } from "./turn-share.ts";
 
 export interface HubStoreOptions extends HubTablesOptions {
   /** Deletions are remembered so long, ms. */
@@ -84,7 +85,12 @@ class SqliteHubStore implements HubStore {
     this.storeId = storeId;
     this.#options = options;
     this.#clock = clock;
-    this.#outboxParts = { writer, clock, settling: new SettleBatch(writer, () => clock.wallTime()) };
+    this.#outboxParts = {
+      writer,
+      clock,
+      settling: new SettleBatch(writer, () => clock.wallTime()),
+      share: new TurnShare(),
+    };
   }
 
   static async over(

@@ -19,6 +19,7 @@ import { kindNumbers, type MessageRow } from "./schema.ts";
 import type { SettleBatch } from "./settle-batch.ts";
 import { SettleLane } from "./settle-lane.ts";
 import { type PageRow, type PutRow, type StoreOp, settleWidth } from "./sqlite-ops.ts";
+import type { TurnShare } from "./turn-share.ts";
 
 /** So many bytes one read of the store brings at most, but for a single larger message. */
 const pageBytes = 1 << 20;
@@ -27,6 +28,8 @@ export interface SqliteOutboxParts {
   readonly writer: Writer<StoreOp>;
   /** Shared by all nodes. */
   readonly settling: SettleBatch;
+  /** Shared by all nodes. */
+  readonly share: TurnShare;
   readonly clock: Clock;
 }
 
@@ -37,14 +40,16 @@ export class SqliteOutbox implements NodeOutbox {
   readonly #writer: Writer<StoreOp>;
   readonly #settling: SettleLane;
   readonly #clock: Clock;
+  readonly #share: TurnShare;
   readonly #feeds = new Set<OutboxFeed>();
 
   constructor(node: NodeId, row: number, parts: SqliteOutboxParts) {
     this.#node = node;
     this.#row = row;
     this.#writer = parts.writer;
-    this.#settling = new SettleLane(parts.settling);
+    this.#settling = new SettleLane(parts);
     this.#clock = parts.clock;
+    this.#share = parts.share;
   }
 
   async put(message: Message): Promise<PutResult> {
@@ -166,15 +171,18 @@ export class SqliteOutbox implements NodeOutbox {
     after: number,
     limit: number,
   ): Promise<{ messages: readonly StoredMessage[]; complete: boolean }> {
-    const op: StoreOp = { op: "page", node: this.#row, after, messages: limit, bytes: pageBytes };
+    const messages = Math.min(limit, this.#share.messages);
+    const op: StoreOp = { op: "page", node: this.#row, after, messages, bytes: pageBytes };
+    const startedAt = this.#clock.now();
     const { rows, lengths, bytes, complete } = await this.#writer.call<PageRow>(op);
+    this.#share.took(this.#clock.now() - startedAt);
     let end = 0;
-    const messages = rows.map((row, i) => {
+    const read = rows.map((row, i) => {
       const start = end;
       end += lengths[i] as number;
       return storedMessage(row, bytes.subarray(start, end));
     });
-    return { messages, complete };
+    return { messages: read, complete };
   }
 
   #rowsOf(records: readonly SendRecord<StoredMessage>[]): Float64Array {

@@ -2,8 +2,10 @@ import { expect, it } from "vitest";
 import { SettleBatch } from "../../cloudhub/store/settle-batch.ts";
 import { SettleLane } from "../../cloudhub/store/settle-lane.ts";
 import { type StoreOp, settleWidth } from "../../cloudhub/store/sqlite-ops.ts";
+import { TurnShare } from "../../cloudhub/store/turn-share.ts";
 import type { Writer } from "../../platform/writer.ts";
 import { HubError, type Settled } from "../../protocol/index.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 
 /** A writer whose transactions end when the test says so; notes which positions each one settles. */
 function world() {
@@ -23,11 +25,13 @@ function world() {
       }),
     close: () => Promise.resolve(),
   };
-  const settling = new SettleBatch(writer, () => 0);
+  const clock = new FakeClock();
+  const parts = { settling: new SettleBatch(writer, () => 0), share: new TurnShare(), clock };
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
   return {
     transactions,
-    settling,
+    parts,
+    clock,
     turn,
     /** Ends what is open, after all of the turn has gone over. */
     commit: async (error?: HubError): Promise<void> => {
@@ -49,8 +53,8 @@ const acked = (from: number, count: number): Settled[] =>
   })) as unknown as Settled[];
 
 it("writes what a node acks at once in small transactions, in order, and says when all is done", async () => {
-  const { settling, transactions, commit, turn } = world();
-  const lane = new SettleLane(settling);
+  const { parts, transactions, commit, turn } = world();
+  const lane = new SettleLane(parts);
   let done = false;
   const all = lane.add(acked(1, 300)).then(() => {
     done = true;
@@ -66,8 +70,8 @@ it("writes what a node acks at once in small transactions, in order, and says wh
 });
 
 it("lets another node's ack into the next transaction", async () => {
-  const { settling, transactions, commit } = world();
-  const [busy, quiet] = [new SettleLane(settling), new SettleLane(settling)];
+  const { parts, transactions, commit } = world();
+  const [busy, quiet] = [new SettleLane(parts), new SettleLane(parts)];
   const all = busy.add(acked(1, 1_000));
   await commit();
   let done = false;
@@ -83,8 +87,8 @@ it("lets another node's ack into the next transaction", async () => {
 });
 
 it("takes many small batches of a node as one large one", async () => {
-  const { settling, transactions, commit } = world();
-  const lane = new SettleLane(settling);
+  const { parts, transactions, commit } = world();
+  const lane = new SettleLane(parts);
   const all = Promise.all(Array.from({ length: 10 }, (_, i) => lane.add(acked(i * 50 + 1, 50))));
   for (let i = 0; i < 5; i++) await commit();
   await all;
@@ -92,9 +96,21 @@ it("takes many small batches of a node as one large one", async () => {
   expect(transactions.flat().sort((a, b) => a - b)).toEqual(Array.from({ length: 500 }, (_, i) => i + 1));
 });
 
+it("takes more at once where transactions take long anyway, and little again where they do not", async () => {
+  const { parts, transactions, commit, clock } = world();
+  const lane = new SettleLane(parts);
+  const all = lane.add(acked(1, 1_000));
+  await clock.advance(50);
+  await commit();
+  await commit();
+  for (let i = 0; i < 5; i++) await commit();
+  await all;
+  expect(transactions.map((one) => one.length)).toEqual([128, 500, 128, 128, 116]);
+});
+
 it("fails a batch of which a part fails, and goes on with the others", async () => {
-  const { settling, transactions, commit } = world();
-  const lane = new SettleLane(settling);
+  const { parts, transactions, commit } = world();
+  const lane = new SettleLane(parts);
   const first = lane.add(acked(1, 300)).catch((error: unknown) => error);
   const second = lane.add(acked(1_001, 10));
   await commit(new HubError("E_STORAGE_FULL", "no room"));

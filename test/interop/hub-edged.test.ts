@@ -3,6 +3,7 @@ import { configMaps, leases, nodes, pods } from "../../controllers/runtime/kinds
 import type { KubeObject } from "../../kubernetes/index.ts";
 import { messagesOf, readCapture } from "./capture.ts";
 import { Cloud, recordedPod } from "./cloud.ts";
+import { LeapingClock } from "./leaping-clock.ts";
 import { eventually } from "./patience.ts";
 import { isForControllers } from "./replay.ts";
 import { connect } from "./stock-edge.ts";
@@ -20,8 +21,11 @@ interface Condition {
   readonly status: string;
 }
 
-async function started(line: Line = line115): Promise<{ cloud: Cloud; kubelet: StockKubelet }> {
-  const cloud = await Cloud.start();
+async function started(
+  line: Line = line115,
+  clock?: LeapingClock,
+): Promise<{ cloud: Cloud; kubelet: StockKubelet }> {
+  const cloud = await Cloud.start(clock);
   const kubelet = new StockKubelet(await cloud.join(), line);
   return { cloud, kubelet };
 }
@@ -72,6 +76,24 @@ describe.each(lines)("an edgecore of %s", (_name, line) => {
     if (line.readsNodeLocally)
       await eventually(() => kubelet.pushed).toContain(`update null/node/${kubelet.node}`);
     expect(await readyOf(cloud, kubelet.node)).toBe("True");
+    expect(kubelet.faults).toEqual([]);
+  });
+
+  it("is unknown when it renews its lease no more, and ready when it is back", async () => {
+    const clock = new LeapingClock();
+    const { cloud, kubelet } = await started(line, clock);
+    await kubelet.connect();
+    kubelet.cut();
+    await eventually(async () => {
+      await clock.leap(10_000);
+      return readyOf(cloud, kubelet.node);
+    }).toBe("Unknown");
+    const taints = async () => (await cloud.objects.get(nodes, { name: kubelet.node })).spec;
+    const unreachable = { key: "node.kubernetes.io/unreachable" };
+    await eventually(taints).toMatchObject({ taints: [unreachable, unreachable] });
+    await kubelet.connect();
+    await eventually(() => readyOf(cloud, kubelet.node)).toBe("True");
+    await eventually(async () => JSON.stringify(await taints())).not.toContain(unreachable.key);
     expect(kubelet.faults).toEqual([]);
   });
 

@@ -87,11 +87,6 @@ export class StockKubelet {
     this.cut();
   }
 
-  /** The lease is not renewed any more, the link stays. */
-  hang(): void {
-    clearInterval(this.#timer);
-  }
-
   // ── MetaManager ──────────────────────────────────────────────────────────────────────────────────────────
 
   /** Sends a request and waits for the answer, which must be one. */

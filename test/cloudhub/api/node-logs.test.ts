@@ -116,6 +116,21 @@ describe("a log from a node", () => {
     expect(await w.read({ follow: true })).toBe("alast words");
   });
 
+  it("waits a little for the last words of a container that ends while it is followed", async () => {
+    const answers = [
+      { text: "a", position: "1" },
+      { text: "", position: "1" },
+      { text: "last words", position: "2" },
+      { text: "", position: "2" },
+    ];
+    const w = world(answers, { podNow: () => (w.asked.length < 2 ? pod() : pod({ phase: "Succeeded" })) });
+    expect(await w.read({ follow: true })).toBe("alast words");
+    const [first, second = 0, third = 0, fourth] = w.asked.map((one) => one.waitMs);
+    expect([first, third]).toEqual([0, fourth]);
+    expect(third).toBeGreaterThan(0);
+    expect(second).toBeGreaterThan(third);
+  });
+
   it("has no more bytes than were asked for", async () => {
     expect(await world([{ text: "abcdef", position: "1" }]).read({ limitBytes: 4 })).toBe("abcd");
     const two = world([
