@@ -76,7 +76,9 @@ it("finds objects that belong to no namespace, and full paths", async () => {
   expect(await hub.json(["rollout", "status", "nodegroups/site-a"])).toMatchObject({
     resource: "null/nodegroup/site-a",
   });
-  expect(await hub.json(["rollout", "status", "null/nodegroup/site-a"])).toMatchObject({ nodes: { held: 1 } });
+  expect(await hub.json(["rollout", "status", "null/nodegroup/site-a"])).toMatchObject({
+    nodes: { held: 1 },
+  });
 });
 
 it("watches until all nodes have it, a line for each change", async () => {
