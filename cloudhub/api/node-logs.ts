@@ -27,11 +27,43 @@ export interface NodeLogsParts {
 const waitMs = Math.min(20_000, maxLogWaitMs);
 /** How long the last lines of a container that has just ended are waited for: its end can be known before them. */
 const lastWordsMs = 2_000;
+/** A pod that was deleted by force may write on for a while: it is not listened to for longer. */
+const mostLastWordsMs = 30_000;
 /** How long an answer may take beside that. */
 const answerMs = 10_000;
 /** A log that is followed may be out of reach so long. */
 const patienceMs = 60_000;
 const askAgainMs = 1_000;
+
+/** How long to wait for the next piece of a log. Pure. */
+class Patience {
+  /** True: the next empty piece is the end. */
+  isOver: boolean;
+  readonly #follow: boolean;
+  #wasRunning = false;
+  #overSince: number | undefined;
+
+  constructor(follow: boolean) {
+    this.#follow = follow;
+    this.isOver = !follow;
+  }
+
+  /**
+   * @param ended The container has ended, as far as is known.
+   * @returns Milliseconds; `undefined`: it has gone on after its end for long enough.
+   */
+  next(ended: boolean, now: number): number | undefined {
+    if (!this.#follow) return 0;
+    if (!ended) {
+      this.#wasRunning = true;
+      return waitMs;
+    }
+    this.isOver = true;
+    this.#overSince ??= now;
+    if (now - this.#overSince > mostLastWordsMs) return undefined;
+    return this.#wasRunning ? lastWordsMs : 0;
+  }
+}
 
 /** One log that is being read. */
 interface Reading {
@@ -77,17 +109,16 @@ export class NodeLogs implements PodLogs {
   async *#pieces(reading: Reading, first: PodLogPage, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const { options, query } = reading;
     let left = options.limitBytes ?? Number.POSITIVE_INFINITY;
-    let wasRunning = false;
-    let isLast = !options.follow;
+    const patience = new Patience(options.follow);
     for (let page = first; ; ) {
       const bytes = Buffer.from(page.bytes, "base64");
       if (bytes.length > 0) yield bytes.subarray(0, Math.min(left, bytes.length));
       left -= bytes.length;
-      if (page.ended || left <= 0 || signal.aborted || (isLast && bytes.length === 0)) return;
+      if (page.ended || left <= 0 || signal.aborted) return;
+      if (bytes.length === 0 && patience.isOver) return;
       // Looked at before the next piece is asked for: what was written before the end is in it, or comes soon.
-      isLast = !options.follow || this.#isOver(reading);
-      wasRunning ||= !isLast;
-      const wait = isLast ? (wasRunning ? lastWordsMs : 0) : waitMs;
+      const wait = patience.next(this.#isOver(reading), this.#parts.clock.now());
+      if (wait === undefined) return;
       page = await this.#next(reading, { ...query, position: page.position, waitMs: wait }, signal);
     }
   }

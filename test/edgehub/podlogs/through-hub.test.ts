@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { NodeLogs } from "../../../cloudhub/api/node-logs.ts";
@@ -28,7 +29,8 @@ it("follows what a container writes on a node, from the cloud, to the end of its
     eventBus: { enable: false },
   });
   await until("it is connected", () => agent.connected);
-  const script = 'i=0; while :; do echo "line $i"; i=$((i+1)); sleep 0.05; done';
+  const end = join(world.directory, "end");
+  const script = `i=0; while [ ! -e ${end} ]; do echo "line $i"; i=$((i+1)); sleep 0.05; done`;
   const pod: KubeObject = {
     apiVersion: "v1",
     kind: "Pod",
@@ -72,7 +74,9 @@ it("follows what a container writes on a node, from the cloud, to the end of its
   const lines: string[] = [];
   for await (const bytes of await logs.read(pod, { ...options, follow: true }, signal)) {
     lines.push(...Buffer.from(bytes).toString().trimEnd().split("\n"));
-    if (lines.length > 20) podNow = undefined;
+    if (lines.length <= 20 || podNow === undefined) continue;
+    writeFileSync(end, "");
+    podNow = undefined;
   }
   expect(lines).toEqual(lines.map((_, i) => `line ${i}`));
 });
