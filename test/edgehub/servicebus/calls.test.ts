@@ -145,7 +145,8 @@ describe("a call from the cloud to a service of this node", () => {
     );
     await answered(agent, 64);
     expect(agent.outbox.map((message) => answerOf(message).text.length)).toEqual(Array(64).fill(200_000));
-    expect(most).toBeLessThan(64 << 20);
+    // Some of it is garbage that waits to be collected; of endless streams there would be gigabytes.
+    expect(most).toBeLessThan(256 << 20);
   });
 
   it("gets 400 at once for what is no call", async () => {
