@@ -12,11 +12,12 @@ export interface DemoObjects {
   readonly burst: readonly Manifest[];
 }
 
-/** Reads `examples/manifests/`. */
+/** Reads `examples/manifests/`. Their namespace is for the hub's own API: nodes need none. */
 export function readObjects(): DemoObjects {
   const files = readdirSync(folder)
     .sort()
-    .map((name) => manifestsOf(readFileSync(join(folder, name), "utf8"), name, { namespace: "default" }));
+    .map((name) => manifestsOf(readFileSync(join(folder, name), "utf8"), name, { namespace: "default" }))
+    .map((manifests) => manifests.filter(({ object }) => object.kind !== "Namespace"));
   return {
     named: files.filter((objects) => objects.length < burstFrom).flat(),
     burst: files.filter((objects) => objects.length >= burstFrom).flat(),
