@@ -58,6 +58,7 @@ describe("field selectors", () => {
     expect(() => fieldSelector("spec.image=x", pods)).toThrow('field label not supported: "spec.image"');
     expect(() => fieldSelector("type=x", pods)).toThrow(ApiError);
     expect(() => fieldSelector("nonsense", pods)).toThrow(ApiError);
+    expect(() => fieldSelector("type=x", { group: "", resource: "constructor" })).toThrow(ApiError);
     expect(fieldSelector("type=x", { group: "", resource: "secrets" })({ ...object, type: "x" })).toBe(true);
   });
 });
