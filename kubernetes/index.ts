@@ -24,7 +24,7 @@ export {
 } from "./discovery.ts";
 export { type FieldError, invalidObject, messageOf } from "./field-error.ts";
 export type { Kind } from "./kind.ts";
-export { builtInTypes, groupVersionOf } from "./kinds.ts";
+export { builtInTypes } from "./kinds.ts";
 export type { KubeList, KubeObject, ObjectMeta, OwnerReference, WatchEvent } from "./object.ts";
 export type {
   DeleteOptions,
@@ -44,6 +44,7 @@ export { strategicMergePatch } from "./patch/strategic-merge-patch.ts";
 export {
   apiVersionOf,
   groupResource,
+  groupVersionOf,
   type ResourceType,
   type Subresource,
   type Verb,

@@ -1,4 +1,4 @@
-import type { ResourceType, Subresource, Verb } from "./resource-type.ts";
+import { groupVersionOf, type ResourceType, type Subresource, type Verb } from "./resource-type.ts";
 
 /** The kinds that are served without a CustomResourceDefinition: Kubernetes' own, KubeEdge's and ours. Pure. */
 
@@ -156,13 +156,6 @@ function typeOf(apiVersion: string, [resource, kind, traits = {}]: Entry): Resou
     hasStatus: traits.status ?? false,
     subresources: traits.subresources ?? [],
   };
-}
-
-/** `apps/v1` as group and version. */
-export function groupVersionOf(apiVersion: string): { readonly group: string; readonly version: string } {
-  const slash = apiVersion.indexOf("/");
-  if (slash < 0) return { group: "", version: apiVersion };
-  return { group: apiVersion.slice(0, slash), version: apiVersion.slice(slash + 1) };
 }
 
 /** Verbs of kinds that are kept. */

@@ -35,3 +35,10 @@ export function groupResource({ group, resource }: Pick<ResourceName, "group" | 
 export function apiVersionOf({ group, version }: Pick<ResourceName, "group" | "version">): string {
   return group === "" ? version : `${group}/${version}`;
 }
+
+/** `apps/v1` as group and version. */
+export function groupVersionOf(apiVersion: string): { readonly group: string; readonly version: string } {
+  const slash = apiVersion.indexOf("/");
+  if (slash < 0) return { group: "", version: apiVersion };
+  return { group: apiVersion.slice(0, slash), version: apiVersion.slice(slash + 1) };
+}

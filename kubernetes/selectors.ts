@@ -1,4 +1,5 @@
 import { ApiError } from "./api-error.ts";
+import { own } from "./json.ts";
 import type { KubeObject } from "./object.ts";
 import type { ResourceName } from "./objects-api.ts";
 import { groupResource } from "./resource-type.ts";
@@ -88,7 +89,7 @@ function fieldTerm(term: string, type: string): Selector {
   const [, field = "", operator = "", value = ""] = /^([^!=]+)(!=|==|=)(.*)$/.exec(term) ?? [];
   if (operator === "") throw new ApiError("BadRequest", `invalid field selector: ${shown(term)}`);
   const known =
-    field === "metadata.name" || field === "metadata.namespace" || fieldsOf[type]?.includes(field);
+    field === "metadata.name" || field === "metadata.namespace" || own(fieldsOf, type)?.includes(field);
   if (!known) throw new ApiError("BadRequest", `field label not supported: ${shown(field)}`);
   return (object) => (fieldOf(object, field) === value) !== (operator === "!=");
 }

@@ -49,8 +49,16 @@ const rules: Record<string, { folders: readonly string[]; packages: Readonly<Rec
 
 /** Programs put together what does not know of each other. */
 const programs: Readonly<Record<string, readonly string[]>> = { "cloudhub/program.ts": ["controllers"] };
-/** Folders whose files are a shelf of independent tools: each file is a door of its own. */
-const shelves = new Set(["platform"]);
+/**
+ * Folders that are a shelf of independent tools, by who takes from them: each file is a door of its own, and index.ts,
+ * which would load all of them, is none.
+ */
+const shelves: Readonly<Record<string, readonly string[]>> = {
+  platform: Object.keys(rules),
+  kubernetes: ["edgehub"],
+};
+/** What the agent may load of `kubernetes/`, source bytes: schemas and validation have no place on a node. */
+const agentsShare = 60_000;
 /** These run with everything there is. */
 const free = new Set(["test", "bench", "examples"]);
 /** Files of pure decisions: no clock, no random source, no timer, no file, no socket. */
@@ -61,7 +69,7 @@ const pure = [
   /^cloudhub\/api\/(admin-kubeconfig|cluster-roles|definitions|deletion|event-versions|negotiation|object-lifecycle|patching|presentation|protobuf|protobuf-messages|rbac|representation|request-info|scale|user)\.ts$/,
   /^edgehub\/devicetwin\/(attributes|device|documents|read-json|requests|states|topics|twin|upstream|values)\.ts$/,
   /^edgehub\/edged\/(plan|crash-backoff|admission|pod|pod-spec|pod-status|environment|volume|volume-files|probe|garbage|node-status|cloud-answer|quantity|fields)\.ts$/,
-  /^edgehub\/metaserver\/(api-path|application|change-log|discovery|kinds|objects|openapi|reported|representation|selectors|status|table|verb-options)\.ts$/,
+  /^edgehub\/metaserver\/(api-path|application|change-log|discovery|kinds|objects|openapi|reported|representation|status|verb-options)\.ts$/,
   /^edgehub\/servicebus\/http-message\.ts$/,
   /^edgehub\/eventbus\/(topics|payload|broker-url|packet-gauge|retained-limit)\.ts$/,
 ];
@@ -99,9 +107,28 @@ function problemsOf(file: string): string[] {
     if (targetFolder === folder) return [];
     const allowed = [...rule.folders, ...(programs[file] ?? [])];
     if (!allowed.includes(targetFolder)) return [`${file}: may not import ${targetFolder}/`];
-    if (shelves.has(targetFolder) || target === `${targetFolder}/index.ts`) return [];
-    return [`${file}: imports ${target}; across folders only index.ts is a door`];
+    const isShelf = shelves[targetFolder]?.includes(folder) === true;
+    if (isShelf !== (target === `${targetFolder}/index.ts`)) return [];
+    return [
+      `${file}: imports ${target}; ${isShelf ? "of a shelf, single files are doors" : "across folders only index.ts is a door"}`,
+    ];
   });
+}
+
+/** The files of a folder that these load, themselves or through each other; what is imported as types is not loaded. */
+function loadedFrom(folder: string, files: readonly string[]): Set<string> {
+  const loaded = new Set<string>();
+  const look = (file: string): void => {
+    const text = readFileSync(join(root, file), "utf8");
+    for (const [, wanted = ""] of text.matchAll(/^(?:import|export) (?!type )[^"';]*?from "(\.[^"]+)"/gm)) {
+      const target = relative(root, resolve(root, dirname(file), wanted));
+      if (!target.startsWith(`${folder}/`) || loaded.has(target)) continue;
+      loaded.add(target);
+      look(target);
+    }
+  };
+  files.forEach(look);
+  return loaded;
 }
 
 it("lets every folder import only what the architecture allows", () => {
@@ -111,6 +138,13 @@ it("lets every folder import only what the architecture allows", () => {
 it("keeps cloudhub/ and edgehub/ apart from each other", () => {
   expect(rules.cloudhub?.folders).not.toContain("edgehub");
   expect(rules.edgehub?.folders).not.toContain("cloudhub");
+});
+
+it("keeps what the agent loads of kubernetes/ small", () => {
+  const loaded = [...loadedFrom("kubernetes", sources("edgehub"))];
+  const bytes = loaded.reduce((sum, file) => sum + statSync(join(root, file)).size, 0);
+  expect(loaded).toContain("kubernetes/selectors.ts");
+  expect(bytes, loaded.sort().join(" ")).toBeLessThan(agentsShare);
 });
 
 it("keeps the agent's modules apart from each other", () => {

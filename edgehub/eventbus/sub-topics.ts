@@ -1,6 +1,6 @@
-import { HubError, shown } from "../../protocol/index.ts";
+import { HubError, shown, topicMatches } from "../../protocol/index.ts";
 import type { EdgeStore } from "../store/edge-store.ts";
-import { hasWildcard, isTopicFilter, topicMatches } from "./topics.ts";
+import { hasWildcard, isTopicFilter } from "./topics.ts";
 
 const maxTopics = 10_000;
 

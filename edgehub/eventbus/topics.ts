@@ -1,3 +1,5 @@
+import { isTopicFilter as isFilter, levelsMatch } from "../../protocol/index.ts";
+
 /** MQTT topics, and where a message on one goes. Source: MQTT 3.1.1 §4.7; KubeEdge's EventBus. */
 
 /** `twin`: to DeviceTwin. `cloud`: up to the cloud. `local`: nowhere but to the broker's other clients. */
@@ -36,26 +38,9 @@ export function ownFilters(twin: boolean): readonly string[] {
  */
 export function routeOf(topic: string, twin: boolean, wanted: (topic: string) => boolean): Route {
   const levels = levelsOf(topic);
-  if (twin && twinLevels.some((filter) => matches(filter, levels))) return "twin";
-  if (uploadLevels.some((filter) => matches(filter, levels)) || wanted(topic)) return "cloud";
+  if (twin && twinLevels.some((filter) => levelsMatch(filter, levels))) return "twin";
+  if (uploadLevels.some((filter) => levelsMatch(filter, levels)) || wanted(topic)) return "cloud";
   return "local";
-}
-
-/** Does a subscription to this filter get messages of this topic? */
-export function topicMatches(filter: string, topic: string): boolean {
-  return matches(levelsOf(filter), levelsOf(topic));
-}
-
-function matches(filter: readonly string[], topic: readonly string[]): boolean {
-  // Wildcards do not reach into the topics that servers keep for themselves.
-  if (topic[0]?.startsWith("$") && filter[0] !== topic[0]) return false;
-  for (let i = 0; i < filter.length; i++) {
-    const level = filter[i];
-    if (level === "#") return true;
-    if (i >= topic.length) return false;
-    if (level !== "+" && level !== topic[i]) return false;
-  }
-  return filter.length === topic.length;
 }
 
 export function hasWildcard(filter: string): boolean {
@@ -67,13 +52,9 @@ export function isTopicName(topic: string): boolean {
   return isUsable(topic) && !hasWildcard(topic);
 }
 
-/** A topic that can be subscribed to: `+` and `#` fill whole levels, `#` the last one. */
+/** A filter that can be subscribed to. */
 export function isTopicFilter(filter: string): boolean {
-  if (!isUsable(filter)) return false;
-  const levels = levelsOf(filter);
-  return levels.every(
-    (level, i) => !hasWildcard(level) || level === "+" || (level === "#" && i === levels.length - 1),
-  );
+  return isUsable(filter) && isFilter(filter);
 }
 
 function isUsable(text: string): boolean {

@@ -28,8 +28,8 @@ export function typeOf(word: string): string {
   const lower = word.toLowerCase();
   if (messageWords.includes(lower)) return "message";
   const known = wellKnownKinds.find(
-    ({ kind, plural, shortNames }) =>
-      kind.toLowerCase() === lower || plural === lower || shortNames.includes(lower),
+    ({ kind, resource, shortNames }) =>
+      kind.toLowerCase() === lower || resource === lower || shortNames.includes(lower),
   );
   return known?.kind.toLowerCase() ?? lower;
 }

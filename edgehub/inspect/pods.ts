@@ -1,9 +1,9 @@
+import { ageOf } from "../../kubernetes/table/age.ts";
 import { counted, formatAge } from "../../platform/quantities.ts";
 import type { Database } from "../../platform/sqlite.ts";
 import { contentOf } from "../../protocol/index.ts";
 import type { PodMemory } from "../edged/pod-memory.ts";
 import type { ContainerState, ContainerStatus, PodStatus } from "../edged/pod-status.ts";
-import { ageOf } from "../metaserver/table.ts";
 import { findNamed } from "./find.ts";
 import { type ListColumn, type Listing, listingOf, type Wanted } from "./listing.ts";
 import { listOf, objectOf, patched, textOf } from "./objects.ts";

@@ -1,9 +1,9 @@
+import type { KubeObject } from "../../kubernetes/object.ts";
+import { type TableKind, tableCells, tableColumns } from "../../kubernetes/table/table.ts";
 import { counted, formatAge, formatBytes } from "../../platform/quantities.ts";
 import type { Database } from "../../platform/sqlite.ts";
 import { contentOf, HubError, matchesPattern } from "../../protocol/index.ts";
 import { kindOfType } from "../metaserver/kinds.ts";
-import type { KubeObject } from "../metaserver/objects.ts";
-import { columnsOf, rowOf } from "../metaserver/table.ts";
 import { findNamed, isSimilar } from "./find.ts";
 import { type ListColumn, type Listing, listingOf, type Wanted } from "./listing.ts";
 import { objectOf, textOf } from "./objects.ts";
@@ -123,8 +123,9 @@ const pathColumns = (now: number): ListColumn<ResourceRow>[] => [
 function kindColumns(type: string, rows: readonly ResourceRow[], now: number): ListColumn<ResourceRow>[] {
   const cells = new Map(rows.map((row) => [row.key, cellsOf(row, type, now)]));
   if ([...cells.values()].some((one) => one === undefined)) return pathColumns(now);
-  const told = columnsOf(pluralOf(type)).map(({ name }, at): ListColumn<ResourceRow> => {
-    return { title: name.toUpperCase(), cell: (row) => cells.get(row.key)?.[at] };
+  const told = tableColumns(kindOf(type)).map(({ name, priority }, at): ListColumn<ResourceRow> => {
+    const wide = priority > 0 ? { wide: true as const } : {};
+    return { title: name.toUpperCase(), cell: (row) => cells.get(row.key)?.[at], ...wide };
   });
   const more = pathColumns(now).slice(1);
   return [
@@ -134,7 +135,7 @@ function kindColumns(type: string, rows: readonly ResourceRow[], now: number): L
   ];
 }
 
-function cellsOf(row: ResourceRow, type: string, now: number): (string | number)[] | undefined {
+function cellsOf(row: ResourceRow, type: string, now: number): readonly string[] | undefined {
   const object = objectOf(contentOf({ content: row.value }));
   const metadata = objectOf(object.metadata);
   if (textOf(metadata.name) === "") return undefined;
@@ -144,9 +145,9 @@ function cellsOf(row: ResourceRow, type: string, now: number): (string | number)
     kind: "",
     metadata: { ...metadata, name: row.name },
   };
-  return rowOf(shown, { plural: pluralOf(type), wallTime: now });
+  return tableCells(kindOf(type), shown, now).map(String);
 }
 
-function pluralOf(type: string): string {
-  return kindOfType(type)?.plural ?? `${type}s`;
+function kindOf(type: string): TableKind {
+  return { type: kindOfType(type) ?? { group: "", resource: `${type}s` } };
 }

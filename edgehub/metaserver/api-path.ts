@@ -1,10 +1,10 @@
+import type { ResourceName } from "../../kubernetes/objects-api.ts";
+import type { Verb } from "../../kubernetes/resource-type.ts";
+
 /** What a request to a Kubernetes API means. Pure. Source: Kubernetes request info. */
 
 /** Objects of one kind, or one of them. */
-export interface ObjectPath {
-  readonly group: string;
-  readonly version: string;
-  readonly plural: string;
+export interface ObjectPath extends ResourceName {
   /** `undefined`: all namespaces, or none. */
   readonly namespace: string | undefined;
   /** Empty: all of them. */
@@ -12,8 +12,6 @@ export interface ObjectPath {
   /** Empty: the object itself. */
   readonly subresource: string;
 }
-
-export type Verb = "get" | "list" | "watch" | "create" | "update" | "patch" | "delete" | "deletecollection";
 
 /** Verbs of requests that the cloud executes. */
 export type ApplicationVerb =
@@ -31,7 +29,7 @@ const label = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 const segment = /^(?!\.{1,2}$)[^/%\p{Cc}]{1,253}$/u;
 
 /**
- * Reads a path like `/apis/<group>/<version>/namespaces/<ns>/<plural>/<name>/<subresource>`.
+ * Reads a path like `/apis/<group>/<version>/namespaces/<ns>/<resource>/<name>/<subresource>`.
  *
  * @returns `undefined` if it names no objects.
  */
@@ -42,17 +40,17 @@ export function readObjectPath(path: string): ObjectPath | undefined {
   if (!isCore && parts[0] !== "apis") return undefined;
   const [group = "", version = "", ...rest] = isCore ? ["", ...parts.slice(1)] : parts.slice(1);
   if (!label.test(version) || (!isCore && !label.test(group))) return undefined;
-  const [plural = "", name = "", ...behind] = rest;
-  if (plural === "" || !label.test(plural)) return undefined;
-  const inNamespace = plural === "namespaces" && behind.length > 0 && !ofNamespaces.has(behind.join("/"));
+  const [resource = "", name = "", ...behind] = rest;
+  if (resource === "" || !label.test(resource)) return undefined;
+  const inNamespace = resource === "namespaces" && behind.length > 0 && !ofNamespaces.has(behind.join("/"));
   if (!inNamespace)
-    return { group, version, plural, namespace: undefined, name, subresource: behind.join("/") };
-  const [innerPlural = "", innerName = "", ...subresource] = behind;
-  if (!label.test(innerPlural)) return undefined;
+    return { group, version, resource, namespace: undefined, name, subresource: behind.join("/") };
+  const [innerResource = "", innerName = "", ...subresource] = behind;
+  if (!label.test(innerResource)) return undefined;
   return {
     group,
     version,
-    plural: innerPlural,
+    resource: innerResource,
     namespace: name,
     name: innerName,
     subresource: subresource.join("/"),
@@ -101,6 +99,6 @@ export function isTrue(value: string | null): boolean {
 }
 
 /** The object's key in messages between edge and cloud: `/core/v1/configmaps/default/cm1`. */
-export function keyOf({ group, version, plural, namespace, name }: ObjectPath): string {
-  return `/${group || "core"}/${version}/${plural}/${namespace ?? "null"}/${name || "null"}`;
+export function keyOf({ group, version, resource, namespace, name }: ObjectPath): string {
+  return `/${group || "core"}/${version}/${resource}/${namespace ?? "null"}/${name || "null"}`;
 }

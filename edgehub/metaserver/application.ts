@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
+import { ApiError, type Status } from "../../kubernetes/api-error.ts";
+import { isObject } from "../../kubernetes/json.ts";
 import { type ApplicationVerb, keyOf, type ObjectPath } from "./api-path.ts";
-import { isRecord } from "./objects.ts";
-import { failure, type Status, statusFrom } from "./status.ts";
+import { statusFrom } from "./status.ts";
 
 /** Requests to the Kubernetes API that the cloud executes for a node. Source: KubeEdge's MetaServer applications. */
 
@@ -64,16 +65,22 @@ export type Outcome =
 
 /** Reads the content of an `applicationResponse`. */
 export function outcomeOf(content: unknown): Outcome {
-  if (!isRecord(content))
-    return { approved: false, status: failure("InternalError", "the cloud's answer is no application") };
+  if (!isObject(content))
+    return {
+      approved: false,
+      status: new ApiError("InternalError", "the cloud's answer is no application").status,
+    };
   if (content.Status === "Approved") {
     const body = typeof content.RespBody === "string" ? fromBase64(content.RespBody) : "";
     return { approved: true, body: body === "" ? undefined : body };
   }
-  const error = isRecord(content.Error) ? statusFrom(content.Error.ErrStatus) : undefined;
+  const error = isObject(content.Error) ? statusFrom(content.Error.ErrStatus) : undefined;
   const reason =
     typeof content.Reason === "string" && content.Reason !== "" ? content.Reason : "no reason given";
-  return { approved: false, status: error ?? failure("InternalError", `the cloud rejected this: ${reason}`) };
+  return {
+    approved: false,
+    status: error ?? new ApiError("InternalError", `the cloud rejected this: ${reason}`).status,
+  };
 }
 
 function toBase64(text: string): string {

@@ -1,6 +1,7 @@
+import { isObject } from "../../kubernetes/json.ts";
+import type { KubeObject } from "../../kubernetes/object.ts";
 import { prepareAll, type Statements } from "../../platform/sqlite.ts";
 import type { EdgeStore } from "../store/edge-store.ts";
-import { isRecord, type KubeObject } from "./objects.ts";
 
 /** So many objects are kept, the last fetched ones. */
 const maxObjects = 1_000;
@@ -22,7 +23,7 @@ export class FetchedObjects {
     const row = this.#sql.get.get(key) as { value: Uint8Array } | undefined;
     if (row === undefined) return undefined;
     const value: unknown = JSON.parse(new TextDecoder().decode(row.value));
-    return isRecord(value) ? (value as KubeObject) : undefined;
+    return isObject(value) ? (value as KubeObject) : undefined;
   }
 
   /** Costs a write only if the object has changed. */

@@ -1,13 +1,11 @@
+import type { ResourceName } from "../../kubernetes/objects-api.ts";
+import { apiVersionOf, groupVersionOf } from "../../kubernetes/resource-type.ts";
+
 /** Kinds of Kubernetes objects: their names in paths, messages and documents. Pure. */
 
 /** A kind of object. Source: Kubernetes API discovery. */
-export interface Kind {
-  /** Empty: the core group. */
-  readonly group: string;
-  readonly version: string;
+export interface Kind extends ResourceName {
   readonly kind: string;
-  /** As in paths: `configmaps`. */
-  readonly plural: string;
   readonly namespaced: boolean;
   readonly shortNames: readonly string[];
   readonly categories: readonly string[];
@@ -50,14 +48,14 @@ const inAll = new Set(
 
 function wellKnown(apiVersion: string, word: string): Kind {
   const [names = "", ...shortNames] = word.split(",");
-  const [plural = "", kind = ""] = names.split("/");
+  const [resource = "", kind = ""] = names.split("/");
   return {
     ...groupVersionOf(apiVersion),
-    plural,
+    resource,
     kind: kind.replace("!", ""),
     namespaced: !kind.endsWith("!"),
     shortNames,
-    categories: inAll.has(plural) ? ["all"] : [],
+    categories: inAll.has(resource) ? ["all"] : [],
   };
 }
 
@@ -67,23 +65,11 @@ export function guessedKind(apiVersion: string, kind: string, namespaced: boolea
   return {
     ...groupVersionOf(apiVersion),
     kind,
-    plural: pluralOf(type),
+    resource: pluralOf(type),
     namespaced,
     shortNames: [],
     categories: [],
   };
-}
-
-/** `apps/v1` as group and version. */
-export function groupVersionOf(apiVersion: string): { group: string; version: string } {
-  const slash = apiVersion.indexOf("/");
-  if (slash < 0) return { group: "", version: apiVersion };
-  return { group: apiVersion.slice(0, slash), version: apiVersion.slice(slash + 1) };
-}
-
-/** Group and version as in `apiVersion`. */
-export function apiVersionOf({ group, version }: { group: string; version: string }): string {
-  return group === "" ? version : `${group}/${version}`;
 }
 
 /** The likely plural of a lower-case kind. */
@@ -107,27 +93,18 @@ export class Catalogue {
   constructor(found: readonly Kind[]) {
     const byPath = new Map<string, Kind>();
     for (const kind of [...wellKnownKinds, ...found]) {
-      const path = `${apiVersionOf(kind)}/${kind.plural}`;
+      const path = `${apiVersionOf(kind)}/${kind.resource}`;
       if (!byPath.has(path)) byPath.set(path, kind);
     }
     this.kinds = [...byPath.values()];
   }
 
   /** By plural. */
-  find(at: { group: string; version: string; plural: string }): Kind | undefined {
+  find(at: ResourceName): Kind | undefined {
     return this.kinds.find(
-      ({ group, version, plural }) => group === at.group && version === at.version && plural === at.plural,
+      ({ group, version, resource }) =>
+        group === at.group && version === at.version && resource === at.resource,
     );
-  }
-
-  /** Group → versions, both in order. */
-  groups(): Map<string, string[]> {
-    const groups = new Map<string, string[]>();
-    for (const { group, version } of this.kinds) {
-      const versions = groups.get(group) ?? [];
-      if (!versions.includes(version)) groups.set(group, [...versions, version]);
-    }
-    return groups;
   }
 }
 
@@ -138,7 +115,7 @@ export const wellKnownKinds: readonly Kind[] = Object.entries(wellKnownText).fla
 const byType: ReadonlyMap<string, Kind> = new Map(
   wellKnownKinds.map((kind) => [kind.kind.toLowerCase(), kind]),
 );
-const byPlural: ReadonlyMap<string, Kind> = new Map(wellKnownKinds.map((kind) => [kind.plural, kind]));
+const byPlural: ReadonlyMap<string, Kind> = new Map(wellKnownKinds.map((kind) => [kind.resource, kind]));
 
 /** The well-known kind that messages call so, `configmap`. */
 export function kindOfType(type: string): Kind | undefined {

@@ -1,9 +1,10 @@
+import type { KubeObject } from "../../kubernetes/object.ts";
 import type { EdgeStore } from "../store/edge-store.ts";
 import type { MetaRecord } from "../store/meta-table.ts";
 import type { ObjectPath } from "./api-path.ts";
 import { type ChangeLog, hasReports } from "./change-log.ts";
 import { Catalogue, singularsOf } from "./kinds.ts";
-import { isOfKind, type KubeObject, kindOf, objectOf, type StoredObject } from "./objects.ts";
+import { isOfKind, kindOf, objectOf, type StoredObject } from "./objects.ts";
 import { withReport } from "./reported.ts";
 
 /** An object with the path of its resource. */
@@ -25,7 +26,7 @@ export class LocalObjects {
   get(at: ObjectPath): KubeObject | undefined {
     // KubeEdge 1.15 sends nodes as objects of namespace default.
     const namespaces = at.namespace === undefined ? ["null", "default"] : [at.namespace];
-    for (const type of singularsOf(at.plural)) {
+    for (const type of singularsOf(at.resource)) {
       for (const namespace of namespaces) {
         const object = this.byKey(`${namespace}/${type}/${at.name}`);
         if (object && isOfKind(object, at) && object.metadata.namespace === at.namespace) return object;
@@ -37,7 +38,7 @@ export class LocalObjects {
   /** All of a kind, of one namespace if the path names one, in the order of their keys. */
   list(at: ObjectPath): LocalObject[] {
     const found: LocalObject[] = [];
-    for (const type of singularsOf(at.plural)) {
+    for (const type of singularsOf(at.resource)) {
       for (const record of this.#records(type)) {
         if (at.namespace !== undefined && record.namespace !== at.namespace) continue;
         const object = this.#object(record);
@@ -58,7 +59,7 @@ export class LocalObjects {
   cloudVersionOf(at: ObjectPath, version: string): string | undefined {
     const { meta } = this.#store;
     for (const namespace of at.namespace === undefined ? ["null", "default"] : [at.namespace])
-      for (const type of singularsOf(at.plural).filter(hasReports)) {
+      for (const type of singularsOf(at.resource).filter(hasReports)) {
         const key = `${namespace}/${type}/${at.name}`;
         const record = meta.get(key);
         const object = record && objectOf(record);
@@ -68,8 +69,8 @@ export class LocalObjects {
   }
 
   /** An object that the cloud gave, with what this node knows better: how its pods are, and itself. */
-  withStatus(object: KubeObject, { group, plural }: ObjectPath): KubeObject {
-    const [type = ""] = singularsOf(plural);
+  withStatus(object: KubeObject, { group, resource }: ObjectPath): KubeObject {
+    const [type = ""] = singularsOf(resource);
     if (group !== "" || !hasReports(type)) return object;
     const { name, namespace = "null" } = object.metadata;
     const { patch } = this.#store.reports.get(`${namespace}/${type}/${name}`) ?? {};

@@ -1,9 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { ApiError, type Status } from "../../kubernetes/api-error.ts";
+import type { Verb } from "../../kubernetes/resource-type.ts";
 import type { Clock } from "../../platform/clock.ts";
 import type { Logger, OncePer } from "../../platform/logger.ts";
 import { asHubError } from "../../protocol/index.ts";
 import { clientGone, readBody } from "../local-http.ts";
-import { type ObjectPath, readObjectPath, type Verb, verbOf } from "./api-path.ts";
+import { type ObjectPath, readObjectPath, verbOf } from "./api-path.ts";
 import type { CloudApi } from "./cloud-api.ts";
 import { discoveryDocument, versionDocument } from "./discovery.ts";
 import type { LocalObjects } from "./local-objects.ts";
@@ -12,7 +14,7 @@ import { write } from "./object-writes.ts";
 import { openApiDocument, openApiV2Packed, openApiV2Type, openApiV2Wanted } from "./openapi.ts";
 import { answerLog, type OpenLog } from "./pod-log.ts";
 import { formOf } from "./representation.ts";
-import { refuse, type Status, StatusError, statusOf } from "./status.ts";
+import { statusOf } from "./status.ts";
 import type { Watches } from "./watches.ts";
 
 export interface ApiParts {
@@ -46,7 +48,7 @@ export class MetaApi {
     try {
       await this.#answer(request, response);
     } catch (error) {
-      if (!(error instanceof StatusError)) this.#note(request, error);
+      if (!(error instanceof ApiError)) this.#note(request, error);
       sendStatus(response, statusOf(error));
     }
   }
@@ -57,13 +59,14 @@ export class MetaApi {
     const path = readObjectPath(pathname);
     if (pathname === "/openapi/v2" && request.headers.accept?.includes(openApiV2Wanted))
       return sendText(response, 200, openApiV2Packed, openApiV2Type);
-    const document = path === undefined ? this.#document(pathname, request) : undefined;
+    const document = path === undefined ? this.#document(pathname) : undefined;
     if (document) return sendJson(response, 200, document);
-    if (path === undefined) throw refuse("NotFound", "the server could not find the requested resource");
+    if (path === undefined)
+      throw new ApiError("NotFound", "the server could not find the requested resource");
     const verb = verbOf(request.method ?? "", path, query);
-    const isLog = path.subresource === "log" && path.plural === "pods";
+    const isLog = path.subresource === "log" && path.resource === "pods";
     if (verb === undefined || intoContainers.has(path.subresource) || (isLog && verb !== "get"))
-      throw refuse("MethodNotAllowed", "this server does not support this method for this resource");
+      throw new ApiError("MethodNotAllowed", "this server does not support this method for this resource");
     const gone = clientGone(response);
     if (isLog) return await answerLog(this.#parts, { path, query, gone }, response);
     if (verb === "get" || verb === "list" || verb === "watch")
@@ -72,12 +75,12 @@ export class MetaApi {
     sendText(response, code, text, "application/json");
   }
 
-  #document(pathname: string, request: IncomingMessage): object | undefined {
+  #document(pathname: string): object | undefined {
     if (pathname === "/version") return versionDocument();
     const { objects } = this.#parts;
     if (pathname.startsWith("/openapi/")) return openApiDocument(pathname, objects.catalogue());
     if (!pathname.startsWith("/api")) return undefined;
-    return discoveryDocument(pathname, objects.catalogue(), request.headers.host ?? "");
+    return discoveryDocument(pathname, objects.catalogue());
   }
 
   async #read(verb: "get" | "list" | "watch", request: ReadRequest, response: ServerResponse): Promise<void> {
@@ -125,14 +128,14 @@ function urlOf(request: IncomingMessage): URL {
   try {
     return new URL(request.url ?? "/", "http://localhost");
   } catch {
-    throw refuse("BadRequest", "the request's path cannot be read");
+    throw new ApiError("BadRequest", "the request's path cannot be read");
   }
 }
 
 function formFor(request: IncomingMessage): ReadRequest["form"] {
   const form = formOf(request.headers.accept);
   if (form) return form;
-  throw refuse("NotAcceptable", "only application/json can be served");
+  throw new ApiError("NotAcceptable", "only application/json can be served");
 }
 
 function sendStatus(response: ServerResponse, status: Status): void {

@@ -1,14 +1,17 @@
+import { ApiError, notFound } from "../../kubernetes/api-error.ts";
+import { isObject } from "../../kubernetes/json.ts";
+import type { KubeObject } from "../../kubernetes/object.ts";
+import { apiVersionOf, groupResource } from "../../kubernetes/resource-type.ts";
+import { fieldSelector, labelSelector, type Selector } from "../../kubernetes/selectors.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { isTrue, keyOf, type ObjectPath } from "./api-path.ts";
+import type { Outcome } from "./application.ts";
 import type { ChangeLog } from "./change-log.ts";
 import type { CloudApi } from "./cloud-api.ts";
 import type { FetchedObjects } from "./fetched-objects.ts";
-import { apiVersionOf } from "./kinds.ts";
 import type { LocalObject, LocalObjects } from "./local-objects.ts";
-import { isRecord, type KubeObject } from "./objects.ts";
 import { type Form, readList, shownList, shownObject, type TableWish } from "./representation.ts";
-import { fieldSelector, labelSelector, type Selector } from "./selectors.ts";
-import { failure, notFound, refuse, StatusError } from "./status.ts";
+import { CloudRefusal } from "./status.ts";
 import { listOption } from "./verb-options.ts";
 
 export interface ReadParts {
@@ -44,7 +47,7 @@ export class ObjectReads {
     this.#parts = parts;
   }
 
-  /** Rejects with a StatusError if there is no such object. */
+  /** Rejects with an ApiError if there is no such object. */
   async get({ path, query, form, gone }: ReadRequest): Promise<object> {
     const { cloud, clock, objects } = this.#parts;
     const outcome = await cloud.tryToAsk(
@@ -57,7 +60,7 @@ export class ObjectReads {
     await turnEnd(clock);
     const object = answered ? objects.withStatus(answered, path) : this.#have(path);
     if (object) return shownObject(object, form, wishOf(path, query, clock));
-    throw new StatusError(outcome && !outcome.approved ? outcome.status : notFound(path));
+    throw refusalIn(outcome) ?? notFound(groupResource(path), path.name);
   }
 
   async list(request: ReadRequest): Promise<object> {
@@ -79,14 +82,10 @@ export class ObjectReads {
       return shownList(answered.list, items, form, wishOf(path, query, clock));
     }
     if (next !== undefined)
-      throw refuse("Expired", "the cloud began this list, and does not answer any more");
+      throw new ApiError("Expired", "the cloud began this list, and does not answer any more");
     const local = await this.#local(request, matches);
     if (local) return local;
-    throw new StatusError(
-      outcome && !outcome.approved
-        ? outcome.status
-        : failure("NotFound", "the server could not find the requested resource"),
-    );
+    throw refusalIn(outcome) ?? new ApiError("NotFound", "the server could not find the requested resource");
   }
 
   /** The object as this node has it, or as it was when the cloud last gave it. */
@@ -138,10 +137,10 @@ export class ObjectReads {
   }
 }
 
-/** Namespace, name and selectors of a request. Throws `E_BAD_MESSAGE` for a selector that is none. */
+/** Namespace, name and selectors of a request. Throws `BadRequest` for a selector that is none. */
 export function selectorOf(path: ObjectPath, query: URLSearchParams): Selector {
   const byLabels = labelSelector(query.get("labelSelector") ?? "");
-  const byFields = fieldSelector(query.get("fieldSelector") ?? "", path.plural);
+  const byFields = fieldSelector(query.get("fieldSelector") ?? "", path);
   return (object) =>
     (path.namespace === undefined || object.metadata.namespace === path.namespace) &&
     (path.name === "" || object.metadata.name === path.name) &&
@@ -149,8 +148,8 @@ export function selectorOf(path: ObjectPath, query: URLSearchParams): Selector {
     byFields(object);
 }
 
-export function wishOf({ plural }: ObjectPath, query: URLSearchParams, clock: Clock): TableWish {
-  return { plural, includeObject: query.get("includeObject") ?? "Metadata", wallTime: clock.wallTime() };
+export function wishOf(type: ObjectPath, query: URLSearchParams, clock: Clock): TableWish {
+  return { type, includeObject: query.get("includeObject") ?? "Metadata", now: clock.wallTime() };
 }
 
 /**
@@ -174,16 +173,20 @@ function continuationOf(query: URLSearchParams): Continuation | "the cloud's" | 
   const text = query.get("continue") ?? "";
   if (text === "" || isTrue(query.get("watch"))) return undefined;
   const value = parsed(Buffer.from(text, "base64url").toString());
-  if (!isRecord(value) || value.from !== "edge") return "the cloud's";
+  if (!isObject(value) || value.from !== "edge") return "the cloud's";
   const { after, version } = value;
   if (typeof after !== "string" || typeof version !== "string")
-    throw refuse("BadRequest", "continue is no key of this server");
+    throw new ApiError("BadRequest", "continue is no key of this server");
   return { after, version };
+}
+
+function refusalIn(outcome: Outcome | undefined): CloudRefusal | undefined {
+  return outcome === undefined || outcome.approved ? undefined : new CloudRefusal(outcome.status);
 }
 
 function objectFrom(body: string | undefined): KubeObject | undefined {
   const value = parsed(body);
-  return isRecord(value) && isRecord(value.metadata) ? (value as KubeObject) : undefined;
+  return isObject(value) && isObject(value.metadata) ? (value as KubeObject) : undefined;
 }
 
 function parsed(text: string | undefined): unknown {

@@ -1,10 +1,11 @@
+import { ApiError } from "../../kubernetes/api-error.ts";
+import { isObject } from "../../kubernetes/json.ts";
 import type { ObjectPath } from "./api-path.ts";
 import type { ApplicationDraft } from "./application.ts";
 import type { CloudApi } from "./cloud-api.ts";
 import { deleteCollection } from "./collection.ts";
 import type { LocalObjects } from "./local-objects.ts";
-import { isRecord } from "./objects.ts";
-import { deleted, refuse, StatusError } from "./status.ts";
+import { CloudRefusal, deleted } from "./status.ts";
 import { deleteOption, patchOption, writeOption } from "./verb-options.ts";
 
 export interface WriteRequest {
@@ -33,7 +34,7 @@ const patchTypes: ReadonlySet<string> = new Set([
 /** What a write needs to know: the cloud's name for a version of this node's; `undefined`: it is the cloud's own. */
 type VersionsOfCloud = Pick<LocalObjects, "cloudVersionOf">;
 
-/** Passes a write to the cloud: only there objects change. Rejects with a StatusError, `E_LINK_LOST`, `E_TIMEOUT`. */
+/** Passes a write to the cloud: only there objects change. Rejects with an ApiError, `E_LINK_LOST`, `E_TIMEOUT`. */
 export async function write(
   parts: { cloud: CloudApi; objects: LocalObjects },
   request: WriteRequest,
@@ -44,7 +45,7 @@ export async function write(
     return { code: 200, text: JSON.stringify(status) };
   }
   const outcome = await parts.cloud.ask(draftOf({ ...request, verb }, parts.objects), gone);
-  if (!outcome.approved) throw new StatusError(outcome.status);
+  if (!outcome.approved) throw new CloudRefusal(outcome.status);
   return { code: verb === "create" ? 201 : 200, text: outcome.body ?? JSON.stringify(deleted(path)) };
 }
 
@@ -75,8 +76,8 @@ function draftOf(
     }
     case "delete": {
       const options = deleteOptionsIn(request);
-      const preconditions = isRecord(options) ? forCloud({ metadata: options.preconditions }) : undefined;
-      const given = isRecord(preconditions)
+      const preconditions = isObject(options) ? forCloud({ metadata: options.preconditions }) : undefined;
+      const given = isObject(preconditions)
         ? { ...(options as object), preconditions: preconditions.metadata }
         : options;
       return { path, verb, option: deleteOption(query, given), body: "" };
@@ -88,8 +89,8 @@ function draftOf(
 
 /** @returns What names a version of this node's, with the cloud's; `undefined`: it names none, or an older one. */
 function withCloudVersion(given: unknown, path: ObjectPath, objects: VersionsOfCloud): unknown {
-  const { metadata } = isRecord(given) ? given : {};
-  const version = isRecord(metadata) ? metadata.resourceVersion : undefined;
+  const { metadata } = isObject(given) ? given : {};
+  const version = isObject(metadata) ? metadata.resourceVersion : undefined;
   const meant = typeof version === "string" ? objects.cloudVersionOf(path, version) : undefined;
   if (meant === undefined) return undefined;
   return { ...(given as object), metadata: { ...(metadata as object), resourceVersion: meant } };
@@ -97,7 +98,7 @@ function withCloudVersion(given: unknown, path: ObjectPath, objects: VersionsOfC
 
 function requireObject(contentType: string, body: string): unknown {
   const object = jsonOf(contentType, body);
-  if (!isRecord(object)) throw refuse("BadRequest", "the body must be an object");
+  if (!isObject(object)) throw new ApiError("BadRequest", "the body must be an object");
   return object;
 }
 
@@ -105,20 +106,23 @@ function requireObject(contentType: string, body: string): unknown {
 function requirePatch(contentType: string, body: string): unknown {
   if (!patchTypes.has(contentType)) {
     const text = `the body of the request was in an unknown format - accepted media types include: ${[...patchTypes].join(", ")}`;
-    throw refuse("UnsupportedMediaType", text);
+    throw new ApiError("UnsupportedMediaType", text);
   }
   return contentType.endsWith("+json") ? jsonOf("", body) : undefined;
 }
 
 function jsonOf(contentType: string, body: string): unknown {
   if (contentType !== "" && contentType !== "application/json")
-    throw refuse(
+    throw new ApiError(
       "UnsupportedMediaType",
       "objects are taken as application/json only; with kubectl, write them to a file first: --dry-run=client -o json",
     );
   try {
     return JSON.parse(body);
   } catch (error) {
-    throw refuse("BadRequest", `the body is not JSON: ${error instanceof Error ? error.message : error}`);
+    throw new ApiError(
+      "BadRequest",
+      `the body is not JSON: ${error instanceof Error ? error.message : error}`,
+    );
   }
 }

@@ -1,25 +1,11 @@
+import { isObject } from "../../kubernetes/json.ts";
+import type { KubeObject } from "../../kubernetes/object.ts";
+import type { ResourceName } from "../../kubernetes/objects-api.ts";
+import { apiVersionOf } from "../../kubernetes/resource-type.ts";
 import type { ResourceVersion } from "../../protocol/index.ts";
-import { apiVersionOf, guessedKind, type Kind, kindOfType, singularsOf } from "./kinds.ts";
+import { guessedKind, type Kind, kindOfType, singularsOf } from "./kinds.ts";
 
 /** Kubernetes objects out of what the store holds. Pure. */
-
-export interface ObjectMeta {
-  readonly name: string;
-  readonly namespace?: string;
-  readonly uid?: string;
-  readonly resourceVersion?: string;
-  readonly creationTimestamp?: string;
-  readonly deletionTimestamp?: string;
-  readonly labels?: Readonly<Record<string, string>>;
-  readonly [field: string]: unknown;
-}
-
-export interface KubeObject {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly metadata: ObjectMeta;
-  readonly [field: string]: unknown;
-}
 
 /** Of a stored resource, what makes it an object. */
 export interface StoredObject {
@@ -45,7 +31,7 @@ export function objectOf(stored: StoredObject): KubeObject | undefined {
   const apiVersion = textOr(value.apiVersion, known && apiVersionOf(known));
   const kind = textOr(value.kind, known?.kind);
   if (apiVersion === undefined || kind === undefined) return undefined;
-  const { labels, ...given } = isRecord(value.metadata) ? value.metadata : {};
+  const { labels, ...given } = isObject(value.metadata) ? value.metadata : {};
   // KubeEdge 1.15 sends nodes as objects of namespace default.
   const namespace = known?.namespaced === false ? undefined : stored.namespace;
   const metadata = {
@@ -53,22 +39,19 @@ export function objectOf(stored: StoredObject): KubeObject | undefined {
     name: textOr(given.name, stored.name) ?? "",
     ...optional("namespace", textOr(given.namespace, namespace)),
     ...optional("resourceVersion", textOr(given.resourceVersion, stored.version)),
-    ...(isRecord(labels) ? { labels: textsOf(labels) } : {}),
+    ...(isObject(labels) ? { labels: textsOf(labels) } : {}),
   };
   return { ...value, apiVersion, kind, metadata } as KubeObject;
 }
 
 /** Is it one of the objects at this place? */
-export function isOfKind(
-  object: KubeObject,
-  at: { group: string; version: string; plural: string },
-): boolean {
+export function isOfKind(object: KubeObject, at: ResourceName): boolean {
   if (object.apiVersion !== apiVersionOf(at)) return false;
   const type = object.kind.toLowerCase();
   const known = kindOfType(type);
   return known && apiVersionOf(known) === object.apiVersion
-    ? known.plural === at.plural
-    : singularsOf(at.plural).includes(type);
+    ? known.resource === at.resource
+    : singularsOf(at.resource).includes(type);
 }
 
 /** The kind of an object, well known or guessed from it. */
@@ -78,14 +61,10 @@ export function kindOf(object: KubeObject): Kind {
   return guessedKind(object.apiVersion, object.kind, object.metadata.namespace !== undefined);
 }
 
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 function jsonObject(text: Uint8Array): Readonly<Record<string, unknown>> | undefined {
   try {
     const value: unknown = JSON.parse(utf8.decode(text));
-    return isRecord(value) ? value : undefined;
+    return isObject(value) ? value : undefined;
   } catch {
     return undefined;
   }

@@ -1,4 +1,5 @@
-import { apiVersionOf, type Catalogue, type Kind } from "./kinds.ts";
+import { apiVersionOf } from "../../kubernetes/resource-type.ts";
+import type { Catalogue, Kind } from "./kinds.ts";
 
 /**
  * OpenAPI as far as clients need it before they write: which kinds there are, and that the server checks fields
@@ -50,7 +51,7 @@ function placeOf(kind: Kind): string {
 }
 
 function pathOf(kind: Kind): string {
-  return `/${placeOf(kind)}/${kind.namespaced ? "namespaces/{namespace}/" : ""}${kind.plural}/{name}`;
+  return `/${placeOf(kind)}/${kind.namespaced ? "namespaces/{namespace}/" : ""}${kind.resource}/{name}`;
 }
 
 function patchOf({ group, version, kind }: Kind): object {

@@ -1,10 +1,12 @@
 import type { ServerResponse } from "node:http";
+import { ApiError, notFound } from "../../kubernetes/api-error.ts";
+import { isObject } from "../../kubernetes/json.ts";
+import type { KubeObject } from "../../kubernetes/object.ts";
+import { groupResource } from "../../kubernetes/resource-type.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { asHubError } from "../../protocol/index.ts";
 import { isTrue, type ObjectPath } from "./api-path.ts";
 import type { LocalObjects } from "./local-objects.ts";
-import { isRecord, type KubeObject } from "./objects.ts";
-import { notFound, refuse, StatusError } from "./status.ts";
 
 /** What a container of this node has written, as pieces of text. Rejects with `E_NOT_FOUND`. */
 export type OpenLog = (
@@ -34,7 +36,7 @@ const statusLists = ["containerStatuses", "initContainerStatuses", "ephemeralCon
 /** As Kubernetes allows names and uids; they become names of files. */
 const fileName = /^(?!\.)[-\w.]{1,253}$/;
 
-/** `GET …/pods/<name>/log`: from the files of this node. Rejects with a StatusError before anything is sent. */
+/** `GET …/pods/<name>/log`: from the files of this node. Rejects with an ApiError before anything is sent. */
 export async function answerLog(
   { clock, objects, openLog }: { clock: Clock; objects: LocalObjects; openLog: OpenLog },
   { path, query, gone }: LogRequest,
@@ -42,11 +44,11 @@ export async function answerLog(
 ): Promise<void> {
   const at = { ...path, subresource: "" };
   const pod = objects.get(at);
-  if (pod === undefined) throw new StatusError(notFound(at));
+  if (pod === undefined) throw notFound(groupResource(at), at.name);
   const container = containerOf(pod, query.get("container") ?? "");
-  const { name, namespace = "", uid = "" } = pod.metadata;
+  const { name = "", namespace = "", uid = "" } = pod.metadata;
   if (![name, namespace, uid, container].every((one) => fileName.test(one)))
-    throw refuse("BadRequest", `pod "${name}" has no uid: it has never run on this node`);
+    throw new ApiError("BadRequest", `pod "${name}" has no uid: it has never run on this node`);
   const follow = isTrue(query.get("follow"));
   const previous = isTrue(query.get("previous"));
   const most = countIn(query, "limitBytes") ?? Number.POSITIVE_INFINITY;
@@ -74,40 +76,43 @@ export async function answerLog(
   response.end();
 }
 
-/** The container that is meant. Throws a StatusError as an API server does. */
+/** The container that is meant. Throws an ApiError as an API server does. */
 function containerOf(pod: KubeObject, wanted: string): string {
-  const spec = isRecord(pod.spec) ? pod.spec : {};
+  const spec = isObject(pod.spec) ? pod.spec : {};
   const names = containerLists.flatMap((list) => namesIn(spec[list]));
   if (wanted !== "") {
     if (names.includes(wanted)) return wanted;
-    throw refuse("BadRequest", `container ${wanted} is not valid for pod ${pod.metadata.name}`);
+    throw new ApiError("BadRequest", `container ${wanted} is not valid for pod ${pod.metadata.name}`);
   }
   const [first, ...others] = namesIn(spec.containers);
   if (first !== undefined && others.length === 0) return first;
   const choice = `choose one of: [${names.join(" ")}]`;
-  throw refuse("BadRequest", `a container name must be specified for pod ${pod.metadata.name}, ${choice}`);
+  throw new ApiError(
+    "BadRequest",
+    `a container name must be specified for pod ${pod.metadata.name}, ${choice}`,
+  );
 }
 
 function namesIn(list: unknown): string[] {
   return (Array.isArray(list) ? list : []).flatMap((one) =>
-    isRecord(one) && typeof one.name === "string" ? [one.name] : [],
+    isObject(one) && typeof one.name === "string" ? [one.name] : [],
   );
 }
 
 /** Will this container write no more, as far as its status tells? */
 function hasEnded(pod: KubeObject | undefined, uid: string, container: string): boolean {
   if (pod === undefined || pod.metadata.uid !== uid) return true;
-  const status = isRecord(pod.status) ? pod.status : {};
+  const status = isObject(pod.status) ? pod.status : {};
   const all = statusLists.flatMap((list) => (Array.isArray(status[list]) ? status[list] : []));
-  const one: unknown = all.find((each) => isRecord(each) && each.name === container);
-  return isRecord(one) && isRecord(one.state) && isRecord(one.state.terminated);
+  const one: unknown = all.find((each) => isObject(each) && each.name === container);
+  return isObject(one) && isObject(one.state) && isObject(one.state.terminated);
 }
 
-/** A whole number, from 0. Throws a StatusError for what is none. */
+/** A whole number, from 0. Throws an ApiError for what is none. */
 function countIn(query: URLSearchParams, field: string): number | undefined {
   const text = query.get(field) ?? "";
   if (text === "") return undefined;
-  if (!/^\d{1,15}$/.test(text)) throw refuse("BadRequest", `${field} must be a whole number from 0`);
+  if (!/^\d{1,15}$/.test(text)) throw new ApiError("BadRequest", `${field} must be a whole number from 0`);
   return Number(text);
 }
 
@@ -116,15 +121,16 @@ function sinceOf(query: URLSearchParams, now: number): number {
   if (seconds !== undefined) return now - seconds * 1_000;
   const text = query.get("sinceTime") ?? "";
   const time = text === "" ? 0 : Date.parse(text);
-  if (Number.isNaN(time)) throw refuse("BadRequest", "sinceTime must be a time, as 2006-01-02T15:04:05Z");
+  if (Number.isNaN(time))
+    throw new ApiError("BadRequest", "sinceTime must be a time, as 2006-01-02T15:04:05Z");
   return time;
 }
 
 function missing(error: unknown, place: { container: string; pod: string }, previous: boolean): unknown {
   if (asHubError(error).code !== "E_NOT_FOUND") return error;
   const which = `container "${place.container}" in pod "${place.pod}"`;
-  if (previous) return refuse("BadRequest", `previous terminated ${which} not found`);
-  return refuse("BadRequest", `${which} is waiting to start: it has written nothing on this node`);
+  if (previous) return new ApiError("BadRequest", `previous terminated ${which} not found`);
+  return new ApiError("BadRequest", `${which} is waiting to start: it has written nothing on this node`);
 }
 
 function drained(response: ServerResponse): Promise<void> {

@@ -1,4 +1,5 @@
-import { isRecord, type KubeObject } from "./objects.ts";
+import { isObject } from "../../kubernetes/json.ts";
+import type { KubeObject } from "../../kubernetes/object.ts";
 
 /** The status that this node reports of its pods and of itself, in the objects that the cloud sent. Pure. */
 
@@ -22,9 +23,9 @@ const utf8 = new TextDecoder();
  */
 export function withReport(object: KubeObject, patch: Uint8Array, version?: string): KubeObject {
   const { metadata = {}, status } = readPatch(patch);
-  const { uid, labels } = isRecord(metadata) ? metadata : {};
-  if (!isRecord(status) || (typeof uid === "string" && uid !== object.metadata.uid)) return object;
-  const given = isRecord(labels)
+  const { uid, labels } = isObject(metadata) ? metadata : {};
+  if (!isObject(status) || (typeof uid === "string" && uid !== object.metadata.uid)) return object;
+  const given = isObject(labels)
     ? { labels: merged(object.metadata.labels ?? {}, labels) as Readonly<Record<string, string>> }
     : {};
   return {
@@ -34,7 +35,7 @@ export function withReport(object: KubeObject, patch: Uint8Array, version?: stri
       ...given,
       ...(version === undefined ? {} : { resourceVersion: version }),
     },
-    status: merged(isRecord(object.status) ? object.status : {}, status),
+    status: merged(isObject(object.status) ? object.status : {}, status),
   };
 }
 
@@ -43,7 +44,7 @@ function readPatch(text: Uint8Array): Json {
   try {
     const value: unknown = JSON.parse(utf8.decode(text));
     const patch: unknown = typeof value === "string" ? JSON.parse(value) : value;
-    return isRecord(patch) ? patch : {};
+    return isObject(patch) ? patch : {};
   } catch {
     return {};
   }
@@ -58,7 +59,7 @@ function merged(value: Json, patch: Json): Json {
     if (wanted === null) delete result[field];
     else if (mergeKey !== undefined && Array.isArray(wanted))
       result[field] = mergedList(before, wanted, { mergeKey, order: patch[orderPrefix + field] });
-    else if (isRecord(wanted)) result[field] = merged(isRecord(before) ? before : {}, wanted);
+    else if (isObject(wanted)) result[field] = merged(isObject(before) ? before : {}, wanted);
     else result[field] = wanted;
   }
   return result;
@@ -71,13 +72,13 @@ function mergedList(
   { mergeKey, order }: { mergeKey: string; order: unknown },
 ): Json[] {
   const elements = new Map<unknown, Json>();
-  for (const one of Array.isArray(before) ? before.filter(isRecord) : []) elements.set(one[mergeKey], one);
-  for (const one of patch.filter(isRecord)) {
+  for (const one of Array.isArray(before) ? before.filter(isObject) : []) elements.set(one[mergeKey], one);
+  for (const one of patch.filter(isObject)) {
     const name = one[mergeKey];
     if (one.$patch === "delete") elements.delete(name);
     else elements.set(name, merged(elements.get(name) ?? {}, one));
   }
-  const wanted = Array.isArray(order) ? order.filter(isRecord).map((one) => one[mergeKey]) : [];
+  const wanted = Array.isArray(order) ? order.filter(isObject).map((one) => one[mergeKey]) : [];
   const names = new Set([...wanted.filter((name) => elements.has(name)), ...elements.keys()]);
   return [...names].map((name) => elements.get(name) as Json);
 }

@@ -1,5 +1,6 @@
-import { isRecord, type KubeObject } from "./objects.ts";
-import { type Clocked, columnsOf, rowOf } from "./table.ts";
+import { isObject } from "../../kubernetes/json.ts";
+import type { KubeObject } from "../../kubernetes/object.ts";
+import { type TableKind, tableCells, tableColumns } from "../../kubernetes/table/table.ts";
 
 /** How a client wants objects: whole, their metadata only, or as rows of a table. Pure. Source: Kubernetes API concepts. */
 export type Form =
@@ -30,8 +31,9 @@ export interface ListMeta {
   readonly metadata: object;
 }
 
-export interface TableWish extends Clocked {
-  readonly plural: string;
+export interface TableWish extends TableKind {
+  /** Wall clock, ms; for ages. */
+  readonly now: number;
   /** What of an object goes with its row. Source: Kubernetes TableOptions. */
   readonly includeObject: string;
 }
@@ -72,9 +74,9 @@ function table(items: readonly KubeObject[], metadata: object, version: string, 
     kind: "Table",
     apiVersion: `meta.k8s.io/${version}`,
     metadata,
-    columnDefinitions: columnsOf(wish.plural),
+    columnDefinitions: tableColumns(wish),
     rows: items.map((object) => ({
-      cells: rowOf(object, wish),
+      cells: tableCells(wish, object, wish.now),
       object: included(object, wish.includeObject),
     })),
   };
@@ -93,10 +95,10 @@ function partial({ metadata }: KubeObject): object {
 export function readList(
   value: unknown,
 ): { list: ListMeta; items: KubeObject[]; version: string } | undefined {
-  if (!isRecord(value) || !Array.isArray(value.items)) return undefined;
-  const metadata = isRecord(value.metadata) ? value.metadata : {};
+  if (!isObject(value) || !Array.isArray(value.items)) return undefined;
+  const metadata = isObject(value.metadata) ? value.metadata : {};
   const { apiVersion, kind } = value;
   if (typeof apiVersion !== "string" || typeof kind !== "string") return undefined;
-  const items = value.items.filter((item): item is KubeObject => isRecord(item) && isRecord(item.metadata));
+  const items = value.items.filter((item): item is KubeObject => isObject(item) && isObject(item.metadata));
   return { list: { apiVersion, kind, metadata }, items, version: String(metadata.resourceVersion ?? "") };
 }

@@ -1,93 +1,50 @@
+import { ApiError, type Status, type StatusReason } from "../../kubernetes/api-error.ts";
+import { isObject } from "../../kubernetes/json.ts";
 import { asHubError, type ErrorCode } from "../../protocol/index.ts";
-import { isRecord } from "./objects.ts";
+import type { ObjectPath } from "./api-path.ts";
 
-/** Kubernetes' answer where something went wrong. Pure. Source: Kubernetes meta.v1 Status. */
-export interface Status {
-  readonly kind: "Status";
-  readonly apiVersion: "v1";
-  readonly metadata: object;
-  readonly status: "Failure" | "Success";
-  readonly message?: string;
-  readonly reason?: string;
-  readonly details?: object;
-  readonly code: number;
-}
+/** Kubernetes' Status of what this node and the cloud do, and do not. Pure. Source: Kubernetes meta.v1 Status. */
 
-/** Reason → HTTP status. */
-const reasons = {
-  BadRequest: 400,
-  NotFound: 404,
-  MethodNotAllowed: 405,
-  NotAcceptable: 406,
-  Expired: 410,
-  RequestEntityTooLarge: 413,
-  UnsupportedMediaType: 415,
-  TooManyRequests: 429,
-  InternalError: 500,
-  ServiceUnavailable: 503,
-  Timeout: 504,
-} as const;
-
-export type Reason = keyof typeof reasons;
-
-/** An answer that is no success, thrown where it is found. */
-export class StatusError extends Error {
-  readonly status: Status;
+/** What the cloud has refused: clients get its Status as it came. */
+export class CloudRefusal extends ApiError {
+  readonly #status: Status;
 
   constructor(status: Status) {
-    super(status.message ?? status.reason ?? "failure");
-    this.status = status;
+    const { reason = "InternalError", message = reason, details, code } = status;
+    super(reason, message, details, code);
+    this.#status = status;
+  }
+
+  override get status(): Status {
+    return this.#status;
   }
 }
 
-export function failure(reason: Reason, message: string, details?: object): Status {
-  const code = reasons[reason];
-  return {
-    kind: "Status",
-    apiVersion: "v1",
-    metadata: {},
-    status: "Failure",
-    message,
-    reason,
-    ...(details ? { details } : {}),
-    code,
-  };
-}
-
-export function refuse(reason: Reason, message: string, details?: object): StatusError {
-  return new StatusError(failure(reason, message, details));
-}
-
-/** There is no such object. */
-export function notFound(at: { group: string; plural: string; name: string }): Status {
-  const resource = at.group === "" ? at.plural : `${at.plural}.${at.group}`;
-  const details = { name: at.name, ...(at.group === "" ? {} : { group: at.group }), kind: at.plural };
-  return failure("NotFound", `${resource} "${at.name}" not found`, details);
-}
-
 /** What a deletion is answered with. */
-export function deleted(at: { group: string; plural: string; name: string }): Status {
-  const details = { name: at.name, ...(at.group === "" ? {} : { group: at.group }), kind: at.plural };
+export function deleted({ group, resource, name }: ObjectPath): Status {
+  const details = { name, ...(group === "" ? {} : { group }), kind: resource };
   return { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", details, code: 200 };
 }
 
 /** A status that came from the cloud, made whole. @returns `undefined` for what is none. */
 export function statusFrom(value: unknown): Status | undefined {
-  if (!isRecord(value) || typeof value.code !== "number" || value.code < 400 || value.code > 599)
+  if (!isObject(value) || typeof value.code !== "number" || value.code < 400 || value.code > 599)
     return undefined;
   return { metadata: {}, ...value, kind: "Status", apiVersion: "v1", status: "Failure", code: value.code };
 }
 
 /** What an error is to a client. */
 export function statusOf(error: unknown): Status {
-  if (error instanceof StatusError) return error.status;
+  if (error instanceof ApiError) return error.status;
   const { code, message } = asHubError(error);
-  if (code === "E_NO_CONSUMER")
-    return failure(reasonOf(code), "no controller at the cloud answers for its Kubernetes API at the moment");
-  return failure(reasonOf(code), message);
+  const text =
+    code === "E_NO_CONSUMER"
+      ? "no controller at the cloud answers for its Kubernetes API at the moment"
+      : message;
+  return new ApiError(reasonOf(code), text).status;
 }
 
-function reasonOf(code: ErrorCode): Reason {
+function reasonOf(code: ErrorCode): StatusReason {
   switch (code) {
     case "E_TOO_LARGE":
       return "RequestEntityTooLarge";

@@ -1,5 +1,5 @@
+import { isObject } from "../../kubernetes/json.ts";
 import type { ObjectPath } from "./api-path.ts";
-import { isRecord } from "./objects.ts";
 
 /** Options of requests as the cloud reads them, JSON text. Pure. Source: Kubernetes meta.v1 options. */
 
@@ -26,7 +26,7 @@ export function writeOption(kind: "CreateOptions" | "UpdateOptions", query: URLS
 
 /** @param body What the client sent as DeleteOptions, if it did. */
 export function deleteOption(query: URLSearchParams, body: unknown): string {
-  const given = isRecord(body) ? body : {};
+  const given = isObject(body) ? body : {};
   const seconds = query.get("gracePeriodSeconds");
   const kind = { kind: "DeleteOptions", apiVersion: metaVersion };
   return JSON.stringify({

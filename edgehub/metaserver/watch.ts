@@ -1,11 +1,12 @@
 import type { ServerResponse } from "node:http";
+import { ApiError } from "../../kubernetes/api-error.ts";
+import type { KubeObject } from "../../kubernetes/object.ts";
+import type { Selector } from "../../kubernetes/selectors.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { parseVersion, type ResourceVersion } from "../../protocol/index.ts";
 import { type Change, type ChangeLog, isUpTo } from "./change-log.ts";
 import type { LocalObjects } from "./local-objects.ts";
-import { type KubeObject, objectOf } from "./objects.ts";
-import type { Selector } from "./selectors.ts";
-import { failure, type Status } from "./status.ts";
+import { objectOf } from "./objects.ts";
 
 export interface WatchParts {
   readonly response: ServerResponse;
@@ -107,16 +108,16 @@ export class Watch {
     this.#pending.delete(change.key);
     this.#pending.set(change.key, change);
     if (this.#pendingBytes > this.#limits.pendingBytes)
-      this.end(failure("Expired", "too old resource version: the client reads too slowly"));
+      this.end(new ApiError("Expired", "too old resource version: the client reads too slowly"));
     else this.#pumpSoon();
   }
 
   /** Ends it; the client is told why. */
-  end(status: Status): void {
+  end(reason: ApiError): void {
     if (this.#ended) return;
     this.#ended = true;
     const { response, clock } = this.#parts;
-    response.end(lineOf("ERROR", status));
+    response.end(lineOf("ERROR", reason.status));
     const cancel = clock.after(farewellMs, () => response.destroy());
     void this.ended.then(cancel);
   }
@@ -193,8 +194,9 @@ export class Watch {
   #send(type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK", object: object): void {
     if (this.#parts.response.write(lineOf(type, object)) || this.#blocked) return;
     this.#blocked = true;
-    const tooSlow = failure("Expired", "too old resource version: the client does not read");
-    this.#after("stall", this.#limits.stalledMs, () => this.end(tooSlow));
+    this.#after("stall", this.#limits.stalledMs, () =>
+      this.end(new ApiError("Expired", "too old resource version: the client does not read")),
+    );
   }
 
   #drained(): void {

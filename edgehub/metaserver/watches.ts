@@ -1,16 +1,17 @@
 import type { ServerResponse } from "node:http";
+import { ApiError } from "../../kubernetes/api-error.ts";
+import { apiVersionOf } from "../../kubernetes/resource-type.ts";
+import type { Selector } from "../../kubernetes/selectors.ts";
 import type { Clock } from "../../platform/clock.ts";
 import type { EdgeStore, MetaChange } from "../store/edge-store.ts";
 import { isTrue, type ObjectPath } from "./api-path.ts";
 import { type Change, type ChangeLog, isUpTo, type Resumption } from "./change-log.ts";
 import type { CloudApi } from "./cloud-api.ts";
-import { apiVersionOf, singularsOf } from "./kinds.ts";
+import { singularsOf } from "./kinds.ts";
 import type { LocalObjects } from "./local-objects.ts";
 import { type ReadRequest, selectorOf, turnEnd, wishOf } from "./object-reads.ts";
 import { isOfKind, objectOf } from "./objects.ts";
 import { shownObject } from "./representation.ts";
-import type { Selector } from "./selectors.ts";
-import { refuse } from "./status.ts";
 import { listOption } from "./verb-options.ts";
 import { Watch, type WatchLimits } from "./watch.ts";
 
@@ -64,10 +65,10 @@ export class Watches {
     this.#stopListening();
   }
 
-  /** Opens a watch; resolves when it has ended. Rejects with a StatusError before anything is sent. */
+  /** Opens a watch; resolves when it has ended. Rejects with an ApiError before anything is sent. */
   async open(request: ReadRequest, response: ServerResponse): Promise<void> {
     if (this.#open.size + this.#opening >= this.#limits.maxWatches)
-      throw refuse("TooManyRequests", `more than ${this.#limits.maxWatches} watches at once`);
+      throw new ApiError("TooManyRequests", `more than ${this.#limits.maxWatches} watches at once`);
     const { path, query, gone } = request;
     const matches = selectorOf(path, query);
     this.#opening++;
@@ -78,7 +79,7 @@ export class Watches {
     }
     if (gone.aborted) return;
     const { clock, log, objects, cloud } = this.#parts;
-    const types = singularsOf(path.plural);
+    const types = singularsOf(path.resource);
     const start = startOf(query, log, types);
     const knownUpTo = start === "all" ? undefined : start.knownUpTo;
     const wishes = { types, knownUpTo, ...this.#wishes(request, matches) };
@@ -96,7 +97,7 @@ export class Watches {
   #wishes({ path, query, form }: ReadRequest, matches: Selector) {
     const { clock, objects } = this.#parts;
     const apiVersion = apiVersionOf(path);
-    const kind = objects.catalogue().find(path)?.kind ?? path.plural;
+    const kind = objects.catalogue().find(path)?.kind ?? path.resource;
     const seconds = Number(query.get("timeoutSeconds") ?? 0);
     return {
       kind: { apiVersion, kind },
@@ -160,7 +161,7 @@ export class Watches {
     const [, type = ""] = key.split("/");
     const isNew = !this.#existing.has(key);
     this.#existing.add(key);
-    const { name, namespace } = object.metadata;
+    const { name = "", namespace } = object.metadata;
     this.#tell({ key, type, namespace, name, version: undefined, isNew, deleted: undefined });
   }
 
@@ -179,11 +180,11 @@ function fieldsOf({ name }: ObjectPath, query: URLSearchParams): URLSearchParams
   return fields;
 }
 
-/** Where a watch begins. Throws a StatusError for a version that has expired. */
+/** Where a watch begins. Throws an ApiError for a version that has expired. */
 function startOf(query: URLSearchParams, log: ChangeLog, types: readonly string[]): "all" | Resumption {
   const version = query.get("resourceVersion") ?? "";
   if (isTrue(query.get("sendInitialEvents")) || version === "" || version === "0") return "all";
   const start = log.resume(version, types);
   if (start) return start;
-  throw refuse("Expired", `too old resource version: ${version.slice(0, 20)}`);
+  throw new ApiError("Expired", `too old resource version: ${version.slice(0, 20)}`);
 }

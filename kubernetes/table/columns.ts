@@ -1,5 +1,6 @@
-import { at, type JsonObject } from "../json.ts";
-import { groupResource, type ResourceType } from "../resource-type.ts";
+import { at, type JsonObject, own } from "../json.ts";
+import type { ResourceName } from "../objects-api.ts";
+import { groupResource } from "../resource-type.ts";
 import { ageOf } from "./age.ts";
 import {
   containersOf,
@@ -31,8 +32,8 @@ export interface Column {
 }
 
 /** Beside the name, which comes first. */
-export function columnsFor(type: ResourceType): readonly Column[] {
-  return columns[groupResource(type)] ?? [age];
+export function columnsFor(type: Pick<ResourceName, "group" | "resource">): readonly Column[] {
+  return own(columns, groupResource(type)) ?? [age];
 }
 
 const age: Column = {
@@ -42,6 +43,11 @@ const age: Column = {
 
 function text(name: string, ...path: readonly string[]): Column {
   return { name, cell: (object) => shown(at(object, ...path)) };
+}
+
+/** Of what a node that has said nothing has, too. */
+function known(name: string, ...path: readonly string[]): Column {
+  return { name, cell: (object) => String(at(object, ...path) || "<unknown>") };
 }
 
 function wide(column: Column): Column {
@@ -122,9 +128,9 @@ const columns: Readonly<Record<string, readonly Column[]>> = {
     text("Version", "status", "nodeInfo", "kubeletVersion"),
     wide({ name: "Internal-IP", cell: (node) => nodeAddress(node, "InternalIP") }),
     wide({ name: "External-IP", cell: (node) => nodeAddress(node, "ExternalIP") }),
-    wide(text("OS-Image", "status", "nodeInfo", "osImage")),
-    wide(text("Kernel-Version", "status", "nodeInfo", "kernelVersion")),
-    wide(text("Container-Runtime", "status", "nodeInfo", "containerRuntimeVersion")),
+    wide(known("OS-Image", "status", "nodeInfo", "osImage")),
+    wide(known("Kernel-Version", "status", "nodeInfo", "kernelVersion")),
+    wide(known("Container-Runtime", "status", "nodeInfo", "containerRuntimeVersion")),
   ],
   namespaces: [text("Status", "status", "phase"), age],
   configmaps: [

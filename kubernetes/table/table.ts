@@ -1,6 +1,6 @@
 import type { JsonObject } from "../json.ts";
-import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
+import type { ResourceName } from "../objects-api.ts";
 import { ageOf } from "./age.ts";
 import { type Cell, columnsFor } from "./columns.ts";
 import { valuesAt } from "./json-path.ts";
@@ -16,13 +16,20 @@ export interface TableColumn {
   readonly priority: number;
 }
 
-export function tableColumns(kind: Kind): readonly TableColumn[] {
+/** What decides on the columns of a kind; a `Kind` has it. */
+export interface TableKind {
+  readonly type: Pick<ResourceName, "group" | "resource">;
+  /** Those of a CustomResourceDefinition; absent: the columns that are known for this kind. */
+  readonly columns?: readonly PrinterColumn[] | undefined;
+}
+
+export function tableColumns(kind: TableKind): readonly TableColumn[] {
   const columns = isCustom(kind) ? customColumns(kind.columns).map(customColumn) : builtInColumns(kind);
   return isNameLast(kind) ? columns : [nameColumn, ...columns];
 }
 
 /** @param now Wall clock, ms. */
-export function tableCells(kind: Kind, object: KubeObject, now: number): readonly Cell[] {
+export function tableCells(kind: TableKind, object: KubeObject, now: number): readonly Cell[] {
   const value = object as unknown as JsonObject;
   const cells = isCustom(kind)
     ? customColumns(kind.columns).map((column) => customCell(column, object, now))
@@ -39,18 +46,18 @@ const nameColumn: TableColumn = {
 };
 const ageColumn: PrinterColumn = { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" };
 
-type CustomKind = Kind & { readonly columns: readonly PrinterColumn[] };
+type CustomKind = TableKind & { readonly columns: readonly PrinterColumn[] };
 
-function isCustom(kind: Kind): kind is CustomKind {
+function isCustom(kind: TableKind): kind is CustomKind {
   return kind.columns !== undefined;
 }
 
 /** Of an event it matters what happened, not what it is called. */
-function isNameLast({ type }: Kind): boolean {
+function isNameLast({ type }: TableKind): boolean {
   return type.resource === "events";
 }
 
-function builtInColumns({ type }: Kind): readonly TableColumn[] {
+function builtInColumns({ type }: TableKind): readonly TableColumn[] {
   return columnsFor(type).map((column) => ({
     name: column.name,
     type: column.type ?? "string",

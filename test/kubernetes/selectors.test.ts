@@ -26,17 +26,31 @@ describe("label selectors", () => {
     ["example.com/line=7", true],
     ["empty=", true],
     ["app in (a,b),tier", false],
+    ["app = press", true],
+    ["nothing=", false],
+    ["nothing", false],
+    ["app in (press),tier=edge,example.com/line!=8", true],
+    ["app in (press,saw),tier notin (edge,cloud)", false],
     ["toString", false],
   ])("%j: %s", (text, matches) => {
     expect(labelSelector(text)(object)).toBe(matches);
   });
 
-  it.each(["a b", "=x", "a=b c", "a in b", "a in (x", "-a", "a/b/c", "a=é", "x".repeat(5_000)])(
-    "refuses %j",
-    (text) => {
-      expect(() => labelSelector(text)).toThrow(ApiError);
-    },
-  );
+  it.each([
+    "a b",
+    "=x",
+    "a=b c",
+    "a in b",
+    "a in (x",
+    "-a",
+    "a/b/c",
+    "a=é",
+    "a=b=c",
+    `a=${"b".repeat(64)}`,
+    "x".repeat(5_000),
+  ])("refuses %j", (text) => {
+    expect(() => labelSelector(text)).toThrow(ApiError);
+  });
 });
 
 describe("field selectors", () => {
@@ -48,6 +62,8 @@ describe("field selectors", () => {
     ["metadata.name!=p", false],
     ["spec.nodeName=n,metadata.namespace==d", true],
     ["spec.nodeName=", false],
+    ["spec.nodeName=n,status.phase!=Failed", true],
+    ["metadata.namespace!=kube-system", true],
     ["status.phase=", true],
     ["spec.hostNetwork=false", true],
   ])("%j: %s", (text, matches) => {
@@ -58,6 +74,7 @@ describe("field selectors", () => {
     expect(() => fieldSelector("spec.image=x", pods)).toThrow('field label not supported: "spec.image"');
     expect(() => fieldSelector("type=x", pods)).toThrow(ApiError);
     expect(() => fieldSelector("nonsense", pods)).toThrow(ApiError);
+    expect(() => fieldSelector("type=x", { group: "", resource: "constructor" })).toThrow(ApiError);
     expect(fieldSelector("type=x", { group: "", resource: "secrets" })({ ...object, type: "x" })).toBe(true);
   });
 });

@@ -38,6 +38,11 @@ it("every kind has columns, and cells for the emptiest of objects", () => {
   }
 });
 
+it("a kind of which only the name is known has its objects' age", () => {
+  for (const resource of ["widgets", "constructor"])
+    expect(tableColumns({ type: { group: "", resource } }).map(({ name }) => name)).toEqual(["Name", "Age"]);
+});
+
 describe("pods", () => {
   const pod = kindOf("Pod");
   const running = { name: "c", ready: true, restartCount: 0, state: { running: {} } };
@@ -142,6 +147,7 @@ it("nodes say whether they are ready, and what they are", () => {
   expect(rowOf(kindOf("Node"), fields, true)).toMatchObject({
     "Internal-IP": "10.0.0.1",
     "External-IP": "<none>",
+    "OS-Image": "<unknown>",
   });
 });
 

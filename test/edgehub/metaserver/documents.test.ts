@@ -6,7 +6,6 @@ import { applicationOf, outcomeOf } from "../../../edgehub/metaserver/applicatio
 import { pluralOf, singularsOf, wellKnownKinds } from "../../../edgehub/metaserver/kinds.ts";
 import { objectOf } from "../../../edgehub/metaserver/objects.ts";
 import { formOf } from "../../../edgehub/metaserver/representation.ts";
-import { ageOf } from "../../../edgehub/metaserver/table.ts";
 import {
   deleteOption,
   listOption,
@@ -43,7 +42,7 @@ function text(base64: string | null): string {
   return Buffer.from(base64 ?? "", "base64").toString();
 }
 
-const core = { group: "", version: "v1", plural: "configmaps", subresource: "" };
+const core = { group: "", version: "v1", resource: "configmaps", subresource: "" };
 
 describe("an application", () => {
   test.each(recorded().map(({ sent }) => [sent.Verb, sent] as const))(
@@ -111,7 +110,7 @@ describe("an application", () => {
 
 describe("a path", () => {
   test.each([
-    ["/api/v1/pods", { plural: "pods", name: "", namespace: undefined }, "/core/v1/pods/null/null"],
+    ["/api/v1/pods", { resource: "pods", name: "", namespace: undefined }, "/core/v1/pods/null/null"],
     [
       "/api/v1/namespaces/default/pods/web",
       { namespace: "default", name: "web" },
@@ -120,12 +119,12 @@ describe("a path", () => {
     ["/api/v1/namespaces/default/pods/web/log", { subresource: "log" }, "/core/v1/pods/default/web"],
     [
       "/api/v1/namespaces/default",
-      { plural: "namespaces", name: "default" },
+      { resource: "namespaces", name: "default" },
       "/core/v1/namespaces/null/default",
     ],
     [
       "/api/v1/namespaces/default/status",
-      { plural: "namespaces", subresource: "status" },
+      { resource: "namespaces", subresource: "status" },
       "/core/v1/namespaces/null/default",
     ],
     ["/apis/apps/v1/namespaces/default/deployments", { group: "apps" }, "/apps/v1/deployments/default/null"],
@@ -165,7 +164,8 @@ describe("a path", () => {
 
 describe("a kind", () => {
   it("is found by its plural, and its plural by it", () => {
-    for (const { kind, plural } of wellKnownKinds) expect(singularsOf(plural)).toContain(kind.toLowerCase());
+    for (const { kind, resource } of wellKnownKinds)
+      expect(singularsOf(resource)).toContain(kind.toLowerCase());
     for (const type of ["widget", "policy", "mesh", "class", "box"])
       expect(singularsOf(pluralOf(type))).toContain(type);
   });
@@ -212,13 +212,4 @@ test.each([
   ["text/html", undefined],
 ])("Accept %s", (accept, form) => {
   expect(formOf(accept)).toEqual(form);
-});
-
-test.each([
-  [90, "90s"],
-  [600, "10m"],
-  [7_300, "2h"],
-  [200_000, "2d"],
-])("an age of %s s", (seconds, text_) => {
-  expect(ageOf("2026-01-01T00:00:00Z", Date.UTC(2026, 0, 1) + seconds * 1_000)).toBe(text_);
 });

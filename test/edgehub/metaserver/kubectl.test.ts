@@ -66,7 +66,7 @@ describe.skipIf(!hasKubectl)("kubectl", () => {
     const metadata = { name: "web", namespace: "default", uid: "u1" };
     const spec = { nodeName: "edge-1", containers: [{ name: "main" }] };
     await fromCloud(agent, { resource: "default/pod/web", content: { metadata, spec } });
-    const containerStatuses = [{ name: "main", ready: true, restartCount: 3 }];
+    const containerStatuses = [{ name: "main", ready: true, restartCount: 3, state: { running: {} } }];
     const status = { phase: "Running", podIP: "192.0.2.7", containerStatuses };
     const content = JSON.stringify({ metadata: { uid: "u1" }, status });
     await agent.publish({ operation: "patch", resource: "default/podpatch/web", content, delivery: state });

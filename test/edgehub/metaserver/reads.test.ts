@@ -120,6 +120,8 @@ describe("objects of this node", () => {
     expect(resources).toContainEqual(
       expect.objectContaining({ name: "pods", kind: "Pod", shortNames: ["po"], namespaced: true }),
     );
+    const names = resources.map(({ name }: { name: string }) => name);
+    expect(names).toEqual(expect.arrayContaining(["pods/log", "pods/status", "configmaps/status"]));
     expect((await client.get("/version")).body).toMatchObject({ major: "1" });
     expect((await client.get("/readyz")).body).toBe("ok");
   });
