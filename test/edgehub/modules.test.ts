@@ -13,7 +13,7 @@ import { aMessage } from "../protocol/messages.ts";
 import { temporaryDirectory } from "../support/processes.ts";
 import { TestAgent, until } from "./test-agent.ts";
 
-const names = ["devicetwin", "eventbus", "servicebus", "metaserver", "edged"] as const;
+const names = ["devicetwin", "eventbus", "servicebus", "metaserver", "edged", "podlogs"] as const;
 type Name = (typeof names)[number];
 
 /** Options with all modules, on free ports. */
