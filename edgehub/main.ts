@@ -8,7 +8,9 @@ if (major < 22 || (major === 22 && minor < 14)) {
   process.exit(78);
 }
 const { saveMemory } = await import("../platform/compilers.ts");
+const { leaveOutLong } = await import("../platform/long-stub.ts");
 saveMemory();
+leaveOutLong();
 const { main } = await import("./program.ts");
 await main(process.argv.slice(2));
 

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { parseArgs } from "node:util";
-import { Document, isMap, isPair, parseDocument, type YAMLMap } from "yaml";
+import type * as Yaml from "yaml";
 import { HubError, shown } from "../protocol/index.ts";
 import {
   allowed,
@@ -119,7 +120,7 @@ export function flagNames(schema: Field): string[] {
 
 /** The configuration as YAML, each field with its meaning, bounds and default. */
 export function printConfig(schema: Field, minimal: boolean): string {
-  const document = new Document({});
+  const document = new (yaml().Document)({});
   document.contents = yamlOf(document, schema, minimal) as never;
   return document.toString({ lineWidth: 0 });
 }
@@ -137,6 +138,11 @@ export function describeFlags(schema: Field, prefix: string): string {
     .join("\n");
 }
 
+/** Loaded when there is YAML to read or write: a program without it goes without its 72 modules, too. */
+function yaml(): typeof Yaml {
+  return createRequire(import.meta.url)("yaml");
+}
+
 // ── reading ──────────────────────────────────────────────────────────────────────────────────────────────
 
 function readYaml(file: string): Record<string, unknown> {
@@ -150,7 +156,7 @@ function readYaml(file: string): Record<string, unknown> {
       { cause },
     );
   }
-  const document = parseDocument(source, { uniqueKeys: true });
+  const document = yaml().parseDocument(source, { uniqueKeys: true });
   const [error] = document.errors;
   if (error) throw new HubError("E_BAD_OPTION", `${file} is not YAML: ${error.message}`, { cause: error });
   const value: unknown = document.toJS({ maxAliasCount: 100 }) ?? {};
@@ -220,8 +226,9 @@ function isMinimal(field: Field): boolean {
   return field.properties ? Object.values(field.properties).some(isMinimal) : field.minimal === true;
 }
 
-function yamlOf(document: Document, field: Field, minimal: boolean): YAMLMap {
-  const map = document.createNode({}) as YAMLMap;
+function yamlOf(document: Yaml.Document, field: Field, minimal: boolean): Yaml.YAMLMap {
+  const { isMap, isPair } = yaml();
+  const map = document.createNode({}) as Yaml.YAMLMap;
   for (const [key, inner] of Object.entries(field.properties ?? {})) {
     if (minimal && !isMinimal(inner)) continue;
     const value = inner.properties ? yamlOf(document, inner, minimal) : inner.default;

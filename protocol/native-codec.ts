@@ -11,6 +11,7 @@ import {
   packageOf,
   packageTypeControl,
   packMessage,
+  readable,
   requireEnd,
   unpack,
   usableDelivery,
@@ -258,7 +259,7 @@ function readFields(reader: Reader, end: number): Map<number, Field> {
   while (reader.pos < end) {
     const tag = reader.tag();
     const field = tag >>> 3;
-    if ((tag & 7) === 0 && field > 0) fields.set(field, Number(reader.uint64()));
+    if ((tag & 7) === 0 && field > 0) fields.set(field, Number(readable(reader.uint64())));
     else if ((tag & 7) === 2 && field > 0) fields.set(field, reader.bytes());
     else reader.skipType(tag & 7, 0, field);
   }
@@ -289,7 +290,7 @@ function readAck(reader: Reader, end: number): Frame {
 function readRuns(reader: Reader, end: number, positions: number[]): void {
   let at = 0;
   while (reader.pos < end) {
-    at += Number(reader.uint64());
+    at += Number(readable(reader.uint64()));
     const length = reader.uint32();
     if (positions.length + length > maxAcked) throw tooManyAcked();
     for (let i = 0; i < length; i++) positions.push(at++);

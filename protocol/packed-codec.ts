@@ -206,12 +206,14 @@ function writable(value: number | bigint): number | protobuf.Long {
   return { low, high, unsigned: false } as protobuf.Long;
 }
 
-/** A 64-bit number as a number, or as a bigint where a number cannot hold it. */
-function readable(value: unknown): number | bigint {
-  if (typeof value === "number") return value;
-  const exact = BigInt(String(value));
-  const near = Number(exact);
-  return Number.isSafeInteger(near) ? near : exact;
+/**
+ * A 64-bit number as a number, or as a bigint where a number cannot hold it. Takes only the halves of what protobufjs
+ * reads: the arithmetic of the package `long` is WebAssembly, whose compiler is 4 MiB of an agent's memory.
+ */
+export function readable({ low, high, unsigned }: protobuf.Long): number | bigint {
+  const top = unsigned ? high >>> 0 : high;
+  const near = top * 2 ** 32 + (low >>> 0);
+  return Number.isSafeInteger(near) ? near : (BigInt(top) << 32n) | BigInt(low >>> 0);
 }
 
 function readMessage(payload: Uint8Array): Unpacked {

@@ -178,6 +178,12 @@ it("keeps what comes with the module node:http out of the agent's memory", () =>
   expect(files.filter((file) => costly.test(readFileSync(join(root, file), "utf8")))).toEqual([]);
 });
 
+it("keeps the YAML library out of the memory of programs that have no file to read", () => {
+  const costly = /^import (?!type )[^;]*from "yaml";/m;
+  const files = ["protocol", "platform", "transport"].flatMap(sources);
+  expect(files.filter((file) => costly.test(readFileSync(join(root, file), "utf8")))).toEqual([]);
+});
+
 it("reads import lines in every form", () => {
   const text =
     'import a from "x";\nimport {\n  b,\n} from "y";\nexport * from "z";\nimport "s";\nconst d = await import("t");';

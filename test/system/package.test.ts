@@ -82,6 +82,14 @@ it("holds the programs, the documents and the example manifests, and nothing els
   expect(files.filter((file) => file.startsWith("dist/")).sort()).toEqual(compiled.sort());
 });
 
+it("explains its types, and keeps comments out of the programs' memory", () => {
+  const comments = (file: string): boolean =>
+    /^ *\/\*\*/m.test(readFileSync(join(installed, "dist", file), "utf8"));
+  expect(comments("sdk/hub-client.d.ts")).toBe(true);
+  const programs = filesIn(join(installed, "dist")).filter((file) => file.endsWith(".js"));
+  expect(programs.filter(comments)).toEqual([]);
+});
+
 it("installs without compiling, and without what only this repository needs", () => {
   expect(existsSync(join(project, "node_modules/better-sqlite3/build"))).toBe(false);
   const { dependencies, scripts } = manifest() as Record<string, Record<string, string>>;
