@@ -1,5 +1,8 @@
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { startControllers } from "../../controllers/index.ts";
+import { systemClock } from "../../platform/clock.ts";
+import { silentLogger } from "../../platform/logger.ts";
 import { Kubectl, kubectls } from "../support/kubectl.ts";
 import { Program, temporaryDirectory, until } from "../support/processes.ts";
 import { startWorld } from "../support/world.ts";
@@ -93,6 +96,26 @@ describe.each(kubectls())("$name", ({ path, missing, isNew }) => {
     const template = "-o=jsonpath={.spec.template.spec.containers[*].image}";
     await kubectl.out("set", "image", "deploy/web", "web=web:9");
     expect(await kubectl.out("get", "deploy", "web", template)).toBe("web:9");
+  });
+
+  it.skipIf(missing)("deploys the example manifests to a node, where the pod runs", async () => {
+    const world = await startWorld();
+    const { hub } = world;
+    const parts = { hub, objects: hub.objects, clock: systemClock, log: silentLogger };
+    const controllers = startControllers(parts, { enable: ["edge", "device"] });
+    onTestFinished(() => controllers.close());
+    await world.agent("edge-1", { edged: { enable: true, runtime: "process" } });
+    const kubectl = new Kubectl(path, join(world.directory, "hub/admin.kubeconfig"), world.directory);
+    const folder = join(import.meta.dirname, "../../examples/manifests");
+    expect(await kubectl.out("apply", "-f", folder)).toContain("pod/vision-inspector created");
+    const pods = () => kubectl.out("get", "pods", "-n", "factory", "-o", "wide");
+    await until("the pod runs", async () => /vision-inspector +1\/1 +Running .*edge-1/.test(await pods()));
+    expect(await kubectl.out("get", "nodes")).toMatch(/edge-1 +Ready/);
+    await until("its words", async () =>
+      (await kubectl.out("logs", "-n", "factory", "vision-inspector")).includes("inspects with 3 lines"),
+    );
+    await kubectl.out("delete", "pod", "-n", "factory", "vision-inspector", "--grace-period=1");
+    expect(await pods()).toBe("");
   });
 
   it.skipIf(missing)("follows changes and rollouts", async () => {
