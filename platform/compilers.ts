@@ -5,14 +5,29 @@ import type { Clock } from "./clock.ts";
 const busyShare = 0.25;
 /** …for so many seconds on end: longer than any start takes, on a slow machine too. */
 const busySeconds = 8;
+/** What small buffers share pieces of, bytes; Node.js has changed it before. */
+const usualPoolSize = Buffer.poolSize;
+
+/** What {@link optimizeWhenBusy} looks at and sets; the tests' own there. */
+interface Parts {
+  set(flag: string): void;
+  /** CPU time that the program has used so far. */
+  cpuMs(): number;
+  readonly buffers: { poolSize: number };
+}
 
 /**
  * V8's settings for a program that shares a small machine with those it is there for. The optimising compilers are left
  * out: with their code and what they make of the program's they are a tenth of its memory, and one that has little to do
  * is not faster for them. The heap is collected, in some 10 ms, when it has grown by 2 MiB, not first by a third: every
- * minute or two at ten messages a second. To be called before the program's own code is loaded.
+ * few minutes at ten messages a second. To be called before the program's own code is loaded.
  */
-export function saveMemory(set: (flag: string) => void = setFlagsFromString): void {
+export function saveMemory(
+  set: (flag: string) => void = setFlagsFromString,
+  buffers: { poolSize: number } = Buffer,
+): void {
+  // What small buffers share lives so long that only a collection of the whole heap finds it.
+  buffers.poolSize = 0;
   set("--optimize-for-size");
   set("--no-maglev");
   set("--no-turbofan");
@@ -20,16 +35,12 @@ export function saveMemory(set: (flag: string) => void = setFlagsFromString): vo
 }
 
 /**
- * Brings the optimising compilers and V8's own pace of collecting back, for good, once the program is busy.
- *
- * @param cpuMs CPU time that the program has used so far.
+ * Brings the optimising compilers, V8's own pace of collecting and the pool of buffers back, for good, once the program
+ * is busy.
  */
 export function optimizeWhenBusy(
   clock: Pick<Clock, "now" | "after">,
-  { set, cpuMs }: { set(flag: string): void; cpuMs(): number } = {
-    set: setFlagsFromString,
-    cpuMs: usedCpuMs,
-  },
+  { set, cpuMs, buffers }: Parts = { set: setFlagsFromString, cpuMs: usedCpuMs, buffers: Buffer },
 ): void {
   let busyFor = 0;
   let last = { at: clock.now(), cpu: cpuMs() };
@@ -42,6 +53,7 @@ export function optimizeWhenBusy(
     set("--maglev");
     set("--turbofan");
     set("--heap-growing-percent=0");
+    buffers.poolSize = usualPoolSize;
   };
   clock.after(1000, look);
 }
