@@ -99,7 +99,8 @@ describe("manifests of the examples", () => {
       );
       if (kind === undefined) throw new Error(`${object.apiVersion} ${object.kind} is not served`);
       const { object: read, unknown } = readObject(kind, object);
-      const named = { ...read, metadata: { namespace: "default", ...read.metadata } };
+      const place = kind.type.namespaced ? { namespace: "default" } : {};
+      const named = { ...read, metadata: { ...place, ...read.metadata } };
       const errors = checkObject(kind, withDefaults(kind, named)).map(messageOf);
       expect([object.metadata.name, unknown, errors]).toEqual([object.metadata.name, [], []]);
     }
