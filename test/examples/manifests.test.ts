@@ -6,7 +6,8 @@ import { readObjects } from "../../examples/demo/objects.ts";
 import { messageOfDraft } from "../../protocol/index.ts";
 
 const folder = resolve(import.meta.dirname, "../../examples/manifests");
-const files = readdirSync(folder);
+/** The namespace is for the hub's own API. */
+const files = readdirSync(folder).filter((name) => !name.includes("namespace"));
 const read = (name: string) =>
   manifestsOf(readFileSync(join(folder, name), "utf8"), name, { namespace: "default" });
 
