@@ -1,6 +1,7 @@
 import { systemClock } from "../platform/clock.ts";
 import { optimizeWhenBusy } from "../platform/compilers.ts";
 import { describeFlags, loadOptions, parseFlags, printConfig } from "../platform/config.ts";
+import { collectWhenGrown } from "../platform/heap.ts";
 import { exitCodeOf, runUntilStopped } from "../platform/lifecycle.ts";
 import { version } from "../platform/version.ts";
 import { type EdgeHub, startEdge } from "./index.ts";
@@ -51,6 +52,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     await runUntilStopped(async () => {
       edge = await startEdge(options);
       optimizeWhenBusy(systemClock);
+      collectWhenGrown(systemClock);
       return edge;
     });
   } catch (error) {

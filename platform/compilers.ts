@@ -19,8 +19,7 @@ interface Parts {
 /**
  * V8's settings for a program that shares a small machine with those it is there for. The optimising compilers are left
  * out: with their code and what they make of the program's they are a tenth of its memory, and one that has little to do
- * is not faster for them. The heap is collected, in some 10 ms, when it has grown by 2 MiB, not first by a third: every
- * few minutes at ten messages a second. To be called before the program's own code is loaded.
+ * is not faster for them. To be called before the program's own code is loaded.
  */
 export function saveMemory(
   set: (flag: string) => void = setFlagsFromString,
@@ -31,12 +30,10 @@ export function saveMemory(
   set("--optimize-for-size");
   set("--no-maglev");
   set("--no-turbofan");
-  set("--heap-growing-percent=1");
 }
 
 /**
- * Brings the optimising compilers, V8's own pace of collecting and the pool of buffers back, for good, once the program
- * is busy.
+ * Brings the optimising compilers and the pool of buffers back, for good, once the program is busy.
  */
 export function optimizeWhenBusy(
   clock: Pick<Clock, "now" | "after">,
@@ -52,7 +49,6 @@ export function optimizeWhenBusy(
     if (busyFor < busySeconds) return void clock.after(1000, look);
     set("--maglev");
     set("--turbofan");
-    set("--heap-growing-percent=0");
     buffers.poolSize = usualPoolSize;
   };
   clock.after(1000, look);

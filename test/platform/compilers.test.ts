@@ -18,14 +18,14 @@ async function flagsAfter(seconds: readonly number[]): Promise<string[]> {
 
 const busy = (seconds: number, cpu: number): number[] => Array(seconds).fill(cpu);
 
-const fast = ["--maglev", "--turbofan", "--heap-growing-percent=0", `buffers: ${Buffer.poolSize}`];
+const fast = ["--maglev", "--turbofan", `buffers: ${Buffer.poolSize}`];
 
 it("leaves the optimising compilers out, and keeps the heap small", () => {
   const flags: string[] = [];
   const buffers = { poolSize: 8192 };
   saveMemory((flag) => flags.push(flag), buffers);
   expect(buffers.poolSize).toBe(0);
-  expect(flags).toEqual(["--optimize-for-size", "--no-maglev", "--no-turbofan", "--heap-growing-percent=1"]);
+  expect(flags).toEqual(["--optimize-for-size", "--no-maglev", "--no-turbofan"]);
 });
 
 it("brings back what makes it fast when eight seconds on end are busy", async () => {

@@ -1,0 +1,39 @@
+import { expect, it } from "vitest";
+import { collectWhenGrown } from "../../platform/heap.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+
+const mib = 1 << 20;
+
+/** @returns After which of these sizes, MiB, the heap was collected. A collection leaves 10 MiB. */
+async function collectedAt(sizes: readonly number[]): Promise<number[]> {
+  const clock = new FakeClock();
+  const collected: number[] = [];
+  let used = 12 * mib;
+  const collect = () => {
+    collected.push(used / mib);
+    used = 10 * mib;
+    return Promise.resolve();
+  };
+  collectWhenGrown(clock, { usedBytes: () => used, collect });
+  for (const size of sizes) {
+    used = size * mib;
+    await clock.advance(30_000);
+  }
+  return collected;
+}
+
+it("collects the heap when it has grown by more than 2 MiB", async () => {
+  expect(await collectedAt([13, 14, 14.1])).toEqual([14.1]);
+});
+
+it("counts from what was left the last time", async () => {
+  expect(await collectedAt([15, 11, 12, 12.5, 12, 13])).toEqual([15, 12.5, 13]);
+});
+
+it("counts from the least, when V8 has collected it itself", async () => {
+  expect(await collectedAt([14, 8, 10, 10.5])).toEqual([10.5]);
+});
+
+it("leaves a heap alone that does not grow", async () => {
+  expect(await collectedAt([12, 13, 12, 14, 12])).toEqual([]);
+});
