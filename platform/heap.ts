@@ -25,9 +25,10 @@ export function collectWhenGrown(clock: Pick<Clock, "after">, parts: Parts = ofT
       await parts.collect();
       least = parts.usedBytes();
     }
-    clock.after(lookEveryMs, look);
+    lookLater();
   };
-  clock.after(lookEveryMs, look);
+  const lookLater = (): void => void clock.after(lookEveryMs, () => void look());
+  lookLater();
 }
 
 function ofThisProgram(): Parts {
