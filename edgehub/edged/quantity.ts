@@ -1,34 +1,12 @@
-/** Kubernetes quantities: `500m`, `1.5`, `64Mi`, `1e3`. Pure. Source: apimachinery's resource.Quantity. */
+import { quantityOf } from "../../kubernetes/quantity.ts";
 
-const factors: Readonly<Record<string, number>> = {
-  n: 1e-9,
-  u: 1e-6,
-  m: 1e-3,
-  "": 1,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  P: 1e15,
-  E: 1e18,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-  Pi: 2 ** 50,
-  Ei: 2 ** 60,
-};
+/** Quantities as pods have them: none is negative. Pure. */
 
-/** @returns `undefined` if the text is no quantity, or a negative one. */
+/** @returns `undefined` if the value is no quantity, or a negative one. */
 export function parseQuantity(value: unknown): number | undefined {
-  const text = typeof value === "number" ? String(value) : value;
-  if (typeof text !== "string" || text.length > 64) return undefined;
-  const match = /^\+?(\d+\.?\d*|\.\d+)(?:[eE]([-+]?\d{1,3})|(n|u|m|k|M|G|T|P|E|[KMGTPE]i)?)$/.exec(text);
-  if (match === null) return undefined;
-  const [, digits, exponent, suffix] = match;
-  const factor = exponent === undefined ? factors[suffix ?? ""] : 10 ** Number(exponent);
-  const parsed = Number(digits) * (factor ?? Number.NaN);
-  return Number.isFinite(parsed) ? parsed : undefined;
+  if (String(value).startsWith("-")) return undefined;
+  const amount = quantityOf(value);
+  return Number.isFinite(amount) ? amount : undefined;
 }
 
 /** Thousandths of a core, rounded up. */
