@@ -1,3 +1,4 @@
+import { segmentsOf } from "../../kubernetes/index.ts";
 /** What a request to the API means. Pure. Source: Kubernetes request info. */
 
 /** What a request is about: objects of a kind, one of them, or a part of one. */
@@ -25,8 +26,6 @@ export interface RequestInfo {
 }
 
 const label = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
-/** A name in a path may be nearly anything, but never walks. */
-const segment = /^(?!\.{1,2}$)[^/%\p{Cc}]{1,253}$/u;
 /** Subresources of a namespace itself. */
 const ofNamespaces: ReadonlySet<string> = new Set(["status", "finalize"]);
 
@@ -81,17 +80,4 @@ function verbOf(method: string, resource: ResourcePath | undefined, query: URLSe
 export function isSet(query: URLSearchParams, name: string): boolean {
   const value = query.get(name);
   return value !== null && value !== "false" && value !== "0";
-}
-
-/** @returns The path's parts, decoded; `undefined` if one cannot be a name. */
-function segmentsOf(path: string): string[] | undefined {
-  try {
-    const parts = path
-      .split("/")
-      .filter((part) => part !== "")
-      .map(decodeURIComponent);
-    return parts.length <= 10 && parts.every((part) => segment.test(part)) ? parts : undefined;
-  } catch {
-    return undefined;
-  }
 }

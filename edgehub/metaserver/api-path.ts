@@ -1,4 +1,5 @@
 import type { ResourceName } from "../../kubernetes/objects-api.ts";
+import { segmentsOf } from "../../kubernetes/path.ts";
 import type { Verb } from "../../kubernetes/resource-type.ts";
 
 /** What a request to a Kubernetes API means. Pure. Source: Kubernetes request info. */
@@ -25,8 +26,6 @@ export type ApplicationVerb =
   | "delete";
 
 const label = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
-/** A name in a path may be nearly anything, but never walks. */
-const segment = /^(?!\.{1,2}$)[^/%\p{Cc}]{1,253}$/u;
 
 /**
  * Reads a path like `/apis/<group>/<version>/namespaces/<ns>/<resource>/<name>/<subresource>`.
@@ -59,19 +58,6 @@ export function readObjectPath(path: string): ObjectPath | undefined {
 
 /** Subresources of a namespace itself. */
 const ofNamespaces = new Set(["status", "finalize"]);
-
-/** @returns The path's parts, decoded; `undefined` if one cannot be a name. */
-function segmentsOf(path: string): string[] | undefined {
-  try {
-    const parts = path
-      .split("/")
-      .filter((part) => part !== "")
-      .map(decodeURIComponent);
-    return parts.length <= 10 && parts.every((part) => segment.test(part)) ? parts : undefined;
-  } catch {
-    return undefined;
-  }
-}
 
 /** @returns `undefined` for a method that has no meaning here. */
 export function verbOf(method: string, { name }: ObjectPath, query: URLSearchParams): Verb | undefined {
