@@ -209,8 +209,13 @@ export class ObjectRequests {
 
   #options(call: ObjectCall): RegistryOptions {
     const { authorizer } = this.#parts;
-    const admit: RegistryOptions["admit"] = (next, old) =>
-      authorizer.requireNoEscalation(call.user, next, old);
+    const { user, info, path } = call;
+    const admit: RegistryOptions["admit"] = (next, old) => {
+      // An apply that makes the object needs the right to make it.
+      if (old === undefined && info.verb === "patch")
+        authorizer.require(user, { verb: "create", path: info.path, resource: path });
+      authorizer.requireNoEscalation(user, next, old);
+    };
     return { ...writeOptions(call), admit };
   }
 
