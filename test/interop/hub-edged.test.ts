@@ -7,14 +7,10 @@ import { LeapingClock } from "./leaping-clock.ts";
 import { eventually } from "./patience.ts";
 import { isForControllers } from "./replay.ts";
 import { connect } from "./stock-edge.ts";
-import { current, type Line, line115, StockKubelet } from "./stock-kubelet.ts";
+import { type Line, line115, lines } from "./stock-edgecore.ts";
+import { StockKubelet } from "./stock-kubelet.ts";
 
 /** A stock edgecore with edged on, over TLS, against a hub with controllers. */
-
-const lines: [string, Line][] = [
-  ["1.15", line115],
-  ["the current line", current],
-];
 
 interface Condition {
   readonly type: string;
@@ -25,7 +21,7 @@ async function started(
   line: Line = line115,
   clock?: LeapingClock,
 ): Promise<{ cloud: Cloud; kubelet: StockKubelet }> {
-  const cloud = await Cloud.start(clock);
+  const cloud = await Cloud.start(clock ? { clock } : {});
   const kubelet = new StockKubelet(await cloud.join(), line);
   return { cloud, kubelet };
 }
