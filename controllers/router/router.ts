@@ -45,6 +45,8 @@ export class Router {
   #server: Promise<{ port: number; close(): Promise<void> }> | undefined;
   /** Orders that nodes have got since this router runs. */
   readonly #given = new Set<string>();
+  /** Orders that have been taken back, of rules that may still bear them. */
+  readonly #takenBack = new Set<string>();
   #applying: Promise<void> = Promise.resolve();
   readonly #stop = new AbortController();
 
@@ -138,18 +140,26 @@ export class Router {
   async #giveOrders(rules: readonly KubeObject[], routes: readonly UpwardRoute[]): Promise<void> {
     const wanted = new Map(routes.map((route) => [route.rule, orderOf(route)]));
     const needed = new Set(wanted.values());
+    const borne = new Set(rules.map((rule) => rule.metadata.annotations?.[orderAnnotation]));
+    for (const order of this.#takenBack) if (!borne.has(order)) this.#takenBack.delete(order);
     for (const rule of rules) {
       const order = wanted.get(nameOf(rule));
       const before = rule.metadata.annotations?.[orderAnnotation];
-      if (before !== undefined && !needed.has(before)) {
-        await this.#tell(nameOf(rule), takingBack(before));
-        this.#given.delete(before);
-      }
+      if (before !== undefined && !needed.has(before)) await this.#takeBack(nameOf(rule), before);
       // Written down before it is given: so it cannot be forgotten that it must be taken back.
       if (order !== before) await this.#note(rule, order);
       if (order === undefined || this.#given.has(order)) continue;
+      this.#takenBack.delete(order);
       if (await this.#tell(nameOf(rule), giving(order))) this.#given.add(order);
     }
+  }
+
+  /** Once, even if it must be tried again to write down that it was done. */
+  async #takeBack(rule: string, order: string): Promise<void> {
+    if (this.#takenBack.has(order)) return;
+    await this.#tell(rule, takingBack(order));
+    this.#given.delete(order);
+    this.#takenBack.add(order);
   }
 
   async #note({ metadata }: KubeObject, order: string | undefined): Promise<void> {

@@ -28,6 +28,7 @@ export class StockBuses {
   readonly published: string[] = [];
   /** Services of the node, by `<port>:<path>`. */
   readonly services = new Map<string, (call: ServiceCall) => ServiceAnswer>();
+  readonly #ordered = new Set<string>();
   readonly #parts: EdgeParts;
   readonly #asked = new Map<string, (body: string) => void>();
 
@@ -67,16 +68,27 @@ export class StockBuses {
     } else if (operation === "subscribe" || operation === "unsubscribe") {
       if (content !== null) this.#parts.fault("no cloud says more", message);
       if (operation === "subscribe") this.topics.add(resource);
-      else if (!this.topics.delete(resource)) this.#parts.fault("was not subscribed to", message);
+      else this.topics.delete(resource);
+      this.#order(operation === "subscribe", message);
     } else this.#parts.fault("EventBus does not know this", message);
   }
 
   #serviceBus(message: WireJson): void {
     const { operation, resource = "" } = message.route;
     if (operation === "start") this.targets.add(resource);
-    else if (operation === "stop") {
-      if (!this.targets.delete(resource)) this.#parts.fault("was not a target", message);
-    } else this.#call(message);
+    else if (operation === "stop") this.targets.delete(resource);
+    else {
+      this.#call(message);
+      return;
+    }
+    this.#order(operation === "start", message);
+  }
+
+  /** An order may be given, and taken back, more than once; but only what was given is taken back. */
+  #order(isGiven: boolean, message: WireJson): void {
+    const { resource = "" } = message.route;
+    if (isGiven) this.#ordered.add(resource);
+    else if (!this.#ordered.has(resource)) this.#parts.fault("was never ordered", message);
   }
 
   #call(message: WireJson): void {
