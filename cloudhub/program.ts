@@ -48,7 +48,8 @@ export async function main(argv: readonly string[]): Promise<void> {
       const hub = await startHub(options, { log, onFatal, processMetrics: true });
       const parts = { hub, objects: hub.objects, clock: systemClock, log };
       const router = routerOptions(options.router);
-      const controllers = startControllers(parts, { enable, clusterCa: hub.ca.pem, router });
+      const { dynamicController: dynamic } = options;
+      const controllers = startControllers(parts, { enable, clusterCa: hub.ca.pem, router, dynamic });
       return {
         async close() {
           await controllers.close();
