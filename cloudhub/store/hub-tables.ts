@@ -71,6 +71,8 @@ export class HubTables implements OpHandler<StoreOp> {
         return this.#messages.refuse(op);
       case "expire":
         return this.#messages.expire(op);
+      case "search":
+        return this.#messages.search(op);
       case "page":
         return this.#messages.page(op);
       case "backlog":
