@@ -133,8 +133,9 @@ export class NodeFeed {
     const before = fed.get(path);
     const object = watches.wanted(path);
     if (isKeptElsewhere(path)) {
-      this.#forget(path, fed);
-      return undefined;
+      // Who keeps it publishes it anew while it is there. If it is gone first, what was fed is taken away here.
+      this.#unsure.add(path);
+      if (object !== undefined || watches.find(path) !== undefined) return undefined;
     }
     const place = { node: this.node, path };
     if (object !== undefined) {
@@ -150,7 +151,7 @@ export class NodeFeed {
       return undefined;
     }
     if (watches.isComplete)
-      return { path, object, draft: deleteDraft(place, last(path) ?? watches.unwanted(path, before.uid)) };
+      return { path, object, draft: deleteDraft(place, last(path) ?? watches.remains(path, before.uid)) };
     this.#undecided.add(path);
     return undefined;
   }

@@ -135,17 +135,25 @@ export class NodeWatches {
     return undefined;
   }
 
-  /** An object that is not wanted: as it is, or, if it is gone, what is known of it. */
-  unwanted(path: string, uid: string): KubeObject {
-    const { namespace, kind, name } = partsOf(path);
-    let type = { apiVersion: "v1", kind };
-    for (const { watch, kind: given } of this.#entries.values()) {
-      if (given?.toLowerCase() !== kind) continue;
+  /** The object of a path, wanted or not. */
+  find(path: string): KubeObject | undefined {
+    const { namespace, name } = partsOf(path);
+    for (const { watch } of this.#entriesOf(path)) {
       const object = this.#kinds.find(watch.kindKey, namespace, name);
       if (object !== undefined) return object;
-      type = { apiVersion: apiVersionOf(watch.target), kind: given };
     }
-    return { ...type, metadata: { name, ...(namespace === undefined ? {} : { namespace }), uid } };
+    return undefined;
+  }
+
+  /** What is known of an object that is not wanted any more. */
+  remains(path: string, uid: string): KubeObject {
+    const { namespace, kind, name } = partsOf(path);
+    const [entry] = this.#entriesOf(path);
+    const type = entry
+      ? { apiVersion: apiVersionOf(entry.watch.target), kind: entry.kind ?? kind }
+      : { apiVersion: "v1", kind };
+    const metadata = { name, ...(namespace === undefined ? {} : { namespace }), uid };
+    return this.find(path) ?? { ...type, metadata };
   }
 
   /** Does a change of this object concern the node? */
@@ -165,6 +173,12 @@ export class NodeWatches {
   clear(): void {
     for (const { record } of this.#entries.values()) this.end(record.id);
     this.release();
+  }
+
+  /** Watches of the path's kind. */
+  #entriesOf(path: string): Entry[] {
+    const { kind } = partsOf(path);
+    return [...this.#entries.values()].filter((entry) => entry.kind?.toLowerCase() === kind);
   }
 
   #objectsOf({ watch, isOpen }: Entry): KubeObject[] {
