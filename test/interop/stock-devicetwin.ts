@@ -89,10 +89,10 @@ export class StockDeviceTwin {
     const { fault } = this.#parts;
     if (route.source !== "devicecontroller") fault("no device-controller", message);
     if (header.parent_msg_id !== undefined) this.#confirmed(header.parent_msg_id, message);
-    else if (route.resource === "membership/detail") this.#listed(message);
-    else if (route.resource === "membership") this.#changed(message);
-    // It looks for those words anywhere in the resource.
-    else fault("DeviceTwin would take this for something else", message);
+    // It looks for these words anywhere in the resource.
+    else if (route.resource?.includes("membership/detail")) this.#listed(message);
+    else if (route.resource?.includes("membership")) this.#changed(message);
+    else fault("nothing that DeviceTwin is told", message);
   }
 
   #confirmed(id: string, message: WireJson): void {
