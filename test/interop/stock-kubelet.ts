@@ -16,6 +16,8 @@ const renewMs = 100;
 export class StockKubelet {
   readonly node: string;
   readonly edge: StockEdgecore;
+  /** Of service accounts, as they were given to pods. */
+  readonly tokens: string[] = [];
   readonly #line: Line;
   readonly #running = new Set<string>();
   #lease: KubeObject | undefined;
@@ -254,6 +256,7 @@ export class StockKubelet {
       if (!isDeepStrictEqual(given.spec, spec))
         this.#fault("the spec of the token's request has changed", answer);
       if (!given.status?.token || !given.status.expirationTimestamp) this.#fault("no token", answer);
+      else this.tokens.push(given.status.token);
     }
     for (const [, configMap] of text.matchAll(/"(?:configMap|configMapRef)":\{"name":"([^"]+)"/g))
       await this.#readObject("ConfigMap", `${namespace}/configmap/${configMap}`);
