@@ -47,7 +47,7 @@ const starters = {
 
 export type ControllerName = keyof typeof starters;
 
-export const controllerNames = Object.keys(starters) as readonly ControllerName[];
+const controllerNames = Object.keys(starters) as readonly ControllerName[];
 
 /** Starts controllers. They find out by themselves what is to be done, and go on where others have ended. */
 export function startControllers(
