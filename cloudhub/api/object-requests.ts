@@ -1,6 +1,7 @@
 import {
   ApiError,
   groupResource,
+  isSet,
   type Kind,
   type KubeObject,
   type PatchKind,
@@ -14,7 +15,6 @@ import { answerLog, type PodLogs } from "./pod-logs.ts";
 import { shownList, shownObject, type TableWish } from "./presentation.ts";
 import type { Registry, RegistryList } from "./registry.ts";
 import { mediaType, readBody } from "./request-body.ts";
-import { isSet } from "./request-info.ts";
 import { sendJson, warningHeaders } from "./responses.ts";
 import type { Reviews } from "./reviews.ts";
 import { patchScale, scaled, scaleOf } from "./scale.ts";
