@@ -71,13 +71,16 @@ const messageSql = {
   expire:
     "UPDATE message SET state = 3, ended_at = ?, packed = NULL WHERE position = ? AND state = 0 RETURNING node, size",
   // ── asking
-  readCheckpoint:
-    "SELECT version, deleted, at FROM checkpoint WHERE node = ? AND resource = ? AND version IS NOT NULL",
+  // A put that was acked lately is known by its message only, see AckedPuts.
+  readCheckpoint: `SELECT coalesce(m.version, c.version) AS version, iif(m.position IS NULL, c.deleted, 0) AS deleted,
+        coalesce(m.ended_at, c.at) AS at
+      FROM checkpoint c LEFT JOIN message m ON m.position = c.waiting AND m.state = 1
+      WHERE c.node = ? AND c.resource = ? AND coalesce(m.version, c.version) IS NOT NULL`,
   resourcesInSlice: `SELECT ${stateColumns} FROM checkpoint
       WHERE node = ? AND resource > ? AND resource <= ? AND resource GLOB ? ORDER BY resource LIMIT ?`,
   resourcesInLastSlice: `SELECT ${stateColumns} FROM checkpoint
       WHERE node = ? AND resource > ? AND resource GLOB ? ORDER BY resource LIMIT ?`,
-  // A put that was acked lately is known by its message only, see AckedPuts.
+  // Here too.
   holding: `SELECT c.node, c.version, c.deleted, c.at, c.accepted_version, c.accepted_deleted, c.accepted_at, c.waiting,
         m.state AS waiting_state, m.version AS waiting_version, m.ended_at AS waiting_ended_at,
         r.version AS refused_version, r.accepted_at AS refused_accepted_at, r.reason AS refused_reason
