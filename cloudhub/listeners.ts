@@ -40,8 +40,10 @@ export interface ListenerParts {
   readonly tls: SecureContextOptions;
 }
 
-/** What of one node is handled before others have their turn, bytes: about a millisecond of work. */
-const inflowTurnBytes = 16 << 10;
+/** What of one node is handled before others have their turn, bytes: about half a millisecond of work. */
+const inflowTurnBytes = 8 << 10;
+/** What a node may bring at once beyond its share, ms of it: enough for the few messages of a node that is quiet else. */
+const inflowBurstMs = 60;
 
 /** Where nodes connect: a client certificate of our CA, and the node it names. */
 export function listenForNodes(parts: ListenerParts, options: HubOptions): Promise<WebSocketListening> {
@@ -87,7 +89,7 @@ export function listenForNodes(parts: ListenerParts, options: HubOptions): Promi
     inflow: {
       perTurnBytes: inflowTurnBytes,
       bytesPerSecond: options.limits.nodeBytesPerSecond,
-      burstBytes: options.limits.nodeBytesPerSecond / 4,
+      burstBytes: (options.limits.nodeBytesPerSecond * inflowBurstMs) / 1_000,
     },
   };
   return listenWebSocket(listen, {
