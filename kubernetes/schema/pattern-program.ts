@@ -34,20 +34,26 @@ export function run(program: readonly Instruction[], text: string, budget: Budge
       if (--budget.steps < 0) return undefined;
       const step = program[index] as Instruction;
       if (step.op === "match") return true;
-      if (step.op === "split") waiting.push(...step.to);
-      else if (goesOn(step, points, at)) (step.op === "char" ? current : waiting).push(index + 1);
+      const leadsTo = step.op === "char" ? current : waiting;
+      leadsTo.push(...nextOf(step, index, points, at));
     }
   }
   return false;
 }
 
-function goesOn(
-  step: Extract<Instruction, { op: "char" | "assert" }>,
+/** Where a step leads: nowhere if it does not fit. */
+function nextOf(
+  step: Exclude<Instruction, { op: "match" }>,
+  index: number,
   points: readonly number[],
   at: number,
-): boolean {
-  if (step.op === "assert") return holds(step.kind, points, at);
-  return at < points.length && step.test(points[at] as number);
+): readonly number[] {
+  if (step.op === "split") return step.to;
+  const fits =
+    step.op === "assert"
+      ? holds(step.kind, points, at)
+      : at < points.length && step.test(points[at] as number);
+  return fits ? [index + 1] : [];
 }
 
 function holds(kind: Assertion, points: readonly number[], at: number): boolean {
