@@ -144,7 +144,9 @@ export class Hub implements HubApi, NodeLinkHub {
       };
     }
     const { stale, version } = await outbox.put(message);
-    return { id, node, resource: resource.path, kind: message.delivery.kind, version, stale };
+    const published = { id, node, resource: resource.path, kind: message.delivery.kind, version, stale };
+    if (!stale && published.kind === "state") this.ledger.accepted(published);
+    return published;
   }
 
   async acked(
