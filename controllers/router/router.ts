@@ -2,6 +2,7 @@ import type { KubeObject, ObjectsApi } from "../../kubernetes/index.ts";
 import type { Clock } from "../../platform/clock.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { asHubError, type HubApi, isPresence, type PublishDraft } from "../../protocol/index.ts";
+import { EventRecorder } from "../runtime/event-recorder.ts";
 import { Courier, type CourierOptions } from "./courier.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { isSamePath } from "./rest-path.ts";
@@ -38,6 +39,7 @@ export class Router {
   readonly #parts: RouterParts;
   readonly #options: RouterOptions;
   readonly #counts: RuleCounts;
+  readonly #events: EventRecorder;
   readonly #deadLetters: DeadLetters;
   /** By rule. */
   readonly #couriers = new Map<string, Courier>();
@@ -53,6 +55,7 @@ export class Router {
   constructor(parts: RouterParts, options: RouterOptions) {
     this.#parts = parts;
     this.#options = options;
+    this.#events = new EventRecorder(parts, "router");
     this.#counts = new RuleCounts(parts.objects, parts.clock, parts.log, options.statusMs);
     this.#deadLetters = new DeadLetters(parts.objects, options.maxDeadLetters);
     void this.#remindNodes();
@@ -94,8 +97,10 @@ export class Router {
       this.#counts.follow(name, rule.status as RuleStatus | undefined);
       if (rule.metadata.deletionTimestamp !== undefined) continue;
       const route = routeOf(rule, (endpoint) => byName.get(`${rule.metadata.namespace}/${endpoint}`));
-      if (typeof route === "string") this.#counts.trouble(name, route);
-      else this.#admit(route, routes);
+      if (typeof route === "string") {
+        this.#counts.trouble(name, route);
+        this.#events.warn(rule, "CannotRoute", route);
+      } else this.#admit(route, routes);
     }
     const upward = routes.filter(isUpward);
     this.#rest = routes.filter((route): route is RestRoute => !isUpward(route));

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { isReason, type KubeObject } from "../../kubernetes/index.ts";
+import { EventRecorder } from "../runtime/event-recorder.ts";
 import { statusOf } from "../runtime/fields.ts";
 import { type Informer, nameOf } from "../runtime/informer.ts";
 import { deployments, nodes, pods } from "../runtime/kinds.ts";
@@ -8,7 +9,7 @@ import type { ControllerParts, RunningController } from "../runtime/parts.ts";
 import { WorkQueue } from "../runtime/work-queue.ts";
 import { indexPods, keyOf, nameOfKey } from "./keys.ts";
 import { isReachable, onReadiness } from "./reachable.ts";
-import { planRollout, podOf } from "./rollout.ts";
+import { hashLabel, planRollout, podOf, type Rollout, templateHash } from "./rollout.ts";
 
 /** Pods made, and pods removed, in one look at a Deployment. */
 const perLook = 100;
@@ -26,6 +27,7 @@ export function startDeployments(parts: ControllerParts): RunningController {
   const ofPods = informers.of(pods);
   const ofNodes = informers.of(nodes);
   indexPods(ofPods);
+  const events = new EventRecorder(parts, "deployment-controller");
   const ready = Promise.all([ofDeployments.synced, ofPods.synced, ofNodes.synced]);
 
   const look = async (key: string): Promise<number | undefined> => {
@@ -35,6 +37,7 @@ export function startDeployments(parts: ControllerParts): RunningController {
     const owned = ofPods.by("owner", deployment.metadata.uid ?? "");
     const plan = planRollout(deployment, owned, (pod) => isReachable(ofNodes, pod), clock.wallTime());
     await writeStatus(deployment, plan.status);
+    sayScaling(deployment, plan);
     for (const pod of plan.remove.slice(0, perLook)) {
       await remove(pod);
       await told(
@@ -50,6 +53,16 @@ export function startDeployments(parts: ControllerParts): RunningController {
       await told(parts, ofPods, pod, (now) => now !== undefined);
     }
     return plan.againMs === undefined ? undefined : plan.againMs + slackMs;
+  };
+
+  /** Of each step of a rollout. */
+  const sayScaling = (deployment: KubeObject, { create, remove: leaving }: Rollout): void => {
+    const hash = templateHash(deployment);
+    const old = leaving.filter((pod) => pod.metadata.labels?.[hashLabel] !== hash).length;
+    const say = (text: string): void => events.normal(deployment, "ScalingReplicaSet", text);
+    if (create > 0) say(`Scaled up by ${create}, to pods of template ${hash}`);
+    if (old > 0) say(`Scaled down by ${old}, of pods of earlier templates`);
+    if (leaving.length > old) say(`Scaled down by ${leaving.length - old}, of pods of template ${hash}`);
   };
 
   const remove = async (pod: KubeObject): Promise<void> => {
