@@ -1,15 +1,16 @@
 import { describe, expect, it } from "vitest";
-import { configMaps, leases, nodes, pods } from "../../controllers/runtime/kinds.ts";
+import { configMaps, events, leases, nodes, pods } from "../../controllers/runtime/kinds.ts";
 import { type Cloud, recordedPod } from "./cloud.ts";
 import { apply, exists, ofPods, phaseOf, readyOf, started, withPod } from "./edged-cloud.ts";
 import { LeapingClock } from "./leaping-clock.ts";
 import { eventually } from "./patience.ts";
-import { lines } from "./stock-edgecore.ts";
+import { current, lines } from "./stock-edgecore.ts";
 
 /** A stock edgecore with edged on, whose link is cut, whose acks are late, and which restarts, as the hub does. */
 
-const pb = { namespace: "default", name: "pb" };
-const cmb = { namespace: "default", name: "cmb" };
+const at = (name: string) => ({ namespace: "default", name });
+const pb = at("pb");
+const cmb = at("cmb");
 const write = (cloud: Cloud, text: string) =>
   cloud.objects.patch(configMaps, cmb, "merge", { data: { k: text } });
 
@@ -134,4 +135,34 @@ describe.each(lines)("an edgecore of %s with a pod", (_name, line) => {
     await eventually(() => kubelet.rows.has("default/pod/pb")).toBe(false);
     expect(await readyOf(cloud, kubelet.node)).toBe("True");
   });
+});
+
+it("is answered what only later lines ask, and not what they only tell", async () => {
+  const { cloud, kubelet } = await started(current);
+  await kubelet.connect();
+  const { meta } = kubelet.edge;
+  expect(await meta.askForCa()).toBe(cloud.hub.ca.pem);
+  const involvedObject = { kind: "Pod", apiVersion: "v1", ...pb };
+  const times = { firstTimestamp: "2026-11-20T10:00:00Z", lastTimestamp: "2026-11-20T10:00:00Z" };
+  const told = { reason: "Started", message: "Started container", type: "Normal", count: 1, ...times };
+  const event = { metadata: at("pb.1"), involvedObject, source: { component: "edged" }, ...told };
+  meta.tell("insert", "default/event/pb.1", event);
+  const patchData = JSON.stringify({ count: 2 });
+  meta.tell("patch", "default/event/pb.1", { event, patchData });
+  await eventually(() => cloud.objects.get(events, at("pb.1"))).toMatchObject({
+    reason: "Started",
+    count: 2,
+  });
+  const request = Buffer.from("no request").toString("base64");
+  const csr = {
+    apiVersion: "certificates.k8s.io/v1",
+    kind: "CertificateSigningRequest",
+    metadata: { name: "serving-1" },
+    spec: { request, signerName: "kubernetes.io/kubelet-serving", usages: ["server auth"] },
+  };
+  const place = "default/certificatesigningrequest/serving-1";
+  const { content } = await meta.request("insert", place, csr);
+  expect(content).toHaveProperty("Err");
+  expect(content).toHaveProperty("Object");
+  expect(kubelet.faults).toEqual([]);
 });
