@@ -44,6 +44,8 @@ export interface ListenerParts {
 const inflowTurnBytes = 8 << 10;
 /** What a node may bring at once beyond its share, ms of it: enough for the few messages of a node that is quiet else. */
 const inflowBurstMs = 60;
+/** What kubectl asks for with an upgrade. */
+const intoContainer = /\/pods\/[^/]+\/(?:exec|attach|portforward)(?:\?|$)/;
 
 /** Where nodes connect: a client certificate of our CA, and the node it names. */
 export function listenForNodes(parts: ListenerParts, options: HubOptions): Promise<WebSocketListening> {
@@ -143,6 +145,11 @@ export class Controllers {
       maxConnections: maxControllers * 2 + 1_000,
     };
     const admit = async (upgrade: UpgradeRequest): Promise<Admitted> => {
+      if (intoContainer.test(upgrade.path))
+        throw new HubError(
+          "E_UNSUPPORTED",
+          "the hub leads into no container; on the node: edgehub exec POD -- COMMAND",
+        );
       if (!upgrade.offersNative)
         throw new HubError("E_UNSUPPORTED", "controllers connect with the SDK of this hub");
       if (this.#links.size >= maxControllers)
