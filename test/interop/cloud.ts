@@ -11,6 +11,7 @@ import { connectHub } from "../../sdk/index.ts";
 import { freePort } from "../support/free-port.ts";
 import { startWorld, type World } from "../support/world.ts";
 import { messagesOf, type RecordedMessage, readCapture } from "./capture.ts";
+import { asWritten } from "./recorded-pushes.ts";
 import { joinAsStockEdge, type StockEdge } from "./stock-edge.ts";
 
 export interface CloudOptions {
@@ -118,18 +119,11 @@ export function recordedPod(node: string): { pod: KubeObject; needed: [ResourceN
     [configMaps, asWritten(contentOn(conversation, "default/configmap/cmb"))],
     [secrets, asWritten(contentOn(conversation, "default/secret/sb"))],
   ];
-  const { status: _status, ...rest } = pod;
-  return { pod: { ...rest, spec } as KubeObject, needed };
+  return { pod: { ...pod, spec }, needed };
 }
 
 function contentOn(conversation: readonly RecordedMessage[], resource: string): KubeObject {
   const found = conversation.find(({ message }) => message.route.resource === resource);
   if (found === undefined) throw new Error(`nothing about ${resource} was recorded`);
   return found.message.content as KubeObject;
-}
-
-/** As a person would write it: without what the API has filled in. */
-function asWritten(object: KubeObject): KubeObject {
-  const { name, namespace } = object.metadata;
-  return { ...object, metadata: { name: name ?? "", namespace: namespace ?? "default" } };
 }
