@@ -95,8 +95,10 @@ const messageSql = {
     "UPDATE message SET state = 3, ended_at = ?, packed = NULL WHERE expires_at <= ? AND expires_at IS NOT NULL AND state = 0",
   sweepTombstones:
     "DELETE FROM checkpoint WHERE deleted = 1 AND at < ? AND accepted_version IS version AND waiting IS NULL AND refused IS NULL",
-  cut: `DELETE FROM message WHERE node = $node AND state IN (1, 2, 3, 5) AND (ended_at < $before OR position <
-        (SELECT position FROM message WHERE node = $node ORDER BY position DESC LIMIT 1 OFFSET $keep))`,
+  cut: `DELETE FROM message WHERE position IN (SELECT position FROM message
+        WHERE node = $node AND state IN (1, 2, 3, 5) AND (ended_at < $before OR position <
+          (SELECT position FROM message WHERE node = $node ORDER BY position DESC LIMIT 1 OFFSET $keep))
+        ORDER BY position LIMIT $most)`,
   removeMessages: "DELETE FROM message WHERE node = ?",
   removeCheckpoints: "DELETE FROM checkpoint WHERE node = ?",
 };

@@ -54,6 +54,8 @@ type Op<Name extends StoreOp["op"]> = Extract<StoreOp, { op: Name }>;
 const rememberedEvents = 256;
 /** The ledger is cut when it has grown by so many rows. */
 const cutEvery = 256;
+/** So many rows are deleted at once: about a millisecond of work, for which the next transaction may have to wait. */
+const cutAtOnce = 256;
 
 /** Queue, checkpoints and ledger of every node: all decisions that need the stored state, inside its transaction. */
 export class MessageTable {
@@ -241,15 +243,18 @@ export class MessageTable {
     this.#uncut.delete(node);
   }
 
-  /** Cuts the ledger of one node. @returns True if there are more to cut. */
-  tidy(): boolean {
+  /** Cuts a piece off the ledger of one node. @returns Rows that were deleted; `undefined`: there is nothing to cut. */
+  tidy(): number | undefined {
     const [node] = this.#uncut;
-    if (node === undefined) return false;
+    if (node === undefined) return undefined;
     this.#uncut.delete(node);
     this.#queue(node).grown = 0;
     this.#ackedPuts.writeNode(node);
-    this.#sql.cut.run({ node, keep: this.#limits.ledgerMessages, before: this.#ledgerBefore });
-    return this.#uncut.size > 0;
+    const keep = this.#limits.ledgerMessages;
+    const { changes } = this.#sql.cut.run({ node, keep, before: this.#ledgerBefore, most: cutAtOnce });
+    // Others first, then the rest of this one.
+    if (changes === cutAtOnce) this.#uncut.add(node);
+    return changes;
   }
 
   // ── put ────────────────────────────────────────────────────────────────────────────────────────────────
