@@ -21,6 +21,7 @@ export function nodeMay(
   const { group, resource: plural, subresource, namespace = "", name } = resource;
   if (group === "coordination.k8s.io")
     return plural === "leases" && namespace === "kube-node-lease" && name === node && verb !== "list";
+  if (group === "discovery.k8s.io") return plural === "endpointslices" && read.has(verb);
   if (group !== "") return false;
   switch (plural) {
     case "nodes":
