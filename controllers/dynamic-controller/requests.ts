@@ -169,6 +169,8 @@ export class Requests {
         `the answer is too long, ask with limit: ${error.message}`,
       );
     this.#complain("a request of a node's program failed", message, error);
+    if (error instanceof HubError && error.retryable)
+      return new ApiError("ServiceUnavailable", error.message);
     return new ApiError("InternalError", "the request failed");
   }
 

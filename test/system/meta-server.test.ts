@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import type { HubOptionsInput } from "../../cloudhub/index.ts";
 import {
   type ControllersOptions,
   type RunningController,
@@ -80,8 +81,12 @@ class Plant {
   }
 
   /** @param rules What the node may do besides what every node may. */
-  static async start(rules: readonly object[], options: ControllersOptions = {}): Promise<Plant> {
-    const world = await startWorld();
+  static async start(
+    rules: readonly object[],
+    options: ControllersOptions = {},
+    hubOptions: HubOptionsInput = {},
+  ): Promise<Plant> {
+    const world = await startWorld(hubOptions);
     const port = await freePort();
     const edge = await world.agent("edge-1", { metaServer: { enable: true, port } });
     const plant = new Plant(world, edge, port, options);
@@ -192,6 +197,18 @@ describe("a program on a node", () => {
     });
     expect((await program.send("DELETE", `${widgetsPath}/big`)).status).toBe(200);
     await expect(objects.get(widgets, big)).rejects.toMatchObject({ reason: "NotFound" });
+  });
+
+  it("is told when an answer is too long for a message", async () => {
+    const { program, objects } = await Plant.start(everything, {}, { limits: { messageBytes: 200_000 } });
+    await objects.create(configMaps, words("lamp", "x".repeat(180_000)));
+    expect((await program.get(`${core}/lamp`)).body).toMatchObject({
+      kind: "Status",
+      reason: "RequestEntityTooLarge",
+      code: 413,
+    });
+    await objects.update(configMaps, words("lamp", "red"));
+    expect((await program.get(`${core}/lamp`)).body).toMatchObject({ data: { word: "red" } });
   });
 
   it("may do what the node may, and nothing else", async () => {
