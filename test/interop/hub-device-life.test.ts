@@ -92,12 +92,15 @@ describe.each(lines)("devices of an edgecore of %s", (_name, line) => {
     await objects.create(deviceModels, model());
     for (const name of ["sensor-1", "sensor-2"]) await objects.create(devices, sensor(name));
     await eventually(() => [edge.meta.rows.size, edge.twin.ids.length]).toEqual([3, 2]);
+    await eventually(() => cloud.hub.where({ node: "edge-a", state: "accepted" })).toEqual([]);
     edge.cut();
     await objects.delete(devices, { namespace: "default", name: "sensor-2" });
     await wish(objects, "30");
     await connected(edge);
     await eventually(() => edge.twin.ids).toEqual([idOf(line)]);
     await eventually(() => stored(edge)).toMatchObject(wishes("30"));
+    // What is not acked comes again.
+    await eventually(() => cloud.hub.where({ node: "edge-a", state: "accepted" })).toEqual([]);
     edge.stop();
     await cloud.restart();
     await objects.create(devices, sensor("sensor-3"));
