@@ -1,7 +1,12 @@
 import type { MessageId, NodeId } from "../protocol/index.ts";
 
-/** So many are remembered. */
-const maxPuts = 4_096;
+/** So many are remembered at least, and twice as many at most. */
+const atLeast = 2_048;
+
+interface Put {
+  readonly id: MessageId;
+  acked: boolean;
+}
 
 /**
  * The newest put of each resource of each node, of those that were accepted lately, and whether the node has it: who
@@ -10,32 +15,40 @@ const maxPuts = 4_096;
  * Of what is not known here nothing follows. A put that was refused is forgotten, as it may be put back into the queue.
  */
 export class RecentPuts {
-  readonly #puts = new Map<string, { readonly id: MessageId; acked: boolean }>();
+  #puts = new Map<string, Put>();
+  /** Those before them; they go all at once. */
+  #older = new Map<string, Put>();
 
   /** Before anything can be heard of how it ends. */
   accepted(node: NodeId, resource: string, id: MessageId): void {
-    const key = keyOf(node, resource);
-    this.#puts.delete(key);
-    this.#puts.set(key, { id, acked: false });
-    for (const oldest of this.#puts.keys()) {
-      if (this.#puts.size <= maxPuts) return;
-      this.#puts.delete(oldest);
+    if (this.#puts.size >= atLeast) {
+      this.#older = this.#puts;
+      this.#puts = new Map();
     }
+    this.#puts.set(keyOf(node, resource), { id, acked: false });
   }
 
   ended(node: NodeId, resource: string, id: MessageId, ok: boolean): void {
     const key = keyOf(node, resource);
-    const put = this.#puts.get(key);
+    const put = this.#find(key);
     if (put?.id !== id) return;
-    if (ok) put.acked = true;
-    else this.#puts.delete(key);
+    if (ok) {
+      put.acked = true;
+      return;
+    }
+    this.#puts.delete(key);
+    this.#older.delete(key);
   }
 
   /** @returns `undefined`: ask the store. */
   stateOf(node: NodeId, resource: string, id: MessageId): "waiting" | "acked" | undefined {
-    const put = this.#puts.get(keyOf(node, resource));
+    const put = this.#find(keyOf(node, resource));
     if (put?.id !== id) return undefined;
     return put.acked ? "acked" : "waiting";
+  }
+
+  #find(key: string): Put | undefined {
+    return this.#puts.get(key) ?? this.#older.get(key);
   }
 }
 

@@ -325,6 +325,7 @@ export class MessageTable {
     queue.messages++;
     queue.bytes += packed.length;
     if (++queue.grown >= cutEvery) this.#uncut.add(op.node);
+    this.#queuePages.added(op.node);
     this.#sql.insert.run(
       position,
       op.node,

@@ -12,6 +12,8 @@ const orderedAtOnce = 4_096;
 /** Reads of one node's queue and checkpoints, each short enough that others hardly notice. Runs in the writer's thread. */
 export class QueuePages {
   readonly #sql: MessageStatements;
+  /** Nodes whose checkpoints all fit into one slice, and how many more do for certain. */
+  readonly #small = new Map<number, number>();
 
   constructor(sql: MessageStatements) {
     this.#sql = sql;
@@ -55,7 +57,20 @@ export class QueuePages {
     return { rows: rows as ResourceStateRow[], next };
   }
 
+  /** A message was accepted for a node; it may have brought a checkpoint. */
+  added(node: number): void {
+    const room = this.#small.get(node);
+    if (room === undefined) return;
+    if (room > 1) this.#small.set(node, room - 1);
+    else this.#small.delete(node);
+  }
+
   #sliceEnd(node: number, from: string): string | null {
+    if (this.#small.has(node)) return null;
+    if (from === "" && this.#sql.sliceEnd.get(node, "", sliceRows / 2 - 1) === undefined) {
+      this.#small.set(node, sliceRows / 2);
+      return null;
+    }
     const row = this.#sql.sliceEnd.get(node, from, sliceRows - 1) as { resource: string } | undefined;
     return row?.resource ?? null;
   }

@@ -35,11 +35,15 @@ describe("what is remembered of a put", () => {
     expect(puts.stateOf(node, "r", id("a"))).toBeUndefined();
   });
 
-  it("is of the newest 4,096 resources", () => {
+  it("is of the newest thousands of resources", () => {
     const puts = new RecentPuts();
     for (let i = 0; i <= 4_096; i++) puts.accepted(node, `r-${i}`, id(`${i}`));
     expect(puts.stateOf(node, "r-0", id("0"))).toBeUndefined();
-    expect(puts.stateOf(node, "r-1", id("1"))).toBe("waiting");
+    expect(puts.stateOf(node, "r-2049", id("2049"))).toBe("waiting");
+    puts.accepted(node, "r-2049", id("again"));
+    expect(puts.stateOf(node, "r-2049", id("2049"))).toBeUndefined();
+    puts.ended(node, "r-2049", id("again"), false);
+    expect(puts.stateOf(node, "r-2049", id("2049"))).toBeUndefined();
   });
 });
 
