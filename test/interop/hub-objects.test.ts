@@ -214,6 +214,7 @@ describe.each(lines)("an edge of %s that is away", (_name, line) => {
     await eventually(() => edge.meta.rows.size).toBe(1);
     await create(cloud, before, "configmap/cmo");
     await eventually(() => edge.meta.rows.size).toBe(2);
+    await settled(cloud);
     edge.cut();
     await objects.patch(configMaps, at("cmo"), "merge", { data: { k: "before" } });
     await cloud.restart();
@@ -223,6 +224,7 @@ describe.each(lines)("an edge of %s that is away", (_name, line) => {
     });
     await create(cloud, before, "secret/so");
     await eventually(() => edge.meta.rows.has("default/secret/so")).toBe(true);
+    await settled(cloud);
     const hold = await cloud.stop();
     await edge.ended();
     await hold();
