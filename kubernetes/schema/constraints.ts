@@ -9,8 +9,7 @@ import {
   wrongType,
 } from "../field-error.ts";
 import { isObject, type JsonObject, own, sameJson } from "../json.ts";
-import { maxSteps, patternOf } from "./pattern.ts";
-import type { Budget } from "./pattern-program.ts";
+import { type Budget, maxSteps, patternOf } from "./pattern.ts";
 import type { Limits, Schema } from "./schema.ts";
 
 /** What is checked: `native` leaves types to reading, and takes the zero values of Go for nothing. */
