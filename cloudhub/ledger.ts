@@ -187,7 +187,11 @@ export class Ledger {
   }
 
   #settled(node: NodeId, batch: readonly Settled[]): void {
-    for (const { item } of batch) this.#ended(node, item, { ok: true });
+    const awaited = this.#waiters.has(node);
+    for (const { item } of batch) {
+      if (awaited) this.#ended(node, item, { ok: true });
+      else if (item.kind === "state") this.#recent.ended(node, item.key, item.id, true);
+    }
   }
 
   #ended(node: NodeId, item: StoredMessage, end: End): void {
