@@ -5,7 +5,7 @@ import { HubError } from "../protocol/index.ts";
 import type { HubOptions } from "./options.ts";
 import type { HubStore } from "./store/hub-store.ts";
 import { openHubStore } from "./store/sqlite-hub-store.ts";
-import { openResourceStore, type SqliteResourceStore } from "./store/sqlite-resource-store.ts";
+import type { SqliteResourceStore } from "./store/sqlite-resource-store.ts";
 
 /** Opens what keeps messages and nodes. Rejects as `openDatabase`. */
 export function openStore(
@@ -36,13 +36,14 @@ export function openStore(
 }
 
 /** Opens what keeps the objects. Rejects as `openDatabase`. */
-export function openResources(
+export async function openResources(
   { dataDir, store, objects }: HubOptions,
   create: boolean,
   clock: Clock,
   onDeath: (error: HubError) => void,
 ): Promise<SqliteResourceStore> {
-  return openResourceStore(
+  const { openResourceStore } = await import("./store/sqlite-resource-store.ts");
+  return await openResourceStore(
     {
       file: join(dataDir, "resources.db"),
       create,
@@ -56,15 +57,21 @@ export function openResources(
   );
 }
 
-/** Databases and CA must be those that were set up together here. Throws `E_STORE_CORRUPT`. */
+/**
+ * Databases and CA must be those that were set up together here.
+ *
+ * @param found `resourcesId`: `undefined` while that database is not open.
+ * Throws `E_STORE_CORRUPT`.
+ */
 export function checkRecord(
   directory: DataDirectory,
-  found: { storeId: string; caHash: string; resourcesId: string },
+  found: { storeId: string; caHash: string; resourcesId: string | undefined },
   dataDir: string,
 ): void {
   const { recorded } = directory;
+  const { storeId, caHash, resourcesId } = found;
   if (recorded === undefined) {
-    directory.record(found);
+    if (resourcesId !== undefined) directory.record({ storeId, caHash, resourcesId });
     return;
   }
   const foreign = (file: string): HubError =>
@@ -72,15 +79,15 @@ export function checkRecord(
       "E_STORE_CORRUPT",
       `${join(dataDir, file)} is not the database that belongs here; restore the right one from a backup`,
     );
-  if (recorded.storeId !== found.storeId) throw foreign("hub.db");
-  if (recorded.resourcesId !== undefined && recorded.resourcesId !== found.resourcesId)
-    throw foreign("resources.db");
-  if (recorded.caHash !== found.caHash) {
+  if (recorded.storeId !== storeId) throw foreign("hub.db");
+  if (recorded.caHash !== caHash) {
     throw new HubError(
       "E_STORE_CORRUPT",
-      `the CA is not the one that this hub was set up with (hash ${recorded.caHash}, found ${found.caHash}): no node would trust it. Restore ${join(dataDir, "pki")}, or ca.certificateFile and ca.keyFile`,
+      `the CA is not the one that this hub was set up with (hash ${recorded.caHash}, found ${caHash}): no node would trust it. Restore ${join(dataDir, "pki")}, or ca.certificateFile and ca.keyFile`,
     );
   }
+  if (resourcesId === undefined) return;
   // Set up by a version that kept no objects.
-  if (recorded.resourcesId === undefined) directory.record(found);
+  if (recorded.resourcesId === undefined) directory.record({ storeId, caHash, resourcesId });
+  else if (recorded.resourcesId !== resourcesId) throw foreign("resources.db");
 }

@@ -144,7 +144,9 @@ export class Hub implements HubApi, NodeLinkHub {
       };
     }
     const { stale, version } = await outbox.put(message);
-    return { id, node, resource: resource.path, kind: message.delivery.kind, version, stale };
+    const published = { id, node, resource: resource.path, kind: message.delivery.kind, version, stale };
+    if (!stale && published.kind === "state") this.ledger.accepted(published);
+    return published;
   }
 
   async acked(
@@ -385,8 +387,9 @@ export class Hub implements HubApi, NodeLinkHub {
 }
 
 /** KubeEdge's cloud takes the deletion of a node object as the end of the node's session, and sends it nothing. */
-function isNodeDeletion({ group, operation, resource }: Message): boolean {
-  return group === "resource" && operation === "delete" && resource.type === "node";
+/** Of the node that it goes to; of others, a node that watches them is told. */
+function isNodeDeletion({ node, group, operation, resource }: Message): boolean {
+  return group === "resource" && operation === "delete" && resource.type === "node" && resource.name === node;
 }
 
 /** Names under which only the cloud speaks. Source: KubeEdge CloudHub, upstream dispatch. */

@@ -12,6 +12,7 @@ import {
   type Settled,
   type StoredMessage,
 } from "../protocol/index.ts";
+import { RecentPuts } from "./recent-puts.ts";
 import type { HubStore } from "./store/hub-store.ts";
 
 /** The end of a message, for those who wait for it. */
@@ -64,10 +65,16 @@ export class Ledger {
   readonly #store: HubStore;
   readonly #sendsOf: SendsOf;
   readonly #waiters = new Map<NodeId, Waiters>();
+  readonly #recent = new RecentPuts();
 
   constructor(store: HubStore, sendsOf: SendsOf) {
     this.#store = store;
     this.#sendsOf = sendsOf;
+  }
+
+  /** A put was accepted just now. */
+  accepted({ node, resource, id }: Published): void {
+    this.#recent.accepted(node, resource, id);
   }
 
   /** A node's outbox that tells the ledger how its messages end. */
@@ -161,6 +168,8 @@ export class Ledger {
   /** How it ended, if it has. */
   async #past(published: Wanted): Promise<End | undefined> {
     const { node, version, resource, id } = published;
+    const recent = this.#store.node(node) && this.#recent.stateOf(node, resource, id);
+    if (recent !== undefined) return recent === "acked" ? { ok: true } : undefined;
     if (version !== undefined) {
       const checkpoint = await this.#store.checkpoint(node, resource);
       if (checkpoint && compareVersions(checkpoint.version, version) >= 0) return { ok: true };
@@ -178,11 +187,15 @@ export class Ledger {
   }
 
   #settled(node: NodeId, batch: readonly Settled[]): void {
-    if (!this.#waiters.has(node)) return;
-    for (const { item } of batch) this.#ended(node, item, { ok: true });
+    const awaited = this.#waiters.has(node);
+    for (const { item } of batch) {
+      if (awaited) this.#ended(node, item, { ok: true });
+      else if (item.kind === "state") this.#recent.ended(node, item.key, item.id, true);
+    }
   }
 
   #ended(node: NodeId, item: StoredMessage, end: End): void {
+    if (item.kind === "state") this.#recent.ended(node, item.key, item.id, end.ok);
     for (const waiter of this.#waiters.get(node)?.concerned(item, end.ok) ?? []) waiter.done(end);
   }
 }

@@ -40,8 +40,12 @@ export interface ListenerParts {
   readonly tls: SecureContextOptions;
 }
 
-/** What of one node is handled before others have their turn, bytes: about a millisecond of work. */
-const inflowTurnBytes = 16 << 10;
+/** What of one node is handled before others have their turn, bytes: about half a millisecond of work. */
+const inflowTurnBytes = 8 << 10;
+/** What a node may bring at once beyond its share, ms of it: enough for the few messages of a node that is quiet else. */
+const inflowBurstMs = 60;
+/** What kubectl asks for with an upgrade. */
+const intoContainer = /\/pods\/[^/]+\/(?:exec|attach|portforward)(?:\?|$)/;
 
 /** Where nodes connect: a client certificate of our CA, and the node it names. */
 export function listenForNodes(parts: ListenerParts, options: HubOptions): Promise<WebSocketListening> {
@@ -87,7 +91,7 @@ export function listenForNodes(parts: ListenerParts, options: HubOptions): Promi
     inflow: {
       perTurnBytes: inflowTurnBytes,
       bytesPerSecond: options.limits.nodeBytesPerSecond,
-      burstBytes: options.limits.nodeBytesPerSecond / 4,
+      burstBytes: (options.limits.nodeBytesPerSecond * inflowBurstMs) / 1_000,
     },
   };
   return listenWebSocket(listen, {
@@ -141,6 +145,11 @@ export class Controllers {
       maxConnections: maxControllers * 2 + 1_000,
     };
     const admit = async (upgrade: UpgradeRequest): Promise<Admitted> => {
+      if (intoContainer.test(upgrade.path))
+        throw new HubError(
+          "E_UNSUPPORTED",
+          "the hub leads into no container; on the node: edgehub exec POD -- COMMAND",
+        );
       if (!upgrade.offersNative)
         throw new HubError("E_UNSUPPORTED", "controllers connect with the SDK of this hub");
       if (this.#links.size >= maxControllers)

@@ -1,26 +1,23 @@
 import { join } from "node:path";
 import { claimDirectory } from "../platform/data-directory.ts";
 import { OncePer } from "../platform/logger.ts";
-import { asHubError, type HubError, type NodeId } from "../protocol/index.ts";
+import { asHubError, type HubError } from "../protocol/index.ts";
 import type { Listener } from "../transport/index.ts";
 import { Admin } from "./admin.ts";
 import { kubeconfigName, writeAdminFiles } from "./admin-files.ts";
 import { Revocations } from "./admission.ts";
-import { openHttpApi } from "./api/http-api.ts";
-import { openObjects } from "./api/hub-objects.ts";
-import { NodeLogs } from "./api/node-logs.ts";
 import { Credentials } from "./credentials.ts";
-import { apiRequests } from "./http/api-server.ts";
+import { LaterRequests } from "./http/later-requests.ts";
 import { Hub } from "./hub.ts";
 import { checkRecord, openResources, openStore } from "./hub-stores.ts";
 import { type Authority, openAuthority } from "./join/authority.ts";
-import { Enrolment } from "./join/enrolment.ts";
-import { startJoinApi } from "./join/join-api.ts";
+import type { Enrolment } from "./join/enrolment.ts";
 import { JoinTokens } from "./join/tokens.ts";
 import { Controllers, type ListenerParts, listenForNodes } from "./listeners.ts";
 import { HubMetrics } from "./metrics.ts";
 import { advertisedNames, type HubOptions } from "./options.ts";
 import { type HubServerParts, RunningHub } from "./running-hub.ts";
+import type { SqliteResourceStore } from "./store/sqlite-resource-store.ts";
 
 /** Faults and refusals are logged once in so long per peer and code. */
 const logPeriodMs = 60_000;
@@ -63,127 +60,67 @@ async function open(
   };
   const store = await openStore(options, create, clock, onDeath);
   opened.push(() => store.close());
-  const createObjects = directory.recorded?.resourcesId === undefined;
-  const resources = await openResources(options, createObjects, clock, onDeath);
-  opened.push(() => resources.close());
-  checkRecord(
-    directory,
-    { storeId: store.storeId, caHash: authority.caHash, resourcesId: resources.storeId },
-    options.dataDir,
-  );
+  const setUp = directory.recorded?.resourcesId !== undefined;
+  const openObjectStore = async (): Promise<SqliteResourceStore> => {
+    const resources = await openResources(options, !setUp, clock, onDeath);
+    opened.push(() => resources.close());
+    return resources;
+  };
+  const found = { storeId: store.storeId, caHash: authority.caHash };
+  // What is new is set up completely before anybody can connect; else nodes need not wait for the objects.
+  const early = setUp ? undefined : await openObjectStore();
+  checkRecord(directory, { ...found, resourcesId: early?.storeId }, options.dataDir);
 
   const metrics = new HubMetrics();
   const once = new OncePer(clock, logPeriodMs);
   const hub = new Hub({ store, clock, log, once, metrics }, options);
   opened.push(() => hub.close());
-  const objects = await openObjects({
-    store: resources,
-    hub,
-    clock,
-    log,
-    dataDir: join(options.dataDir, "pki"),
-    caPem: authority.caCertificatePem,
-  });
-  opened.push(() => objects.close());
   const credentials = new Credentials(store);
   const revocations = await Revocations.load(store);
   const identify: ListenerParts["identify"] = (certificate, now) => authority.identify(certificate, now);
-  const listenerParts: ListenerParts = {
-    hub,
-    store,
-    clock,
-    log,
-    once,
-    metrics,
-    identify,
-    revocations,
-    credentials,
-    tls: serverTls(authority),
-  };
-  const controllers = new Controllers(listenerParts, options);
+  const tls = serverTls(authority);
+  const shared = { hub, store, clock, log, once, metrics, identify, revocations, credentials };
+  const controllers = new Controllers({ ...shared, tls }, options);
   const tokens = new JoinTokens(
     { records: store.records("join-token"), authority, clock },
     { acceptUnrecorded: options.join.acceptUnrecordedTokens },
   );
   const admin = new Admin({
-    hub,
-    store,
+    ...shared,
     tokens,
-    credentials,
     authority,
-    revocations,
-    clock,
-    log,
     isConnected: (name) => controllers.isConnected(name),
     disconnect: (name, reason) => controllers.disconnect(name, reason),
   });
-  let watches = (): number => 0;
+  const requests = new LaterRequests();
+  const apiListener = await controllers.listen(admin, requests.listener);
+  const nodeListener = await listenForNodes({ ...shared, tls }, options);
+  const stopListening = async (): Promise<void> => {
+    await nodeListener.close();
+    controllers.closeAll();
+    await apiListener.close();
+    requests.close();
+  };
+  opened.push(stopListening);
+
+  // From here on nodes are served. What they do not need is not even loaded before.
+  const resources = early ?? (await openObjectStore());
+  if (early === undefined)
+    checkRecord(directory, { ...found, resourcesId: resources.storeId }, options.dataDir);
+  const { openApis } = await import("./open-apis.ts");
+  const apis = await openApis({ ...shared, resources, authority, tokens, controllers }, options, opened);
+  const { objects, joinApi, enrolment } = apis;
+  requests.open(await apis.requests(() => trouble));
   const gauges = () => ({
     counters: hub.counters,
     load: hub.load,
     controllers: controllers.size,
     knownNodes: store.nodes().length,
-    watches: watches(),
+    watches: apis.watches(),
   });
   metrics.observe(gauges, parts.processMetrics);
-
-  const enrolment = new Enrolment(
-    { authority, tokens, store, clock, isRevoked: (serial: string) => revocations.isRevoked(serial) },
-    {
-      certificateDays: options.join.certificateDays,
-      allowRejoin: options.join.allowRejoin,
-      allowUnboundCertificates: options.nodes.allowUnboundCertificates,
-    },
-  );
-  const joinApi = await startJoinApi(
-    { host: options.join.host, port: options.join.port, requestTimeoutMs: options.nodes.handshakeTimeoutMs },
-    {
-      authority,
-      enrolment,
-      store,
-      clock,
-      log,
-      refused: (error) => metrics.refused("join", error.code),
-      admitted: () => undefined,
-    },
-  );
-  opened.push(() => joinApi.close());
-  const httpApi = await openHttpApi(
-    {
-      objects,
-      credentials,
-      identify,
-      revocations,
-      byCertificate: (certificate) => controllers.byCertificate(certificate),
-      clock,
-      log,
-      once,
-      podLogs: new NodeLogs({
-        hub,
-        clock,
-        dialectOf: (node) => hub.links.get(node as NodeId)?.dialect,
-        podNow: (namespace, name) => resources.get({ type: "pods", namespace, name })?.object,
-      }),
-      answered: (verb, code) => metrics.apiRequest(verb, code),
-      stalled: () => metrics.watchStalled(),
-    },
-    httpApiOptions(options),
-  );
-  opened.push(() => httpApi.close());
-  watches = httpApi.watches;
-  const requests = await apiRequests({
-    registry: metrics.registry,
-    trouble: () => trouble,
-    objects: (request, response) => httpApi.handler.handle(request, response),
-  });
-  const apiListener = await controllers.listen(admin, requests);
-  opened.push(() => {
-    controllers.closeAll();
-    return apiListener.close();
-  });
-  const nodeListener = await listenForNodes(listenerParts, options);
-  opened.push(() => nodeListener.close());
   opened.push(keepFresh(authority, enrolment, [joinApi, apiListener, nodeListener], parts));
+  opened.push(stopListening);
 
   const ports = { nodes: nodeListener.port, join: joinApi.port, api: apiListener.port };
   const adminFile = await writeAdminFiles(options, ports, { authority, credentials, clock });
@@ -195,11 +132,6 @@ async function open(
     caHash: authority.caHash,
   });
   return new RunningHub({ hub, admin, metrics, objects, authority, store, close }, { ports, adminFile });
-}
-
-function httpApiOptions({ api }: HubOptions): Parameters<typeof openHttpApi>[1] {
-  const { watchStallMs, auditFile: file, auditMaxBytes: maxBytes, auditFiles: keepFiles } = api;
-  return { watchStallMs, audit: file === "" ? undefined : { file, maxBytes, keepFiles } };
 }
 
 function serverTls(authority: Authority): { key: string; cert: string; ca: string } {

@@ -110,9 +110,25 @@ export const hubSchema = section("The hub's configuration", {
   controllers: section("Controllers in the hub's process", {
     disable: texts({
       description:
-        "Names of controllers that do not run here, because others do their work: edge, workload, device, group, router",
+        "Names of controllers that do not run here, because others do their work: edge, workload, device, dynamic, group, router",
     }),
   }),
+  dynamicController: section(
+    "Objects that programs on a node watch through its MetaServer (KubeEdge: dynamicController)",
+    {
+      maxWatches: whole(200, 1, 100_000, { description: "Watches of one node; one more is refused" }),
+      maxObjects: whole(5_000, 1, 9_000, {
+        description: "Objects that one node gets for its watches; what is beyond is left out",
+      }),
+      maxBytes: whole(32 << 20, 1_024, 2 ** 40, {
+        description: "Bytes of these objects; what is beyond is left out",
+      }),
+      keepMs: whole(600_000, 0, 86_400_000, {
+        description:
+          "After a program has ended its watch, what came for it stays on the node and is kept up to date for so many ms",
+      }),
+    },
+  ),
   router: section("Rules between REST, EventBus and ServiceBus (KubeEdge: router)", {
     host: host(
       "127.0.0.1",

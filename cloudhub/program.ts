@@ -1,9 +1,4 @@
-import {
-  type ControllerName,
-  type ControllersOptions,
-  controllerNames,
-  startControllers,
-} from "../controllers/index.ts";
+import type { ControllerName, ControllersOptions } from "../controllers/index.ts";
 import { systemClock } from "../platform/clock.ts";
 import { describeFlags, loadOptions, parseFlags, printConfig } from "../platform/config.ts";
 import { exitCodeOf, runUntilStopped } from "../platform/lifecycle.ts";
@@ -46,9 +41,12 @@ export async function main(argv: readonly string[]): Promise<void> {
     await runUntilStopped(async (onFatal) => {
       const log = createLogger(options.logLevel, { program: "cloudhub" });
       const hub = await startHub(options, { log, onFatal, processMetrics: true });
+      // Loaded when nodes are served already: their messages wait for controllers, not their links.
+      const { startControllers } = await import("../controllers/index.ts");
       const parts = { hub, objects: hub.objects, clock: systemClock, log };
       const router = routerOptions(options.router);
-      const controllers = startControllers(parts, { enable, clusterCa: hub.ca.pem, router });
+      const { dynamicController: dynamic } = options;
+      const controllers = startControllers(parts, { enable, clusterCa: hub.ca.pem, router, dynamic });
       return {
         async close() {
           await controllers.close();
@@ -61,6 +59,16 @@ export async function main(argv: readonly string[]): Promise<void> {
     process.exit(exitCodeOf(error));
   }
 }
+
+/** All there are; known without loading them. */
+const controllerNames = Object.keys({
+  edge: true,
+  workload: true,
+  device: true,
+  dynamic: true,
+  group: true,
+  router: true,
+} satisfies Readonly<Record<ControllerName, true>>) as readonly ControllerName[];
 
 function enabledControllers(disabled: readonly string[]): readonly ControllerName[] {
   const unknown = disabled.find((name) => !controllerNames.some((known) => known === name));

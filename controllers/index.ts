@@ -7,6 +7,10 @@ import {
   type DeviceControllerOptions,
   startDeviceController,
 } from "./device-controller/device-controller.ts";
+import {
+  type DynamicControllerOptions,
+  startDynamicController,
+} from "./dynamic-controller/dynamic-controller.ts";
 import { startEdgeController } from "./edge-controller/edge-controller.ts";
 import { startGroupController } from "./group-controller/group-controller.ts";
 import type { RouterOptions } from "./router/router.ts";
@@ -24,6 +28,7 @@ export interface ControllersOptions {
   readonly clusterCa?: string;
   readonly router?: Partial<RouterOptions>;
   readonly device?: DeviceControllerOptions;
+  readonly dynamic?: DynamicControllerOptions;
 }
 
 /** How long what is under way may take when it is to end. */
@@ -35,13 +40,14 @@ const starters = {
   edge: startEdgeController,
   workload: startWorkloadController,
   device: (parts, { device }) => startDeviceController(parts, device),
+  dynamic: (parts, { dynamic }) => startDynamicController(parts, dynamic),
   group: startGroupController,
   router: (parts, { router }) => startRouter(parts, { ...defaultRouterOptions, ...router }),
 } satisfies Readonly<Record<string, Start>>;
 
 export type ControllerName = keyof typeof starters;
 
-export const controllerNames = Object.keys(starters) as readonly ControllerName[];
+const controllerNames = Object.keys(starters) as readonly ControllerName[];
 
 /** Starts controllers. They find out by themselves what is to be done, and go on where others have ended. */
 export function startControllers(

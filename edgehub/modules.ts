@@ -29,7 +29,7 @@ export async function modulesOf(options: EdgeOptions): Promise<ModuleFactory[]> 
     modules.push(
       metaServerModule(options.metaServer, async (place, wish, life) => {
         const [{ openLog }, { placeOf }] = await Promise.all([
-          import("./inspect/node-logs.ts"),
+          import("./podlogs/open-log.ts"),
           import("./inspect/place.ts"),
         ]);
         return openLog(placeOf(options).logs, place, wish, life);

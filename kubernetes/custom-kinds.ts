@@ -5,6 +5,7 @@ import { storedVerbs } from "./kinds.ts";
 import type { KubeObject } from "./object.ts";
 import type { Subresource } from "./resource-type.ts";
 import { readTables } from "./schema/notation.ts";
+import { patternOf } from "./schema/pattern.ts";
 import type { Schema } from "./schema/schema.ts";
 import { structuralSchema } from "./schema/structural.ts";
 import { metaTable } from "./schema/tables/meta.ts";
@@ -97,10 +98,10 @@ function checkVersion(version: JsonObject, path: string): FieldError[] {
   if (schema === undefined) return [...errors, required(place, "schemas are required")];
   if (at(schema, "type") !== "object")
     errors.push(invalid(`${place}.type`, at(schema, "type"), "must be object at the root"));
-  return [...errors, ...checkSchema(schema, place)];
+  return [...errors, ...checkPatterns(schema, place), ...checkSchema(schema, place)];
 }
 
-/** Patterns that are none, lists without items, fields without a type. */
+/** Lists without items, fields without a type. */
 function checkSchema(schema: unknown, path: string): FieldError[] {
   if (!isObject(schema)) return [];
   const errors: FieldError[] = [];
@@ -110,8 +111,6 @@ function checkSchema(schema: unknown, path: string): FieldError[] {
     errors.push(required(`${path}.type`, "must not be empty for specified object fields"));
   if (schema.type === "array" && schema.items === undefined)
     errors.push(required(`${path}.items`, "must be specified"));
-  if (typeof schema.pattern === "string" && patternOf(schema.pattern) === undefined)
-    errors.push(invalid(`${path}.pattern`, schema.pattern, "must be a valid regular expression"));
   const below = isObject(schema.properties) ? Object.entries(schema.properties) : [];
   return [
     ...errors,
@@ -121,14 +120,22 @@ function checkSchema(schema: unknown, path: string): FieldError[] {
   ];
 }
 
-/** @returns `undefined` for a pattern that JavaScript does not know. */
-function patternOf(pattern: string): RegExp | undefined {
-  try {
-    return new RegExp(pattern, "u");
-  } catch {
-    return undefined;
-  }
+/** Patterns that are none, wherever they are. */
+function checkPatterns(schema: unknown, path: string): FieldError[] {
+  if (Array.isArray(schema)) return schema.flatMap((one, index) => checkPatterns(one, `${path}[${index}]`));
+  if (!isObject(schema)) return [];
+  const { pattern, properties } = schema;
+  const isWrong = typeof pattern === "string" && patternOf(pattern) === undefined;
+  const named = isObject(properties) ? Object.entries(properties) : [];
+  return [
+    ...(isWrong ? [invalid(`${path}.pattern`, pattern, "must be a valid regular expression")] : []),
+    ...named.flatMap(([name, one]) => checkPatterns(one, `${path}.properties[${name}]`)),
+    ...schemaWords.flatMap((word) => checkPatterns(schema[word], `${path}.${word}`)),
+  ];
 }
+
+/** Fields of a schema that hold others. */
+const schemaWords = ["items", "additionalProperties", "allOf", "anyOf", "oneOf", "not"];
 
 function textAt(value: unknown, ...path: readonly string[]): string {
   const found = at(value, ...path);

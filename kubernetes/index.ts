@@ -41,7 +41,7 @@ export { openApiProtobuf, openApiProtobufType } from "./openapi/openapi-protobuf
 export { jsonPatch } from "./patch/json-patch.ts";
 export { mergePatch } from "./patch/merge-patch.ts";
 export { strategicMergePatch } from "./patch/strategic-merge-patch.ts";
-export { segmentsOf } from "./path.ts";
+export { isSet, type ObjectPath, readObjectPath } from "./path.ts";
 export {
   apiVersionOf,
   groupResource,

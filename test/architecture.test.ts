@@ -17,7 +17,7 @@ const rules: Record<string, { folders: readonly string[]; packages: Readonly<Rec
       "@peculiar/x509": /x509\.ts$/,
     },
   },
-  kubernetes: { folders: [], packages: {} },
+  kubernetes: { folders: [], packages: { re2js: /schema\/pattern\.ts$/ } },
   transport: { folders: ["protocol", "platform"], packages: { ws: /websocket(-listener)?\.ts$/ } },
   cloudhub: {
     folders: ["protocol", "platform", "transport", "kubernetes"],

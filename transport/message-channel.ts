@@ -22,6 +22,8 @@ import { Outgoing } from "./outgoing.ts";
 import { Receiver } from "./receiver.ts";
 import { Settlement } from "./settlement.ts";
 
+/** So many messages are encoded for one peer before others have their turn: about a millisecond of work. */
+const takenPerTurn = 64;
 /** Every peer takes messages of so many bytes, before it has said how many. */
 const leastMaxMessageBytes = 1_024;
 
@@ -292,11 +294,15 @@ export class MessageChannel {
     this.#arm();
   }
 
-  /** Encodes what may go now. */
+  /** Encodes what may go now, the rest of it in the next turn. */
   #takeFromQueue(): void {
     const now = this.#clock.now();
     const wallTime = this.#clock.wallTime();
-    while (this.#mayTake()) {
+    for (let taken = 0; this.#mayTake(); taken++) {
+      if (taken === takenPerTurn) {
+        this.#schedule();
+        break;
+      }
       const next = this.#queue.take(now, wallTime);
       if (next === undefined) break;
       const { item } = next;

@@ -30,9 +30,11 @@ export const resume: Scenario = {
       await pause(10_500);
       const startedAt = performance.now();
       await hub.end("SIGKILL");
-      await hub.start();
+      // The publisher waits for nothing but its own link, as the agent does.
+      const started = hub.start();
       await client.publish(configMap("edge-1", 0, 2 * round + 2), { until: "acked" });
       values.push(performance.now() - startedAt);
+      await started;
     }
     await client.close();
     await agent.end();

@@ -1,9 +1,15 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { ApiError, type DeleteOptions, type Kind, type KubeObject } from "../../kubernetes/index.ts";
+import {
+  ApiError,
+  type DeleteOptions,
+  type Kind,
+  type KubeObject,
+  type ObjectPath,
+} from "../../kubernetes/index.ts";
 import type { Form } from "./negotiation.ts";
 import { withoutUndefined } from "./object-lifecycle.ts";
 import type { FieldValidation, RegistryOptions } from "./object-writing.ts";
-import type { RequestInfo, ResourcePath } from "./request-info.ts";
+import type { RequestInfo } from "./request-info.ts";
 import type { User } from "./user.ts";
 
 /** One request on its way. */
@@ -22,11 +28,11 @@ export interface ApiCall {
 /** A call about objects of a kind that is served. */
 export interface ObjectCall extends ApiCall {
   readonly kind: Kind;
-  readonly path: ResourcePath;
+  readonly path: ObjectPath;
 }
 
 /** Throws `NotFound` for a path that has a namespace where its kind has none, or has none where one is needed. */
-export function requireScope({ type }: Kind, { namespace, name }: ResourcePath, verb: string): void {
+export function requireScope({ type }: Kind, { namespace, name }: ObjectPath, verb: string): void {
   const needed = type.namespaced && (name !== "" || verb === "create" || verb === "deletecollection");
   if (type.namespaced ? !needed || namespace !== undefined : namespace === undefined) return;
   throw new ApiError("NotFound", "the server could not find the requested resource");

@@ -3,6 +3,7 @@ import type { Clock } from "../../platform/clock.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { HubApi } from "../../protocol/index.ts";
 import type { ResourceStore } from "../store/resource-store.ts";
+import { Authorizer } from "./authorizer.ts";
 import { defaultBindings, defaultRoles } from "./cluster-roles.ts";
 import { expireEvents } from "./event-expiry.ts";
 import { GarbageCollector, type KeeperParts } from "./garbage-collector.ts";
@@ -11,6 +12,7 @@ import { coreResource, Kinds } from "./kinds.ts";
 import { NamespaceKeeper } from "./namespace-keeper.ts";
 import { evict } from "./pod-eviction.ts";
 import { Registry } from "./registry.ts";
+import { accessReview } from "./reviews.ts";
 import { ServiceAccountTokens } from "./service-account-tokens.ts";
 import { syncViews } from "./sync-views.ts";
 
@@ -45,6 +47,8 @@ export async function openObjects(parts: HubObjectsParts): Promise<HubObjects> {
   const registry = new Registry({ store, clock, kinds, views: syncViews({ hub, store, kinds }) });
   const tokens = await ServiceAccountTokens.open(parts.dataDir, { store, clock });
   registry.answer("serviceaccounts/token", (account, request) => tokens.issue(account, request));
+  const authorizer = new Authorizer(store);
+  registry.answerQuestion("SubjectAccessReview", (question) => accessReview(authorizer, question));
   registry.answer("pods/eviction", (pod, eviction) => evict(registry, pod, eviction));
   await furnish(registry, store);
   const keeper: KeeperParts = { registry, store, clock, log };

@@ -21,6 +21,7 @@ export function nodeMay(
   const { group, resource: plural, subresource, namespace = "", name } = resource;
   if (group === "coordination.k8s.io")
     return plural === "leases" && namespace === "kube-node-lease" && name === node && verb !== "list";
+  if (group === "discovery.k8s.io") return plural === "endpointslices" && read.has(verb);
   if (group !== "") return false;
   switch (plural) {
     case "nodes":
@@ -33,7 +34,9 @@ export function nodeMay(
     case "events":
       return verb === "create" || verb === "patch" || verb === "update";
     case "pods":
-      return runsOn(store.get({ type: "pods", namespace, name })?.object, node);
+      return (
+        mayWithPod(verb, subresource) && runsOn(store.get({ type: "pods", namespace, name })?.object, node)
+      );
     case "configmaps":
     case "secrets":
       return verb === "get" && isNeeded({ node, namespace, plural, name }, store);
@@ -42,6 +45,12 @@ export function nodeMay(
     default:
       return false;
   }
+}
+
+/** A node tells how its pods are, and ends them; what they are is not its to say. */
+function mayWithPod(verb: string, subresource: string): boolean {
+  if (subresource === "status") return verb === "get" || verb === "patch" || verb === "update";
+  return subresource === "" && (verb === "get" || verb === "delete");
 }
 
 interface PodSpec {

@@ -1,6 +1,7 @@
 import {
   ApiError,
   groupResource,
+  isSet,
   type Kind,
   type KubeObject,
   type PatchKind,
@@ -14,7 +15,6 @@ import { answerLog, type PodLogs } from "./pod-logs.ts";
 import { shownList, shownObject, type TableWish } from "./presentation.ts";
 import type { Registry, RegistryList } from "./registry.ts";
 import { mediaType, readBody } from "./request-body.ts";
-import { isSet } from "./request-info.ts";
 import { sendJson, warningHeaders } from "./responses.ts";
 import type { Reviews } from "./reviews.ts";
 import { patchScale, scaled, scaleOf } from "./scale.ts";
@@ -209,8 +209,13 @@ export class ObjectRequests {
 
   #options(call: ObjectCall): RegistryOptions {
     const { authorizer } = this.#parts;
-    const admit: RegistryOptions["admit"] = (next, old) =>
-      authorizer.requireNoEscalation(call.user, next, old);
+    const { user, info, path } = call;
+    const admit: RegistryOptions["admit"] = (next, old) => {
+      // An apply that makes the object needs the right to make it.
+      if (old === undefined && info.verb === "patch")
+        authorizer.require(user, { verb: "create", path: info.path, resource: path });
+      authorizer.requireNoEscalation(user, next, old);
+    };
     return { ...writeOptions(call), admit };
   }
 

@@ -43,8 +43,11 @@ export interface WriterParts {
   readonly committed: (change: Committed) => void;
 }
 
-/** How often a change that does not depend on a version is tried again when another one came first. */
-export const attempts = 8;
+/**
+ * How often a change that does not depend on a version is tried again when another one came first. Those that wait for one
+ * object get it in turn, so that this many may want to change it at once.
+ */
+export const attempts = 64;
 const suffixLetters = "bcdfghjklmnpqrstvwxz2456789";
 const outdated =
   "the object has been modified; please apply your changes to the latest version and try again";

@@ -1,8 +1,7 @@
 import { once } from "node:events";
-import { ApiError, type KubeObject } from "../../kubernetes/index.ts";
+import { ApiError, isSet, type KubeObject } from "../../kubernetes/index.ts";
 import type { ObjectCall } from "./api-call.ts";
 import { withoutUndefined } from "./object-lifecycle.ts";
-import { isSet } from "./request-info.ts";
 
 /** What of a container's output is wanted. Source: Kubernetes PodLogOptions. */
 export interface PodLogOptions {

@@ -63,6 +63,7 @@ export class Registry implements ObjectsApi {
   readonly #writer: ObjectWriter;
   readonly #listeners: ((change: Committed) => void)[] = [];
   readonly #answers = new Map<string, SubresourceAnswer>();
+  readonly #questions = new Map<string, (question: KubeObject) => KubeObject>();
 
   constructor(parts: RegistryParts) {
     this.#parts = parts;
@@ -81,6 +82,11 @@ export class Registry implements ObjectsApi {
   /** @param path `serviceaccounts/token`, with the group after the plural for other groups than the core. */
   answer(path: string, answer: SubresourceAnswer): void {
     this.#answers.set(path, answer);
+  }
+
+  /** @param kind One that is answered and not kept: `SubjectAccessReview`. */
+  answerQuestion(kind: string, answer: (question: KubeObject) => KubeObject): void {
+    this.#questions.set(kind, answer);
   }
 
   async get(resource: ResourceName, name: ObjectName): Promise<KubeObject> {
@@ -144,6 +150,7 @@ export class Registry implements ObjectsApi {
     options: RegistryOptions = {},
   ): Promise<KubeObject> {
     const kind = this.#kind(resource, "create");
+    if (!kind.type.verbs.includes("list")) return this.#answerTo(kind, object);
     const sent = asSent(kind, object, options);
     const now = this.#parts.clock.wallTime();
     return await this.#writer.insert(kind, managed(kind, sent, undefined, { options, now }), options);
@@ -242,6 +249,12 @@ export class Registry implements ObjectsApi {
     if (answer === undefined)
       throw new ApiError("NotFound", "the server could not find the requested resource");
     return await answer(this.#writer.require(kind, keyOf(kind, name)).object, document);
+  }
+
+  #answerTo({ type }: Kind, question: KubeObject): KubeObject {
+    const answer = this.#questions.get(type.kind);
+    if (answer !== undefined) return answer(question);
+    throw new ApiError("MethodNotAllowed", `${type.kind} is answered to clients of the API only`);
   }
 
   #committed(change: Committed): void {

@@ -39,7 +39,7 @@ export class Reviews {
       case "SelfSubjectAccessReview":
         return { ...question, status: this.#access(user, spec) };
       case "SubjectAccessReview":
-        return { ...question, status: this.#access(userIn(spec), spec) };
+        return accessReview(this.#authorizer, question);
       case "LocalSubjectAccessReview":
         if (spec.resourceAttributes?.namespace !== path.namespace)
           throw new ApiError("BadRequest", "spec.resourceAttributes.namespace must match metadata.namespace");
@@ -90,6 +90,12 @@ export class Reviews {
       return { authenticated: false, error: error instanceof Error ? error.message : "not authenticated" };
     }
   }
+}
+
+/** What somebody may do: the answer to a SubjectAccessReview. */
+export function accessReview(authorizer: Authorizer, question: KubeObject): KubeObject {
+  const spec = (question.spec ?? {}) as AccessSpec;
+  return { ...question, status: { allowed: authorizer.isAllowed(userIn(spec), attributesOf(spec)) } };
 }
 
 function attributesOf({ resourceAttributes, nonResourceAttributes }: AccessSpec): Attributes {

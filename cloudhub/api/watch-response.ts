@@ -1,10 +1,9 @@
 import type { ServerResponse } from "node:http";
-import { isReason, type KubeObject, type WatchEvent } from "../../kubernetes/index.ts";
+import { isReason, isSet, type KubeObject, type WatchEvent } from "../../kubernetes/index.ts";
 import type { Clock } from "../../platform/clock.ts";
 import type { ObjectCall } from "./api-call.ts";
 import { shownBookmark, shownObject, type TableWish } from "./presentation.ts";
 import type { Registry, RegistryWatch } from "./registry.ts";
-import { isSet } from "./request-info.ts";
 import { asApiError } from "./responses.ts";
 
 export interface WatchLimits {

@@ -1,11 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { errors, jwtVerify, SignJWT } from "jose";
 import type { Clock } from "../../platform/clock.ts";
 import { KeyedLanes } from "../../platform/keyed-lanes.ts";
 import { formatJoinToken, HubError, type JoinTokenView, type NodeId, shown } from "../../protocol/index.ts";
 import type { RecordStore, Stored } from "../store/hub-store.ts";
 import type { Authority } from "./authority.ts";
 import { type JoinTokenRecord, spend, tokenView } from "./token-record.ts";
+
+/** Loaded when the first machine joins, or the first token is made: a hub that starts again serves its nodes sooner. */
+const jose = (): Promise<typeof import("jose")> => import("jose");
 
 export interface JoinTokensParts {
   readonly records: RecordStore<JoinTokenRecord>;
@@ -77,6 +79,7 @@ export class JoinTokens {
     const now = clock.wallTime();
     const expiresAt = Math.floor((now + terms.ttlMs) / 1000) * 1000;
     const id = randomBytes(8).toString("hex");
+    const { SignJWT } = await jose();
     const jwt = await new SignJWT({ exp: expiresAt / 1000, jti: id })
       .setProtectedHeader({ alg: "HS256", typ: "JWT" })
       .sign(authority.tokenKey);
@@ -197,6 +200,7 @@ export class JoinTokens {
  * Rejects with `E_TOKEN_EXPIRED`, or `E_BAD_TOKEN` for everything else. No error shows the token.
  */
 export async function verifyJoinToken(jwt: string, key: Uint8Array, now: number): Promise<VerifiedToken> {
+  const { errors, jwtVerify } = await jose();
   try {
     const { payload } = await jwtVerify(jwt, key, {
       algorithms: ["HS256", "HS384", "HS512"],

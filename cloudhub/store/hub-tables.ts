@@ -49,11 +49,15 @@ export class HubTables implements OpHandler<StoreOp> {
     this.#messages.rolledBack();
   }
 
-  /** A few nodes' ledgers at a time, in one transaction; what fails is tidied another time. */
+  /** A few nodes' ledgers at a time, in one short transaction; what fails is tidied another time. */
   tidy(): boolean {
     let more = true;
     const few = (): void => {
-      for (let i = 0; i < 16 && more; i++) more = this.#messages.tidy();
+      for (let looked = 0, cut = 0; looked < 16 && cut < 256 && more; looked++) {
+        const rows = this.#messages.tidy();
+        cut += rows ?? 0;
+        more = rows !== undefined;
+      }
     };
     const [outcome] = runTransaction(this.database, [few], () => this.rolledBack());
     return more && outcome?.ok === true;
@@ -71,6 +75,8 @@ export class HubTables implements OpHandler<StoreOp> {
         return this.#messages.refuse(op);
       case "expire":
         return this.#messages.expire(op);
+      case "search":
+        return this.#messages.search(op);
       case "page":
         return this.#messages.page(op);
       case "backlog":

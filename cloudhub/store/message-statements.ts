@@ -6,6 +6,9 @@ const ledgerColumns =
   "position, state, id, resource, operation, kind, version, priority, expires_at, size, accepted_at, sends, " +
   "first_sent_at, last_sent_at, persisted_at, ended_at, reason";
 
+const stateColumns =
+  "resource, version, deleted, at, accepted_version, accepted_deleted, accepted_id, waiting, refused";
+
 /** A link counts its own sends; those of earlier links stay. */
 const sent = "sends = sends + ?, first_sent_at = coalesce(first_sent_at, ?), last_sent_at = ?";
 
@@ -34,9 +37,15 @@ const messageSql = {
   writeVersion:
     "INSERT INTO meta (name, value) VALUES ('version', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
   // ── sending
-  positions: `SELECT waiting AS position FROM checkpoint WHERE node = ? AND waiting > ?
-      UNION ALL SELECT position FROM message WHERE node = ? AND position > ? AND state = 0 AND (kind = 2 OR operation = 'delete')
-      ORDER BY 1 LIMIT ?`,
+  // Checkpoints of one node, some hundred at a time.
+  sliceEnd:
+    "SELECT resource FROM checkpoint WHERE node = ? AND resource > ? ORDER BY resource LIMIT 1 OFFSET ?",
+  putsInSlice:
+    "SELECT waiting AS position FROM checkpoint WHERE node = ? AND resource > ? AND resource <= ? AND waiting > ? AND waiting <= ?",
+  putsInLastSlice:
+    "SELECT waiting AS position FROM checkpoint WHERE node = ? AND resource > ? AND waiting > ? AND waiting <= ?",
+  orderedPositions: `SELECT position FROM message WHERE node = ? AND position > ? AND position <= ?
+        AND state = 0 AND (kind = 2 OR operation = 'delete') ORDER BY position LIMIT ?`,
   waiting: `SELECT ${columns} FROM message WHERE position = ? AND state = 0`,
   backlog:
     "SELECT count(*) AS messages, coalesce(sum(size), 0) AS bytes FROM message WHERE node = ? AND state = 0",
@@ -62,11 +71,16 @@ const messageSql = {
   expire:
     "UPDATE message SET state = 3, ended_at = ?, packed = NULL WHERE position = ? AND state = 0 RETURNING node, size",
   // ── asking
-  readCheckpoint:
-    "SELECT version, deleted, at FROM checkpoint WHERE node = ? AND resource = ? AND version IS NOT NULL",
-  resources: `SELECT resource, version, deleted, at, accepted_version, accepted_deleted, accepted_id, waiting, refused FROM checkpoint
-      WHERE node = ? AND resource GLOB ? ORDER BY resource LIMIT ?`,
   // A put that was acked lately is known by its message only, see AckedPuts.
+  readCheckpoint: `SELECT coalesce(m.version, c.version) AS version, iif(m.position IS NULL, c.deleted, 0) AS deleted,
+        coalesce(m.ended_at, c.at) AS at
+      FROM checkpoint c LEFT JOIN message m ON m.position = c.waiting AND m.state = 1
+      WHERE c.node = ? AND c.resource = ? AND coalesce(m.version, c.version) IS NOT NULL`,
+  resourcesInSlice: `SELECT ${stateColumns} FROM checkpoint
+      WHERE node = ? AND resource > ? AND resource <= ? AND resource GLOB ? ORDER BY resource LIMIT ?`,
+  resourcesInLastSlice: `SELECT ${stateColumns} FROM checkpoint
+      WHERE node = ? AND resource > ? AND resource GLOB ? ORDER BY resource LIMIT ?`,
+  // Here too.
   holding: `SELECT c.node, c.version, c.deleted, c.at, c.accepted_version, c.accepted_deleted, c.accepted_at, c.waiting,
         m.state AS waiting_state, m.version AS waiting_version, m.ended_at AS waiting_ended_at,
         r.version AS refused_version, r.accepted_at AS refused_accepted_at, r.reason AS refused_reason
@@ -81,8 +95,10 @@ const messageSql = {
     "UPDATE message SET state = 3, ended_at = ?, packed = NULL WHERE expires_at <= ? AND expires_at IS NOT NULL AND state = 0",
   sweepTombstones:
     "DELETE FROM checkpoint WHERE deleted = 1 AND at < ? AND accepted_version IS version AND waiting IS NULL AND refused IS NULL",
-  cut: `DELETE FROM message WHERE node = $node AND state IN (1, 2, 3, 5) AND (ended_at < $before OR position <
-        (SELECT position FROM message WHERE node = $node ORDER BY position DESC LIMIT 1 OFFSET $keep))`,
+  cut: `DELETE FROM message WHERE position IN (SELECT position FROM message
+        WHERE node = $node AND state IN (1, 2, 3, 5) AND (ended_at < $before OR position <
+          (SELECT position FROM message WHERE node = $node ORDER BY position DESC LIMIT 1 OFFSET $keep))
+        ORDER BY position LIMIT $most)`,
   removeMessages: "DELETE FROM message WHERE node = ?",
   removeCheckpoints: "DELETE FROM checkpoint WHERE node = ?",
 };

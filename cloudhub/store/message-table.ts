@@ -14,7 +14,7 @@ import {
 } from "../../protocol/index.ts";
 import { AckedPuts } from "./acked-puts.ts";
 import { type MessageStatements, prepareMessages } from "./message-statements.ts";
-import { ReadAhead } from "./read-ahead.ts";
+import { QueuePages } from "./queue-pages.ts";
 import { kindNumbers, type LedgerRow, type MessageRow, messageStates } from "./schema.ts";
 import {
   type CheckpointRow,
@@ -22,7 +22,8 @@ import {
   type PageRow,
   type PutOp,
   type PutRow,
-  type ResourceStateRow,
+  type ResourcesRow,
+  type SearchRow,
   type StoreOp,
   settleWidth,
   type TableLimits,
@@ -51,10 +52,10 @@ type Op<Name extends StoreOp["op"]> = Extract<StoreOp, { op: Name }>;
 
 /** So many events per node are remembered by id. */
 const rememberedEvents = 256;
-/** So many positions of messages that wait are looked for at once: more than any page has. */
-const positionsAtOnce = 4_096;
 /** The ledger is cut when it has grown by so many rows. */
 const cutEvery = 256;
+/** So many rows are deleted at once: about a millisecond of work, for which the next transaction may have to wait. */
+const cutAtOnce = 256;
 
 /** Queue, checkpoints and ledger of every node: all decisions that need the stored state, inside its transaction. */
 export class MessageTable {
@@ -70,19 +71,19 @@ export class MessageTable {
   #version: ResourceVersion | undefined;
   readonly #sql: MessageStatements;
   readonly #ackedPuts: AckedPuts;
-  readonly #ahead = new ReadAhead();
+  readonly #queuePages: QueuePages;
 
   constructor(database: Database, limits: TableLimits, wallTime: () => number) {
     this.#limits = limits;
     this.#wallTime = wallTime;
     this.#sql = prepareMessages(database);
     this.#ackedPuts = new AckedPuts(this.#sql);
+    this.#queuePages = new QueuePages(this.#sql);
     this.#last = this.#lastPosition();
   }
 
   rolledBack(): void {
     this.#ackedPuts.rolledBack();
-    this.#ahead.clear();
     this.#queues.clear();
     this.#last = this.#lastPosition();
     this.#version = undefined;
@@ -148,26 +149,12 @@ export class MessageTable {
     if (row) this.#left(row.node, row.size);
   }
 
-  /** Positions first, rows then: what is sorted is small. Complete only if all that waits now was looked for. */
+  search(op: Op<"search">): SearchRow {
+    return this.#queuePages.search(op, this.#last);
+  }
+
   page(op: Op<"page">): PageRow {
-    let positions = this.#ahead.take(op.node, op.after);
-    const found = positions.length > 0;
-    if (!found) positions = this.#waitingAfter(op.node, op.after);
-    const rows: Omit<MessageRow, "packed">[] = [];
-    const blobs: Uint8Array[] = [];
-    let size = 0;
-    let read = 0;
-    for (; read < positions.length && rows.length < op.messages && size <= op.bytes; read++) {
-      const waiting = this.#sql.waiting.get(positions[read]) as MessageRow | undefined;
-      if (waiting === undefined) continue;
-      const { packed, ...row } = waiting;
-      rows.push(row);
-      blobs.push(packed);
-      size += packed.length;
-    }
-    this.#ahead.keep(op.node, rows.at(-1)?.position ?? op.after, positions.slice(read));
-    const complete = !found && read === positions.length && read < positionsAtOnce;
-    return { rows, lengths: blobs.map((blob) => blob.length), bytes: Buffer.concat(blobs, size), complete };
+    return this.#queuePages.page(op);
   }
 
   backlog(node: number): { messages: number; bytes: number } {
@@ -175,14 +162,14 @@ export class MessageTable {
     return { messages, bytes };
   }
 
+  /** Writes nothing: who waits for an ack asks right behind it, and would wait for one more sync to the disk. */
   checkpoint(op: Op<"checkpoint">): CheckpointRow | undefined {
-    this.#ackedPuts.write(op.node, op.resource);
     return this.#sql.readCheckpoint.get(op.node, op.resource) as CheckpointRow | undefined;
   }
 
-  resources(op: Op<"resources">): ResourceStateRow[] {
+  resources(op: Op<"resources">): ResourcesRow {
     this.#ackedPuts.writeNode(op.node);
-    return this.#sql.resources.all(op.node, op.pattern, op.limit) as ResourceStateRow[];
+    return this.#queuePages.resources(op);
   }
 
   holdings({ nodes, resource }: Op<"holdings">): HoldingRow[] {
@@ -256,15 +243,18 @@ export class MessageTable {
     this.#uncut.delete(node);
   }
 
-  /** Cuts the ledger of one node. @returns True if there are more to cut. */
-  tidy(): boolean {
+  /** Cuts a piece off the ledger of one node. @returns Rows that were deleted; `undefined`: there is nothing to cut. */
+  tidy(): number | undefined {
     const [node] = this.#uncut;
-    if (node === undefined) return false;
+    if (node === undefined) return undefined;
     this.#uncut.delete(node);
     this.#queue(node).grown = 0;
     this.#ackedPuts.writeNode(node);
-    this.#sql.cut.run({ node, keep: this.#limits.ledgerMessages, before: this.#ledgerBefore });
-    return this.#uncut.size > 0;
+    const keep = this.#limits.ledgerMessages;
+    const { changes } = this.#sql.cut.run({ node, keep, before: this.#ledgerBefore, most: cutAtOnce });
+    // Others first, then the rest of this one.
+    if (changes === cutAtOnce) this.#uncut.add(node);
+    return changes;
   }
 
   // ── put ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -335,6 +325,7 @@ export class MessageTable {
     queue.messages++;
     queue.bytes += packed.length;
     if (++queue.grown >= cutEvery) this.#uncut.add(op.node);
+    this.#queuePages.added(op.node);
     this.#sql.insert.run(
       position,
       op.node,
@@ -368,12 +359,6 @@ export class MessageTable {
     return (
       queue.messages < this.#limits.maxBacklogMessages && queue.bytes + size <= this.#limits.maxBacklogBytes
     );
-  }
-
-  #waitingAfter(node: number, after: number): number[] {
-    this.#ackedPuts.writeNode(node);
-    const found = this.#sql.positions.all(node, after, node, after, positionsAtOnce);
-    return (found as { position: number }[]).map(({ position }) => position);
   }
 
   #lastPosition(): number {

@@ -15,6 +15,7 @@ import {
   type ResourceView,
   unpackMessage,
 } from "../../protocol/index.ts";
+import { DrainPace } from "./drain-pace.ts";
 import { readHoldings } from "./holdings.ts";
 import type {
   Holding,
@@ -28,7 +29,14 @@ import type {
 import { HubTables, type HubTablesOptions } from "./hub-tables.ts";
 import { type LedgerRow, messageStates } from "./schema.ts";
 import { SettleBatch } from "./settle-batch.ts";
-import type { CheckpointRow, LedgerRows, PutRow, ResourceStateRow, StoreOp } from "./sqlite-ops.ts";
+import type {
+  CheckpointRow,
+  LedgerRows,
+  PutRow,
+  ResourceStateRow,
+  ResourcesRow,
+  StoreOp,
+} from "./sqlite-ops.ts";
 import { SqliteOutbox, type SqliteOutboxParts } from "./sqlite-outbox.ts";
 import { TurnShare } from "./turn-share.ts";
 
@@ -90,6 +98,7 @@ class SqliteHubStore implements HubStore {
       clock,
       settling: new SettleBatch(writer, () => clock.wallTime()),
       share: new TurnShare(),
+      pace: new DrainPace(),
     };
   }
 
@@ -157,13 +166,17 @@ class SqliteHubStore implements HubStore {
   }
 
   async resources(query: ResourceQuery & { readonly node: NodeId }): Promise<ResourceView[]> {
-    const rows = await this.#writer.call<ResourceStateRow[]>({
-      op: "resources",
-      node: this.#row(query.node),
-      pattern: globOf(query.resource ?? "*"),
-      limit: query.limit ?? 1_000,
-    });
-    return rows.map(resourceOf);
+    const node = this.#row(query.node);
+    const pattern = globOf(query.resource ?? "*");
+    const limit = query.limit ?? 1_000;
+    const found: ResourceView[] = [];
+    for (let from: string | null = ""; from !== null && found.length < limit; ) {
+      const op: StoreOp = { op: "resources", node, pattern, from, limit: limit - found.length };
+      const { rows, next }: ResourcesRow = await this.#writer.call<ResourcesRow>(op);
+      for (const row of rows) found.push(resourceOf(row));
+      from = next;
+    }
+    return found;
   }
 
   holdings(resource: string): Promise<Holding[]> {

@@ -18,18 +18,28 @@ export type StoreOp =
       readonly now: number;
     }
   | { readonly op: "expire"; readonly node: number; readonly position: number; readonly now: number }
+  /** Looks through a slice of a node's checkpoints, behind the resource `from`. `upTo`: as the first slice said. */
   | {
-      readonly op: "page";
+      readonly op: "search";
       readonly node: number;
       readonly after: number;
-      readonly messages: number;
-      readonly bytes: number;
+      readonly from: string;
+      readonly upTo: number | null;
     }
+  /** Reads messages at these positions, as many as there is room for. */
+  | { readonly op: "page"; readonly positions: Float64Array; readonly bytes: number }
   | { readonly op: "backlog"; readonly node: number }
   | { readonly op: "checkpoint"; readonly node: number; readonly resource: string }
   /** Row ids of nodes. */
   | { readonly op: "holdings"; readonly nodes: Float64Array; readonly resource: string }
-  | { readonly op: "resources"; readonly node: number; readonly pattern: string; readonly limit: number }
+  /** A slice of them, behind the resource `from`. */
+  | {
+      readonly op: "resources";
+      readonly node: number;
+      readonly pattern: string;
+      readonly from: string;
+      readonly limit: number;
+    }
   | {
       readonly op: "ledger";
       readonly node: number;
@@ -125,8 +135,24 @@ export interface PageRow {
   readonly rows: readonly Omit<MessageRow, "packed">[];
   readonly lengths: readonly number[];
   readonly bytes: Uint8Array;
-  /** False: there was more than fits into a page. */
-  readonly complete: boolean;
+  /** Positions looked at; some of what they name may have ended meanwhile. */
+  readonly read: number;
+}
+
+/** What waits in one slice. */
+export interface SearchRow {
+  /** In no order. */
+  readonly positions: readonly number[];
+  /** The newest position when the search began: what came since is not looked for. */
+  readonly upTo: number;
+  /** Where the next slice begins; null: there is none. */
+  readonly next: string | null;
+}
+
+export interface ResourcesRow {
+  readonly rows: readonly ResourceStateRow[];
+  /** Where the next slice begins; null: there is none. */
+  readonly next: string | null;
 }
 
 export type LedgerRows = readonly LedgerRow[];

@@ -4,7 +4,6 @@ import {
   type ErrorCode,
   HubError,
   type Message,
-  type MessageId,
   type NodeId,
   packMessage,
   type ResourceVersion,
@@ -15,23 +14,19 @@ import {
 } from "../../protocol/index.ts";
 import { OutboxFeed } from "../../transport/index.ts";
 import type { NodeOutbox, PutResult } from "./hub-store.ts";
-import { kindNumbers, type MessageRow } from "./schema.ts";
+import { QueueReader, type QueueReaderParts } from "./queue-reader.ts";
+import { kindNumbers } from "./schema.ts";
 import type { SettleBatch } from "./settle-batch.ts";
 import { SettleLane } from "./settle-lane.ts";
-import { type PageRow, type PutRow, type StoreOp, settleWidth } from "./sqlite-ops.ts";
-import type { TurnShare } from "./turn-share.ts";
+import { type PutRow, type StoreOp, settleWidth } from "./sqlite-ops.ts";
 
-/** So many bytes one read of the store brings at most, but for a single larger message. */
-const pageBytes = 1 << 20;
-
-export interface SqliteOutboxParts {
-  readonly writer: Writer<StoreOp>;
+export interface SqliteOutboxParts extends QueueReaderParts {
   /** Shared by all nodes. */
   readonly settling: SettleBatch;
-  /** Shared by all nodes. */
-  readonly share: TurnShare;
-  readonly clock: Clock;
 }
+
+/** Send records of a link that has ended which go into one transaction: about a millisecond of work. */
+const unackedAtOnce = 256;
 
 /** The queue of one node, as the main thread sees it. */
 export class SqliteOutbox implements NodeOutbox {
@@ -40,7 +35,7 @@ export class SqliteOutbox implements NodeOutbox {
   readonly #writer: Writer<StoreOp>;
   readonly #settling: SettleLane;
   readonly #clock: Clock;
-  readonly #share: TurnShare;
+  readonly #parts: SqliteOutboxParts;
   readonly #feeds = new Set<OutboxFeed>();
 
   constructor(node: NodeId, row: number, parts: SqliteOutboxParts) {
@@ -49,7 +44,7 @@ export class SqliteOutbox implements NodeOutbox {
     this.#writer = parts.writer;
     this.#settling = new SettleLane(parts);
     this.#clock = parts.clock;
-    this.#share = parts.share;
+    this.#parts = parts;
   }
 
   async put(message: Message): Promise<PutResult> {
@@ -76,6 +71,7 @@ export class SqliteOutbox implements NodeOutbox {
     const known = (row.version ?? undefined) as ResourceVersion | undefined;
     if (row.position === 0) return { stale: true, version: known };
     if (this.#feeds.size > 0) {
+      this.#parts.pace.news(this.#row, this.#clock.now());
       const bytes = row.packed ?? packed;
       this.#committed({
         position: row.position,
@@ -117,8 +113,9 @@ export class SqliteOutbox implements NodeOutbox {
   }
 
   follow(signal: AbortSignal, wanted?: () => number): OutboxFeed {
+    const reader = new QueueReader(this.#row, this.#parts, signal);
     const feed: OutboxFeed = new OutboxFeed(
-      (after, limit) => this.#page(after, limit),
+      (after, limit) => reader.page(after, limit),
       signal,
       () => this.#feeds.delete(feed),
       wanted,
@@ -156,7 +153,13 @@ export class SqliteOutbox implements NodeOutbox {
   unacked(records: readonly SendRecord<StoredMessage>[]): void {
     if (records.length === 0) return;
     // Numbers for the ledger only: when they cannot be written, nothing is lost.
-    void this.#writer.call({ op: "unacked", rows: this.#rowsOf(records) }).then(undefined, () => undefined);
+    void this.#writeUnacked(this.#rowsOf(records)).then(undefined, () => undefined);
+  }
+
+  /** A few in each transaction: a node that leaves with a full window does not hold up the others. */
+  async #writeUnacked(rows: Float64Array): Promise<void> {
+    for (let at = 0; at < rows.length; at += unackedAtOnce * settleWidth)
+      await this.#writer.call({ op: "unacked", rows: rows.slice(at, at + unackedAtOnce * settleWidth) });
   }
 
   backlog(): Promise<{ messages: number; bytes: number }> {
@@ -165,24 +168,6 @@ export class SqliteOutbox implements NodeOutbox {
 
   #committed(message: StoredMessage): void {
     for (const feed of this.#feeds) feed.committed(message);
-  }
-
-  async #page(
-    after: number,
-    limit: number,
-  ): Promise<{ messages: readonly StoredMessage[]; complete: boolean }> {
-    const messages = Math.min(limit, this.#share.messages);
-    const op: StoreOp = { op: "page", node: this.#row, after, messages, bytes: pageBytes };
-    const startedAt = this.#clock.now();
-    const { rows, lengths, bytes, complete } = await this.#writer.call<PageRow>(op);
-    this.#share.took(this.#clock.now() - startedAt);
-    let end = 0;
-    const read = rows.map((row, i) => {
-      const start = end;
-      end += lengths[i] as number;
-      return storedMessage(row, bytes.subarray(start, end));
-    });
-    return { messages: read, complete };
   }
 
   #rowsOf(records: readonly SendRecord<StoredMessage>[]): Float64Array {
@@ -198,21 +183,4 @@ export class SqliteOutbox implements NodeOutbox {
     }
     return rows;
   }
-}
-
-function storedMessage(row: Omit<MessageRow, "packed">, packed: Uint8Array): StoredMessage {
-  const kind = row.kind === kindNumbers.state ? "state" : "event";
-  return {
-    position: row.position,
-    size: row.size,
-    kind,
-    key: row.resource,
-    deleted: kind === "state" && row.operation === "delete",
-    priority: row.priority,
-    expiresAt: row.expires_at ?? Number.POSITIVE_INFINITY,
-    id: row.id as MessageId,
-    version: (row.version ?? undefined) as ResourceVersion | undefined,
-    acceptedAt: row.accepted_at,
-    packed,
-  };
 }

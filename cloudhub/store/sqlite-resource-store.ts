@@ -57,6 +57,8 @@ export function openInlineResourceStore(
 interface Pending {
   readonly revision: number;
   readonly deleted: boolean;
+  /** Resolves when it is visible, or has failed. */
+  readonly ended: Promise<void>;
 }
 
 /** One type: what is committed, and what writes have decided that is not. */
@@ -118,7 +120,8 @@ export class SqliteResourceStore implements ResourceStore {
   }
 
   async put(key: ObjectKey, object: KubeObject, expected: Expected): Promise<StoredObject> {
-    const previous = this.#expect(key, expected);
+    const { previous, refusal } = this.#expect(key, expected);
+    if (refusal !== undefined) return await this.#refuse(key, refusal);
     const revision = this.#given + 1;
     const metadata = { ...object.metadata, resourceVersion: String(revision) };
     const json = JSON.stringify({ ...object, metadata });
@@ -132,8 +135,9 @@ export class SqliteResourceStore implements ResourceStore {
   }
 
   async remove(key: ObjectKey, expected: Exclude<Expected, "absent">): Promise<StoredObject> {
-    const previous = this.#expect(key, expected);
-    if (previous === 0) throw notFound(key.type, key.name);
+    const { previous, refusal } = this.#expect(key, expected);
+    if (refusal !== undefined) return await this.#refuse(key, refusal);
+    if (previous === 0) return await this.#refuse(key, notFound(key.type, key.name));
     const revision = this.#given + 1;
     let last: StoredObject | undefined;
     await this.#write(key, { revision, previous, value: null }, (objects) => {
@@ -170,20 +174,29 @@ export class SqliteResourceStore implements ResourceStore {
 
   // ── writing ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** @returns The revision found; 0: nothing. Throws if it is not what is expected. */
-  #expect({ type, namespace, name }: ObjectKey, expected: Expected): number {
+  /** @returns The revision found, 0: nothing; and what is to be said if it is not what is expected. */
+  #expect(key: ObjectKey, expected: Expected): { previous: number; refusal: ApiError | undefined } {
+    const { type, name } = key;
     const { objects, pending } = this.#type(type);
-    const id = idOf({ type, namespace, name });
+    const id = idOf(key);
     const coming = pending.get(id);
-    const found =
-      coming === undefined ? (objects.get(id)?.revision ?? 0) : coming.deleted ? 0 : coming.revision;
+    const committed = objects.get(id)?.revision ?? 0;
+    const previous = coming === undefined ? committed : coming.deleted ? 0 : coming.revision;
+    let refusal: ApiError | undefined;
     if (expected === "absent") {
-      if (found > 0) throw alreadyExists(type, name);
+      if (previous > 0) refusal = alreadyExists(type, name);
     } else if (expected !== "any") {
-      if (found === 0) throw notFound(type, name);
-      if (found !== expected) throw conflict(type, name, "it has changed since; read it and try again");
+      if (previous === 0) refusal = notFound(type, name);
+      else if (previous !== expected)
+        refusal = conflict(type, name, "it has changed since; read it and try again");
     }
-    return found;
+    return { previous, refusal };
+  }
+
+  /** Whoever is refused for a write that is on its way sees it when he reads again. */
+  async #refuse(key: ObjectKey, refusal: ApiError): Promise<never> {
+    await this.#type(key.type).pending.get(idOf(key))?.ended;
+    throw refusal;
   }
 
   async #write(
@@ -195,15 +208,20 @@ export class SqliteResourceStore implements ResourceStore {
     const state = this.#type(type);
     const id = idOf(key);
     this.#given = revision;
-    const mine: Pending = { revision, deleted: value === null };
+    let end = (): void => {};
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    const mine: Pending = { revision, deleted: value === null, ended };
     state.pending.set(id, mine);
     try {
       await this.#writer.call({ op: "write", revision, type, namespace, name, previous, value });
+      this.#committed = revision;
+      this.#outlived(state, apply(state.objects));
     } finally {
       if (state.pending.get(id) === mine) state.pending.delete(id);
+      end();
     }
-    this.#committed = revision;
-    this.#outlived(state, apply(state.objects));
     if (state.forgotten.length >= forgetEvery) this.#forget(type, state);
   }
 

@@ -114,11 +114,12 @@ export class Downstream implements WantedDevices {
 
   // ── what a node is to have ───────────────────────────────────────────────────────────────────────────────
 
-  wanted(node: string, path: string): Wanted | "keep" | undefined {
+  wanted(node: string, path: string): Wanted | "keep" | "withdraw" | undefined {
     const place = placeOf(path);
     if (place === undefined) return "keep";
     const { kind, namespace, name } = place;
     if (kind === "devicemodel") return this.#wantedModel(node, namespace, name);
+    if (kind === "membership" && this.nodes.get(node).kind === "stock") return "withdraw";
     const object = this.#index.get(namespace, name);
     if (object === undefined || this.#index.view(object).node !== node) return undefined;
     const device = this.#index.view(object);
@@ -216,6 +217,7 @@ export class Downstream implements WantedDevices {
     const { devices: resources } = this.#of(node);
     try {
       await resources.load();
+      if (!(await this.#isWithdrawn(node))) return 0;
       await this.#tellMembership(node);
       return (await resources.round()) ? 0 : undefined;
     } catch (error) {
@@ -224,6 +226,18 @@ export class Downstream implements WantedDevices {
       resources.reload();
       return unknownNodeMs;
     }
+  }
+
+  /**
+   * A node that was one of our agents, and is a stock edge now, may still be sent what was meant for the agent. It is told
+   * all its devices when nothing of that can come any more. @returns False: there is more to be taken back.
+   */
+  async #isWithdrawn(node: string): Promise<boolean> {
+    const { membership, devices: resources } = this.#of(node);
+    if (this.nodes.get(node).kind !== "stock" || !resources.hasAny("membership")) return true;
+    membership.restart();
+    await resources.round();
+    return !resources.hasAny("membership");
   }
 
   async #tellMembership(node: string): Promise<void> {

@@ -143,6 +143,23 @@ export function putOf(
   return { ...draft, group: "twin", operation: "update", resourceVersion: version, content };
 }
 
+/**
+ * Takes back what waits for a node that reads no messages of this kind: it replaces what the hub holds, and says nothing,
+ * so that a node which gets it does nothing.
+ */
+export function withdrawal({ node, path, now }: Target, { uid }: Sent): PublishDraft {
+  return {
+    node,
+    source,
+    resource: path,
+    delivery: state,
+    id: `${idPrefix}${uid}/withdrawn`,
+    group: "twin",
+    operation: "delete",
+    content: membershipChange({ eventId: `${uid}/withdrawn`, now }, []),
+  };
+}
+
 function deletion({ node, path, now }: Target, sent: Sent, last: KubeObject | undefined): PublishDraft {
   const { kind, namespace, name } = placeOf(path) as Place;
   const object = last?.metadata.uid === sent.uid ? last : remains(kind, namespace, name);

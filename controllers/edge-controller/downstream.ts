@@ -4,7 +4,7 @@ import { type Informer, nameOf, type ObjectChange } from "../runtime/informer.ts
 import { configMaps, nodes, pods, secrets } from "../runtime/kinds.ts";
 import type { ControllerParts } from "../runtime/parts.ts";
 import { WorkQueue } from "../runtime/work-queue.ts";
-import { NodeSync, type WantedObjects } from "./node-sync.ts";
+import { type NodeSync, nodeSync, type WantedObjects } from "./node-sync.ts";
 import { neededIndex, neededOnNode, nodeOf, nodesThatNeed, podsOnNode } from "./pod-indexes.ts";
 import { neededPaths, pathOf } from "./references.ts";
 import type { SentToNodes } from "./requests.ts";
@@ -72,7 +72,7 @@ export class Downstream implements SentToNodes, WantedObjects {
 
   lacksItsNode(node: string): void {
     this.#readOwnNode.add(node);
-    this.#sync(node).forget(nodePath(node));
+    this.#sync(node).resend(nodePath(node));
     this.#queue.add(node);
   }
 
@@ -89,7 +89,7 @@ export class Downstream implements SentToNodes, WantedObjects {
       resourceVersion: "next",
       content: remains(path, uid),
     });
-    this.#sync(node).forget(path);
+    this.#sync(node).resend(path);
     this.#queue.add(node);
   }
 
@@ -157,7 +157,7 @@ export class Downstream implements SentToNodes, WantedObjects {
 
   /** Nodes are not told of it: their link ends, and when they come back they register anew. */
   async #endLink(node: string): Promise<void> {
-    this.#sync(node).forget(nodePath(node));
+    this.#sync(node).resend(nodePath(node));
     const draft = { node, resource: `namespace/node/${node}`, operation: "delete" };
     const [outcome] = await this.#parts.hub.publishBatch([draft]);
     if (outcome?.ok === false && outcome.error.code !== "E_UNKNOWN_NODE")
@@ -186,7 +186,7 @@ export class Downstream implements SentToNodes, WantedObjects {
         resource: draft.resource,
         error,
       });
-    const sync = new NodeSync(node, { hub: this.#parts.hub, objects: this, refused });
+    const sync = nodeSync(node, { hub: this.#parts.hub, objects: this, refused });
     this.#syncs.set(node, sync);
     return sync;
   }

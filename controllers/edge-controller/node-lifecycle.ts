@@ -55,8 +55,9 @@ export class NodeLifecycle {
 
   start(): void {
     this.#ends.push(
-      this.#nodes.observe(({ object, previous }) => {
-        this.#queue.add((object ?? previous)?.metadata.name ?? "");
+      this.#nodes.observe((change) => {
+        this.#queue.add((change.object ?? change.previous)?.metadata.name ?? "");
+        this.#sayReady(change);
       }),
       this.#leases.observe((change) => this.#leaseChanged(change)),
       this.#pods.observe(({ object }) => {
@@ -75,6 +76,17 @@ export class NodeLifecycle {
   linkChanged(node: string, connected: boolean): void {
     this.#links.set(node, { connected, at: this.#parts.clock.now() });
     this.#queue.add(node);
+  }
+
+  /** What the node says of itself; that it is silent is said when that is found. */
+  #sayReady({ object, previous }: ObjectChange): void {
+    if (object === undefined || previous === undefined) return;
+    const ready = readyStatus(object);
+    if (ready === readyStatus(previous)) return;
+    const word = ready === "True" ? "NodeReady" : "NodeNotReady";
+    const text = `Node ${object.metadata.name} status is now: ${word}`;
+    if (ready === "True") this.#events.normal(object, word, text);
+    if (ready === "False") this.#events.warn(object, word, text);
   }
 
   #leaseChanged({ object }: ObjectChange): void {
@@ -194,7 +206,8 @@ export class NodeLifecycle {
     const labels = { ...given, "kubernetes.io/hostname": name, "node-role.kubernetes.io/edge": "" };
     const node = { apiVersion: "v1", kind: "Node", metadata: { name, labels }, spec: {} };
     try {
-      await objects.create(nodes, node);
+      const created = await objects.create(nodes, node);
+      this.#events.normal(created, "RegisteredNode", `Node ${name} was registered for its link`);
       log.info("a node that does not register itself got its Node object", { node: name });
     } catch (error) {
       if (!isReason(error, "AlreadyExists")) throw error;

@@ -2,6 +2,7 @@ import type { KubeObject, ObjectsApi } from "../../kubernetes/index.ts";
 import type { Clock } from "../../platform/clock.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { asHubError, type HubApi, isPresence, type PublishDraft } from "../../protocol/index.ts";
+import { EventRecorder } from "../runtime/event-recorder.ts";
 import { Courier, type CourierOptions } from "./courier.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { isSamePath } from "./rest-path.ts";
@@ -38,6 +39,7 @@ export class Router {
   readonly #parts: RouterParts;
   readonly #options: RouterOptions;
   readonly #counts: RuleCounts;
+  readonly #events: EventRecorder;
   readonly #deadLetters: DeadLetters;
   /** By rule. */
   readonly #couriers = new Map<string, Courier>();
@@ -45,12 +47,15 @@ export class Router {
   #server: Promise<{ port: number; close(): Promise<void> }> | undefined;
   /** Orders that nodes have got since this router runs. */
   readonly #given = new Set<string>();
+  /** Orders that have been taken back, of rules that may still bear them. */
+  readonly #takenBack = new Set<string>();
   #applying: Promise<void> = Promise.resolve();
   readonly #stop = new AbortController();
 
   constructor(parts: RouterParts, options: RouterOptions) {
     this.#parts = parts;
     this.#options = options;
+    this.#events = new EventRecorder(parts, "router");
     this.#counts = new RuleCounts(parts.objects, parts.clock, parts.log, options.statusMs);
     this.#deadLetters = new DeadLetters(parts.objects, options.maxDeadLetters);
     void this.#remindNodes();
@@ -92,8 +97,10 @@ export class Router {
       this.#counts.follow(name, rule.status as RuleStatus | undefined);
       if (rule.metadata.deletionTimestamp !== undefined) continue;
       const route = routeOf(rule, (endpoint) => byName.get(`${rule.metadata.namespace}/${endpoint}`));
-      if (typeof route === "string") this.#counts.trouble(name, route);
-      else this.#admit(route, routes);
+      if (typeof route === "string") {
+        this.#counts.trouble(name, route);
+        this.#events.warn(rule, "CannotRoute", route);
+      } else this.#admit(route, routes);
     }
     const upward = routes.filter(isUpward);
     this.#rest = routes.filter((route): route is RestRoute => !isUpward(route));
@@ -138,18 +145,26 @@ export class Router {
   async #giveOrders(rules: readonly KubeObject[], routes: readonly UpwardRoute[]): Promise<void> {
     const wanted = new Map(routes.map((route) => [route.rule, orderOf(route)]));
     const needed = new Set(wanted.values());
+    const borne = new Set(rules.map((rule) => rule.metadata.annotations?.[orderAnnotation]));
+    for (const order of this.#takenBack) if (!borne.has(order)) this.#takenBack.delete(order);
     for (const rule of rules) {
       const order = wanted.get(nameOf(rule));
       const before = rule.metadata.annotations?.[orderAnnotation];
-      if (before !== undefined && !needed.has(before)) {
-        await this.#tell(nameOf(rule), takingBack(before));
-        this.#given.delete(before);
-      }
+      if (before !== undefined && !needed.has(before)) await this.#takeBack(nameOf(rule), before);
       // Written down before it is given: so it cannot be forgotten that it must be taken back.
       if (order !== before) await this.#note(rule, order);
       if (order === undefined || this.#given.has(order)) continue;
+      this.#takenBack.delete(order);
       if (await this.#tell(nameOf(rule), giving(order))) this.#given.add(order);
     }
+  }
+
+  /** Once, even if it must be tried again to write down that it was done. */
+  async #takeBack(rule: string, order: string): Promise<void> {
+    if (this.#takenBack.has(order)) return;
+    await this.#tell(rule, takingBack(order));
+    this.#given.delete(order);
+    this.#takenBack.add(order);
   }
 
   async #note({ metadata }: KubeObject, order: string | undefined): Promise<void> {

@@ -1,13 +1,19 @@
 import { createHash } from "node:crypto";
-import { ApiError, isReason, type KubeObject, type ObjectsApi } from "../../kubernetes/index.ts";
+import { isReason, type KubeObject, type ObjectsApi } from "../../kubernetes/index.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { type Logger, OncePer } from "../../platform/logger.ts";
 import { events } from "./kinds.ts";
 
 export interface EventRecorderParts {
-  readonly objects: Pick<ObjectsApi, "create" | "patch">;
+  readonly objects: Pick<ObjectsApi, "create" | "get" | "patch">;
   readonly clock: Clock;
   readonly log: Logger;
+}
+
+interface Told {
+  readonly type: "Normal" | "Warning";
+  readonly reason: string;
+  readonly message: string;
 }
 
 /** The same event of the same object is not written more often. */
@@ -26,18 +32,31 @@ export class EventRecorder {
     this.#once = new OncePer(parts.clock, periodMs);
   }
 
-  /** @param reason One word in PascalCase. */
+  /** Something that should not be; the log has it, too. @param reason One word in PascalCase. */
   warn(object: KubeObject, reason: string, message: string): void {
-    const { uid = "", name = "", namespace } = object.metadata;
-    if (this.#once.pass(`${uid} ${reason} ${message}`) === undefined) return;
+    const { name = "", namespace } = object.metadata;
+    if (!this.#add(object, { type: "Warning", reason, message })) return;
     this.#parts.log.warn(message, { reason, kind: object.kind, object: `${namespace ?? ""}/${name}` });
-    void this.#write(object, reason, message.slice(0, maxMessage)).catch((error: unknown) =>
+  }
+
+  /** Something that was done, as it should be. @param reason One word in PascalCase. */
+  normal(object: KubeObject, reason: string, message: string): void {
+    this.#add(object, { type: "Normal", reason, message });
+  }
+
+  /** @returns False: it was told a moment ago. */
+  #add(object: KubeObject, told: Told): boolean {
+    const { uid = "" } = object.metadata;
+    if (this.#once.pass(`${uid} ${told.reason} ${told.message}`) === undefined) return false;
+    const message = told.message.slice(0, maxMessage);
+    void this.#write(object, { ...told, message }).catch((error: unknown) =>
       this.#parts.log.debug("an event could not be written", { error }),
     );
+    return true;
   }
 
   /** One Event for all times that the same is found. */
-  async #write({ apiVersion, kind, metadata }: KubeObject, reason: string, message: string): Promise<void> {
+  async #write({ apiVersion, kind, metadata }: KubeObject, { type, reason, message }: Told): Promise<void> {
     const { name = "", namespace = "default", uid = "", resourceVersion = "" } = metadata;
     const now = new Date(this.#parts.clock.wallTime()).toISOString().replace(/\.\d+Z$/, "Z");
     const mark = createHash("sha256").update(`${uid} ${reason} ${message}`).digest("hex").slice(0, 16);
@@ -55,7 +74,7 @@ export class EventRecorder {
       },
       reason,
       message,
-      type: "Warning",
+      type,
       source: { component: this.#component },
       reportingComponent: this.#component,
       reportingInstance: "",
@@ -63,12 +82,15 @@ export class EventRecorder {
       lastTimestamp: now,
       count: 1,
     };
+    const { objects } = this.#parts;
     try {
-      await this.#parts.objects.create(events, event);
+      await objects.create(events, event);
     } catch (error) {
-      if (!(error instanceof ApiError && isReason(error, "AlreadyExists"))) throw error;
-      const again = { lastTimestamp: now };
-      await this.#parts.objects.patch(events, { namespace, name: event.metadata.name ?? "" }, "merge", again);
+      if (!isReason(error, "AlreadyExists")) throw error;
+      const found = { namespace, name: event.metadata.name ?? "" };
+      const { count } = await objects.get(events, found);
+      const again = { lastTimestamp: now, count: (typeof count === "number" ? count : 1) + 1 };
+      await objects.patch(events, found, "merge", again);
     }
   }
 }

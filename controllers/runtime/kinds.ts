@@ -15,6 +15,12 @@ export const persistentVolumes = core("persistentvolumes");
 export const persistentVolumeClaims = core("persistentvolumeclaims");
 export const leases: ResourceName = { group: "coordination.k8s.io", version: "v1", resource: "leases" };
 export const deployments: ResourceName = { group: "apps", version: "v1", resource: "deployments" };
+export const endpointSlices: ResourceName = {
+  group: "discovery.k8s.io",
+  version: "v1",
+  resource: "endpointslices",
+};
+export const replicaSets: ResourceName = { group: "apps", version: "v1", resource: "replicasets" };
 export const volumeAttachments: ResourceName = {
   group: "storage.k8s.io",
   version: "v1",

@@ -1,14 +1,17 @@
 import { randomBytes } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
-import { isReason, type KubeObject } from "../../kubernetes/index.ts";
+import { isReason, type KubeObject, type StatusReason } from "../../kubernetes/index.ts";
+import { EventRecorder } from "../runtime/event-recorder.ts";
 import { statusOf } from "../runtime/fields.ts";
 import { type Informer, nameOf } from "../runtime/informer.ts";
-import { deployments, nodes, pods } from "../runtime/kinds.ts";
+import { deployments, nodes, pods, replicaSets } from "../runtime/kinds.ts";
 import type { ControllerParts, RunningController } from "../runtime/parts.ts";
 import { WorkQueue } from "../runtime/work-queue.ts";
 import { indexPods, keyOf, nameOfKey } from "./keys.ts";
+import { ownerOf } from "./pod-state.ts";
 import { isReachable, onReadiness } from "./reachable.ts";
-import { planRollout, podOf } from "./rollout.ts";
+import { planRevisions, revisionAnnotation, revisionOf } from "./revisions.ts";
+import { hashLabel, planRollout, podOf, type Rollout, templateHash } from "./rollout.ts";
 
 /** Pods made, and pods removed, in one look at a Deployment. */
 const perLook = 100;
@@ -25,8 +28,11 @@ export function startDeployments(parts: ControllerParts): RunningController {
   const ofDeployments = informers.of(deployments);
   const ofPods = informers.of(pods);
   const ofNodes = informers.of(nodes);
+  const ofSets = informers.of(replicaSets);
+  ofSets.addIndex("owner", (set) => [ownerOf(set) ?? ""]);
   indexPods(ofPods);
-  const ready = Promise.all([ofDeployments.synced, ofPods.synced, ofNodes.synced]);
+  const events = new EventRecorder(parts, "deployment-controller");
+  const ready = Promise.all([ofDeployments, ofPods, ofNodes, ofSets].map((one) => one.synced));
 
   const look = async (key: string): Promise<number | undefined> => {
     await ready;
@@ -35,6 +41,8 @@ export function startDeployments(parts: ControllerParts): RunningController {
     const owned = ofPods.by("owner", deployment.metadata.uid ?? "");
     const plan = planRollout(deployment, owned, (pod) => isReachable(ofNodes, pod), clock.wallTime());
     await writeStatus(deployment, plan.status);
+    sayScaling(deployment, plan);
+    await keepRevisions(deployment, owned);
     for (const pod of plan.remove.slice(0, perLook)) {
       await remove(pod);
       await told(
@@ -50,6 +58,36 @@ export function startDeployments(parts: ControllerParts): RunningController {
       await told(parts, ofPods, pod, (now) => now !== undefined);
     }
     return plan.againMs === undefined ? undefined : plan.againMs + slackMs;
+  };
+
+  /** What the informer does not know yet is written again, and is the same. */
+  const keepRevisions = async (deployment: KubeObject, owned: readonly KubeObject[]): Promise<void> => {
+    const sets = ofSets.by("owner", deployment.metadata.uid ?? "");
+    const { current, create, change, remove } = planRevisions(deployment, sets, owned);
+    if (current > 0 && revisionOf(deployment) !== current) {
+      const metadata = { annotations: { [revisionAnnotation]: String(current) } };
+      await objects.patch(deployments, nameOf(deployment), "merge", { metadata });
+    }
+    if (create !== undefined) await unless("AlreadyExists", objects.create(replicaSets, create));
+    for (const { set, patch, status } of change) {
+      if (patch) await unless("NotFound", objects.patch(replicaSets, nameOf(set), "merge", patch));
+      if (status)
+        await unless(
+          "NotFound",
+          objects.patch(replicaSets, nameOf(set), "merge", { status }, { subresource: "status" }),
+        );
+    }
+    for (const set of remove) await unless("NotFound", objects.delete(replicaSets, nameOf(set)));
+  };
+
+  /** Of each step of a rollout. */
+  const sayScaling = (deployment: KubeObject, { create, remove: leaving }: Rollout): void => {
+    const hash = templateHash(deployment);
+    const old = leaving.filter((pod) => pod.metadata.labels?.[hashLabel] !== hash).length;
+    const say = (text: string): void => events.normal(deployment, "ScalingReplicaSet", text);
+    if (create > 0) say(`Scaled up by ${create}, to pods of template ${hash}`);
+    if (old > 0) say(`Scaled down by ${old}, of pods of earlier templates`);
+    if (leaving.length > old) say(`Scaled down by ${leaving.length - old}, of pods of template ${hash}`);
   };
 
   const remove = async (pod: KubeObject): Promise<void> => {
@@ -82,6 +120,12 @@ export function startDeployments(parts: ControllerParts): RunningController {
       await queue.close();
     },
   };
+}
+
+async function unless(reason: StatusReason, doing: Promise<unknown>): Promise<void> {
+  await doing.catch((error: unknown) => {
+    if (!isReason(error, reason)) throw error;
+  });
 }
 
 /** The API would make a name too, but an informer must be asked for it. */

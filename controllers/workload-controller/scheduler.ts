@@ -43,6 +43,8 @@ export function startScheduler(parts: ControllerParts): RunningController {
       if (isReason(error, "NotFound") || isReason(error, "Conflict")) return conflictMs;
       throw error;
     }
+    const { namespace, name } = nameOf(pod);
+    events.normal(pod, "Scheduled", `Successfully assigned ${namespace}/${name} to ${choice.node}`);
     await sayScheduled(pod, { status: "True" });
     return undefined;
   };

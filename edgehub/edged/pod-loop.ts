@@ -133,7 +133,7 @@ export class PodLoop {
     this.#parts.prober.keep(runningIds(running));
     const waiting = this.#admit([...wanted.values()].filter((pod): pod is Pod => !isBad(pod)));
     void this.#parts.evictor.round(this.#candidates(wanted, byUid));
-    if (this.#parts.agent.clock.now() >= this.#volumesDueAt) this.#refreshVolumes(wanted);
+    if (this.#parts.agent.clock.now() >= this.#volumesDueAt) this.#refreshVolumes(wanted, byUid);
     for (const uid of new Set([...wanted.keys(), ...byUid.keys(), ...this.#lanes.keys()])) {
       const own = byUid.get(uid) ?? [];
       const lane = this.#laneOf(uid, wanted.get(uid), own[0]);
@@ -240,21 +240,31 @@ export class PodLoop {
     }
   }
 
-  /** Gives running pods the new content of their ConfigMaps, Secrets and tokens. */
-  #refreshVolumes(wanted: ReadonlyMap<string, Pod | BadPod>): void {
+  /** Gives pods that are there the new content of their ConfigMaps, Secrets and tokens; others get it when they start. */
+  #refreshVolumes(
+    wanted: ReadonlyMap<string, Pod | BadPod>,
+    running: ReadonlyMap<string, readonly RuntimePod[]>,
+  ): void {
     this.#volumesDueAt = this.#parts.agent.clock.now() + refreshVolumesMs;
     for (const [uid, pod] of wanted) {
-      const status = this.#lanes.get(uid)?.worker.status;
-      if (isBad(pod) || pod.deletion || status?.phase !== "Running") continue;
-      try {
-        this.#parts.volumes.prepare(pod, this.#parts.contextOf(pod, status.podIP ?? ""), []);
-      } catch (error) {
-        if (this.#complaints.pass(`volumes ${uid}`) !== undefined)
-          this.#parts.agent.log.warn("volumes could not be brought up to date", {
-            pod: pod.name,
-            error: asHubError(error),
-          });
-      }
+      if (isBad(pod) || pod.deletion || !running.get(uid)?.some(({ ready }) => ready)) continue;
+      const { phase, podIP } = this.#lanes.get(uid)?.worker.status ?? {};
+      if (phase === "Succeeded" || phase === "Failed") continue;
+      // Its address may stand in a file, and is known after its next step.
+      if (phase !== "Running" && podIP === undefined) this.#volumesDueAt = 0;
+      else this.#fillVolumes(pod, podIP ?? "");
+    }
+  }
+
+  #fillVolumes(pod: Pod, podIp: string): void {
+    try {
+      this.#parts.volumes.prepare(pod, this.#parts.contextOf(pod, podIp), []);
+    } catch (error) {
+      if (this.#complaints.pass(`volumes ${pod.uid}`) !== undefined)
+        this.#parts.agent.log.warn("volumes could not be brought up to date", {
+          pod: pod.name,
+          error: asHubError(error),
+        });
     }
   }
 }

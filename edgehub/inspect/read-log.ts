@@ -12,8 +12,6 @@ export interface Following {
   readonly signal: AbortSignal;
   /** The container was started again, so often. @returns True: to go on with that; otherwise the log ends there. */
   startedAgain(attempt: number): boolean;
-  /** Nothing will be written any more. */
-  isOver?(): boolean;
 }
 
 /** The start whose log is meant: the last one, or the one before. Throws `E_NOT_FOUND`. */
@@ -56,22 +54,21 @@ export function* writtenLines(
 export async function* comingLines(
   folder: string,
   from: { attempt: number; reader: LogReader | undefined },
-  { clock, signal, startedAgain, isOver = () => false }: Following,
+  { clock, signal, startedAgain }: Following,
 ): AsyncGenerator<LogLine> {
   let { attempt, reader } = from;
   try {
     while (!signal.aborted) {
       reader ??= LogReader.open(logFile(folder, attempt));
-      const hasEnded = isOver();
       const newest = attemptsIn(folder).at(-1);
       const isTurned = newest !== attempt || (reader?.isTurnedAway ?? false);
       // What was written before these looks is read now, so nothing is missed by turning to another file.
-      yield* (isTurned || hasEnded ? reader?.readToEnd() : reader?.read()) ?? [];
+      yield* (isTurned ? reader?.readToEnd() : reader?.read()) ?? [];
       if (isTurned) {
         reader?.close();
         reader = undefined;
       }
-      if (newest === undefined || hasEnded) return;
+      if (newest === undefined) return;
       if (newest !== attempt && !startedAgain(newest)) return;
       attempt = newest;
       if (!isTurned) await pause(clock, pollMs, signal);

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { ApiError, type Status } from "../../kubernetes/api-error.ts";
 import { isObject } from "../../kubernetes/json.ts";
-import { type ApplicationVerb, keyOf, type ObjectPath } from "./api-path.ts";
+import type { ObjectPath } from "../../kubernetes/path.ts";
+import { type ApplicationVerb, keyOf } from "./api-path.ts";
 import { statusFrom } from "./status.ts";
 
 /** Requests to the Kubernetes API that the cloud executes for a node. Source: KubeEdge's MetaServer applications. */

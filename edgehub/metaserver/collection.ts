@@ -1,7 +1,7 @@
 import { ApiError, type Status } from "../../kubernetes/api-error.ts";
 import { isObject } from "../../kubernetes/json.ts";
 import type { KubeObject } from "../../kubernetes/object.ts";
-import { isTrue, type ObjectPath } from "./api-path.ts";
+import { isSet, type ObjectPath } from "../../kubernetes/path.ts";
 import type { CloudApi } from "./cloud-api.ts";
 import type { LocalObjects } from "./local-objects.ts";
 import { readList } from "./representation.ts";
@@ -30,7 +30,7 @@ export async function deleteCollection(
       "MethodNotAllowed",
       "objects of all namespaces are not deleted at once; name a namespace",
     );
-  if (isTrue(query.get("watch"))) throw new ApiError("BadRequest", "a deletion is not watched");
+  if (isSet(query, "watch")) throw new ApiError("BadRequest", "a deletion is not watched");
   const selectors = new URLSearchParams(query);
   selectors.set("limit", String(pageSize));
   for (let more: string | undefined = ""; more !== undefined; ) {

@@ -1,7 +1,7 @@
 import type { KubeObject } from "../../kubernetes/object.ts";
+import type { ObjectPath } from "../../kubernetes/path.ts";
 import type { EdgeStore } from "../store/edge-store.ts";
 import type { MetaRecord } from "../store/meta-table.ts";
-import type { ObjectPath } from "./api-path.ts";
 import { type ChangeLog, hasReports } from "./change-log.ts";
 import { Catalogue, singularsOf } from "./kinds.ts";
 import { isOfKind, kindOf, objectOf, type StoredObject } from "./objects.ts";

@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { ApiError, type Status } from "../../kubernetes/api-error.ts";
+import { type ObjectPath, readObjectPath } from "../../kubernetes/path.ts";
 import type { Verb } from "../../kubernetes/resource-type.ts";
 import type { Clock } from "../../platform/clock.ts";
 import type { Logger, OncePer } from "../../platform/logger.ts";
 import { asHubError } from "../../protocol/index.ts";
 import { clientGone, readBody } from "../local-http.ts";
-import { type ObjectPath, readObjectPath, verbOf } from "./api-path.ts";
+import { verbOf } from "./api-path.ts";
 import type { CloudApi } from "./cloud-api.ts";
 import { discoveryDocument, versionDocument } from "./discovery.ts";
 import type { LocalObjects } from "./local-objects.ts";

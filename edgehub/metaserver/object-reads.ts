@@ -1,10 +1,11 @@
 import { ApiError, notFound } from "../../kubernetes/api-error.ts";
 import { isObject } from "../../kubernetes/json.ts";
 import type { KubeObject } from "../../kubernetes/object.ts";
+import { isSet, type ObjectPath } from "../../kubernetes/path.ts";
 import { apiVersionOf, groupResource } from "../../kubernetes/resource-type.ts";
 import { fieldSelector, labelSelector, type Selector } from "../../kubernetes/selectors.ts";
 import type { Clock } from "../../platform/clock.ts";
-import { isTrue, keyOf, type ObjectPath } from "./api-path.ts";
+import { keyOf } from "./api-path.ts";
 import type { Outcome } from "./application.ts";
 import type { ChangeLog } from "./change-log.ts";
 import type { CloudApi } from "./cloud-api.ts";
@@ -171,7 +172,7 @@ function continuationText(next: Continuation): string {
 
 function continuationOf(query: URLSearchParams): Continuation | "the cloud's" | undefined {
   const text = query.get("continue") ?? "";
-  if (text === "" || isTrue(query.get("watch"))) return undefined;
+  if (text === "" || isSet(query, "watch")) return undefined;
   const value = parsed(Buffer.from(text, "base64url").toString());
   if (!isObject(value) || value.from !== "edge") return "the cloud's";
   const { after, version } = value;

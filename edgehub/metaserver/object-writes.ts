@@ -1,6 +1,6 @@
 import { ApiError } from "../../kubernetes/api-error.ts";
 import { isObject } from "../../kubernetes/json.ts";
-import type { ObjectPath } from "./api-path.ts";
+import type { ObjectPath } from "../../kubernetes/path.ts";
 import type { ApplicationDraft } from "./application.ts";
 import type { CloudApi } from "./cloud-api.ts";
 import { deleteCollection } from "./collection.ts";

@@ -2,10 +2,10 @@ import type { ServerResponse } from "node:http";
 import { ApiError, notFound } from "../../kubernetes/api-error.ts";
 import { isObject } from "../../kubernetes/json.ts";
 import type { KubeObject } from "../../kubernetes/object.ts";
+import { isSet, type ObjectPath } from "../../kubernetes/path.ts";
 import { groupResource } from "../../kubernetes/resource-type.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { asHubError } from "../../protocol/index.ts";
-import { isTrue, type ObjectPath } from "./api-path.ts";
 import type { LocalObjects } from "./local-objects.ts";
 
 /** What a container of this node has written, as pieces of text. Rejects with `E_NOT_FOUND`. */
@@ -49,8 +49,8 @@ export async function answerLog(
   const { name = "", namespace = "", uid = "" } = pod.metadata;
   if (![name, namespace, uid, container].every((one) => fileName.test(one)))
     throw new ApiError("BadRequest", `pod "${name}" has no uid: it has never run on this node`);
-  const follow = isTrue(query.get("follow"));
-  const previous = isTrue(query.get("previous"));
+  const follow = isSet(query, "follow");
+  const previous = isSet(query, "previous");
   const most = countIn(query, "limitBytes") ?? Number.POSITIVE_INFINITY;
   const isOver = (): boolean => previous || hasEnded(objects.get(at), uid, container);
   const wish = {
@@ -58,7 +58,7 @@ export async function answerLog(
     follow,
     tail: countIn(query, "tailLines") ?? Number.POSITIVE_INFINITY,
     since: sinceOf(query, clock.wallTime()),
-    timestamps: isTrue(query.get("timestamps")),
+    timestamps: isSet(query, "timestamps"),
   };
   const place = { namespace, pod: name, uid, container };
   const pieces = await openLog(place, wish, { clock, signal: gone, isOver }).catch((error: unknown) => {

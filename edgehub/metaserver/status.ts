@@ -1,7 +1,7 @@
 import { ApiError, type Status, type StatusReason } from "../../kubernetes/api-error.ts";
 import { isObject } from "../../kubernetes/json.ts";
+import type { ObjectPath } from "../../kubernetes/path.ts";
 import { asHubError, type ErrorCode } from "../../protocol/index.ts";
-import type { ObjectPath } from "./api-path.ts";
 
 /** Kubernetes' Status of what this node and the cloud do, and do not. Pure. Source: Kubernetes meta.v1 Status. */
 

@@ -1,5 +1,5 @@
 import { isObject } from "../../kubernetes/json.ts";
-import type { ObjectPath } from "./api-path.ts";
+import type { ObjectPath } from "../../kubernetes/path.ts";
 
 /** Options of requests as the cloud reads them, JSON text. Pure. Source: Kubernetes meta.v1 options. */
 

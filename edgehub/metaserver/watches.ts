@@ -1,10 +1,10 @@
 import type { ServerResponse } from "node:http";
 import { ApiError } from "../../kubernetes/api-error.ts";
+import { isSet, type ObjectPath } from "../../kubernetes/path.ts";
 import { apiVersionOf } from "../../kubernetes/resource-type.ts";
 import type { Selector } from "../../kubernetes/selectors.ts";
 import type { Clock } from "../../platform/clock.ts";
 import type { EdgeStore, MetaChange } from "../store/edge-store.ts";
-import { isTrue, type ObjectPath } from "./api-path.ts";
 import { type Change, type ChangeLog, isUpTo, type Resumption } from "./change-log.ts";
 import type { CloudApi } from "./cloud-api.ts";
 import { singularsOf } from "./kinds.ts";
@@ -85,7 +85,7 @@ export class Watches {
     const wishes = { types, knownUpTo, ...this.#wishes(request, matches) };
     const watch = new Watch({ response, clock, log, objects }, wishes, this.#limits);
     this.#open.add(watch);
-    if (start === "all") watch.begin(this.#keysOf(path), isTrue(query.get("sendInitialEvents")));
+    if (start === "all") watch.begin(this.#keysOf(path), isSet(query, "sendInitialEvents"));
     else this.#resume(watch, start, { path, types, matches });
     const option = listOption(fieldsOf(path, query), { watch: true });
     const closeWatch = cloud.openWatch({ path: { ...path, name: "" }, verb: "watch", option, body: "" });
@@ -103,7 +103,7 @@ export class Watches {
       kind: { apiVersion, kind },
       matches: (object: Parameters<Selector>[0]) => isOfKind(object, path) && matches(object),
       show: (object: Parameters<Selector>[0]) => shownObject(object, form, wishOf(path, query, clock)),
-      bookmarks: isTrue(query.get("allowWatchBookmarks")),
+      bookmarks: isSet(query, "allowWatchBookmarks"),
       timeoutMs: seconds > 0 ? seconds * 1_000 : undefined,
     };
   }
@@ -183,7 +183,7 @@ function fieldsOf({ name }: ObjectPath, query: URLSearchParams): URLSearchParams
 /** Where a watch begins. Throws an ApiError for a version that has expired. */
 function startOf(query: URLSearchParams, log: ChangeLog, types: readonly string[]): "all" | Resumption {
   const version = query.get("resourceVersion") ?? "";
-  if (isTrue(query.get("sendInitialEvents")) || version === "" || version === "0") return "all";
+  if (isSet(query, "sendInitialEvents") || version === "" || version === "0") return "all";
   const start = log.resume(version, types);
   if (start) return start;
   throw new ApiError("Expired", `too old resource version: ${version.slice(0, 20)}`);

@@ -58,7 +58,7 @@ export function filesOf(folder: string, attempt: number): LogFile[] {
 }
 
 /** Reads a piece of a file; empty if it is gone, or another file has its name now. */
-export function readPiece({ path, inode }: LogFile, from: number, length: number): Buffer {
+export function readBytes({ path, inode }: LogFile, from: number, length: number): Buffer {
   let descriptor: number;
   try {
     descriptor = openSync(path, "r");

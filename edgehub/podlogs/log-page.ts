@@ -1,5 +1,5 @@
 import type { PodLogPage, PodLogQuery } from "../../protocol/index.ts";
-import { attemptOf, filesOf, folderOf, isOver, type LogFile, readPiece } from "./log-files.ts";
+import { attemptOf, filesOf, folderOf, isOver, type LogFile, readBytes } from "./log-files.ts";
 import { formatPlace, type LogPlace, parsePlace } from "./log-place.ts";
 import { lastLines, textOf } from "./log-text.ts";
 
@@ -7,10 +7,21 @@ import { lastLines, textOf } from "./log-text.ts";
 export const pageBytes = 128 << 10;
 const newline = 0x0a;
 
-/** The next piece of a log: empty if nothing has come. Throws `E_NOT_FOUND`, `E_BAD_MESSAGE`, and what reading throws. */
+/** As {@link PodLogPage}, for who is here. */
+export interface LogPiece extends Omit<PodLogPage, "bytes"> {
+  readonly text: Buffer;
+}
+
+/** As {@link readPiece}, for who is far away. */
 export function readPage(root: string, query: PodLogQuery): PodLogPage {
+  const { text, ...rest } = readPiece(root, query);
+  return { bytes: text.toString("base64"), ...rest };
+}
+
+/** The next piece of a log: empty if nothing has come. Throws `E_NOT_FOUND`, `E_BAD_MESSAGE`, and what reading throws. */
+export function readPiece(root: string, query: PodLogQuery): LogPiece {
   if (query.position !== "" && !hasFolder(root, query))
-    return { bytes: "", position: query.position, ended: true };
+    return { text: Buffer.alloc(0), position: query.position, ended: true };
   const folder = folderOf(root, query);
   const place = query.position === "" ? beginning(folder, query) : parsePlace(query.position);
   // Looked at first: what was written before is in the files then.
@@ -36,8 +47,8 @@ export function readPage(root: string, query: PodLogQuery): PodLogPage {
   return page(Buffer.alloc(0), { ...place, inode: 0, offset: 0 }, over);
 }
 
-function page(text: Buffer, place: LogPlace, ended: boolean): PodLogPage {
-  return { bytes: text.toString("base64"), position: formatPlace(place), ended };
+function page(text: Buffer, place: LogPlace, ended: boolean): LogPiece {
+  return { text, position: formatPlace(place), ended };
 }
 
 function pieceOf(
@@ -48,7 +59,7 @@ function pieceOf(
 ) {
   // A runtime that could not write a line whole takes back what it wrote of it.
   const from = Math.min(offset, file.size);
-  const piece = readPiece(file, from, pageBytes);
+  const piece = readBytes(file, from, pageBytes);
   const atEnd = from + piece.length >= file.size;
   const endless = piece.length === pageBytes && piece.indexOf(newline) < 0;
   const last = (atEnd && !written) || endless;
@@ -77,7 +88,7 @@ function tailOf(files: readonly LogFile[], wanted: number, attempt: number): Log
   for (const file of [...files].reverse()) {
     for (let end = file.size; end > 0; ) {
       const from = Math.max(end - pageBytes, 0);
-      let piece = readPiece(file, from, end - from);
+      let piece = readBytes(file, from, end - from);
       // A line that begins before the piece belongs to the one before it.
       const cut = from === 0 ? 0 : piece.indexOf(newline) + 1;
       if (cut > 0 && cut < piece.length) piece = piece.subarray(cut);

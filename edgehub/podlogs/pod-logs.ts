@@ -15,10 +15,10 @@ import type { Agent } from "../agent.ts";
 import type { EdgeModule } from "../dispatcher.ts";
 import type { ModuleFactory } from "../supervisor.ts";
 import { readPage } from "./log-page.ts";
+import { lookEveryMs } from "./open-log.ts";
 
 /** Questions that may wait for lines at once. */
 const maxWaiting = 64;
-const lookEveryMs = 250;
 
 /** Answers the cloud what containers of this node have written, from the files, so that it needs no runtime. */
 export class PodLogs implements EdgeModule {

@@ -9,6 +9,7 @@ import {
   wrongType,
 } from "../field-error.ts";
 import { isObject, type JsonObject, own, sameJson } from "../json.ts";
+import { type Budget, maxSteps, patternOf } from "./pattern.ts";
 import type { Limits, Schema } from "./schema.ts";
 
 /** What is checked: `native` leaves types to reading, and takes the zero values of Go for nothing. */
@@ -25,13 +26,15 @@ export function checkConstraints(
   form: SchemaForm,
 ): FieldError[] {
   const errors: FieldError[] = [];
-  check(schema, value, path, { form, errors });
+  check(schema, value, path, { form, errors, patterns: { steps: maxSteps } });
   return errors.slice(0, maxErrors);
 }
 
 interface Walk {
   readonly form: SchemaForm;
   readonly errors: FieldError[];
+  /** What patterns may still cost. */
+  readonly patterns: Budget;
 }
 
 function check(schema: Schema, value: unknown, path: string, walk: Walk): void {
@@ -124,7 +127,7 @@ function checkLimits(limits: Limits, value: unknown, path: string, walk: Walk): 
   const { errors } = walk;
   if (limits.enum !== undefined && !isListed(limits.enum, value, walk))
     errors.push(notSupported(path, value, limits.enum));
-  if (typeof value === "string") checkText(limits, value, path, errors);
+  if (typeof value === "string") checkText(limits, value, path, walk);
   if (typeof value === "number") checkNumber(limits, value, path, errors);
   if (Array.isArray(value)) checkCount(limits, value, path, errors);
   if (isObject(value)) checkSize(limits, value, path, errors);
@@ -136,7 +139,7 @@ function isListed(values: readonly unknown[], value: unknown, { form }: Walk): b
   return values.some((one) => sameJson(one, value));
 }
 
-function checkText(limits: Limits, value: string, path: string, errors: FieldError[]): void {
+function checkText(limits: Limits, value: string, path: string, { errors, patterns }: Walk): void {
   const { pattern, minLength = 0, maxLength } = limits;
   const length = [...value].length;
   if (maxLength !== undefined && length > maxLength) {
@@ -145,17 +148,13 @@ function checkText(limits: Limits, value: string, path: string, errors: FieldErr
   }
   if (length < minLength)
     errors.push(invalid(path, value, `${path} in body should be at least ${minLength} chars long`));
-  if (pattern !== undefined && !matches(pattern, value))
-    errors.push(invalid(path, value, `${path} in body should match '${pattern}'`));
-}
-
-/** A pattern that only Go knows is not checked. */
-function matches(pattern: string, value: string): boolean {
-  try {
-    return new RegExp(pattern, "u").test(value);
-  } catch {
-    return true;
-  }
+  const matches = pattern === undefined ? true : patternOf(pattern)?.test(value, patterns);
+  if (matches === false) errors.push(invalid(path, value, `${path} in body should match '${pattern}'`));
+  // Definitions have patterns that are some; only they may be so costly.
+  else if (matches === undefined && patterns.steps < 0)
+    errors.push(
+      invalid(path, value.slice(0, 100), `${path} in body is too long to be held against '${pattern}'`),
+    );
 }
 
 function checkNumber(limits: Limits, value: number, path: string, errors: FieldError[]): void {

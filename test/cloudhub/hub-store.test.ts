@@ -206,6 +206,16 @@ describe("limits", () => {
     expect((await store.ledger({ node, limit: 1_000 })).length).toBeLessThan(10 + 256 + 1);
     expect(await store.checkpoint(node, "default/configmap/n-1")).toMatchObject({ version: "552" });
   });
+
+  it("forgets the oldest rows also when thousands have piled up, a piece at a time", async () => {
+    await use({ ledgerMessages: 10, maxBacklogMessages: 10_000 });
+    const versions = Array.from({ length: 3_000 }, (_, i) => put(String(i + 1)));
+    await Promise.all(versions.map((message) => outbox.put(message)));
+    await outbox.put(put("3001", "other"));
+    const left = await store.ledger({ node, limit: 5_000 });
+    expect(left.length).toBeLessThanOrEqual(12);
+    expect(left.slice(0, 2).map((row) => row.version)).toEqual(["3001", "3000"]);
+  });
 });
 
 describe("refusals", () => {

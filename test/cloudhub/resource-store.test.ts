@@ -85,6 +85,20 @@ describe("a write", () => {
     expect(creators.filter((one) => one.status === "fulfilled")).toHaveLength(1);
   });
 
+  it("is refused only when what it was refused for can be read", async () => {
+    const store = await open();
+    const { revision } = await save(store, "a", 1);
+    const winner = store.put(keyOf("a"), objectOf("a", 2), revision);
+    await expect(store.put(keyOf("a"), objectOf("a", 3), revision)).rejects.toMatchObject({
+      reason: "Conflict",
+    });
+    expect(dataOf(store.get(keyOf("a"))?.object)).toBe(2);
+    const removed = store.remove(keyOf("a"), (await winner).revision);
+    await expect(store.remove(keyOf("a"), "any")).rejects.toMatchObject({ reason: "NotFound" });
+    expect(store.get(keyOf("a"))).toBeUndefined();
+    await removed;
+  });
+
   it("is refused if the object is too large, and changes nothing", async () => {
     const store = await open({ maxObjectCharacters: 1_000 });
     const before = store.revision;

@@ -155,6 +155,19 @@ export class FakeHub
     return { id, outcome };
   }
 
+  /** MetaServer of the node asks something. @returns The id of its message. */
+  asks(node: string, resource: string, content: unknown): string {
+    const id = `asked-${++this.#ids}`;
+    const draft = { node, resource, operation: "null", content };
+    const message = createMessage(
+      { ...draft, source: "metaserver", group: "dynamiccontroller" },
+      { id, timestamp: 0, delivery: () => ({ kind: "volatile" }) },
+    );
+    for (const { filter, give } of this.#subscribers)
+      if (filter.groups?.includes("dynamiccontroller")) give({ message, ack: () => {}, nack: () => {} });
+    return id;
+  }
+
   /** What was answered. */
   answerTo(id: string): PublishDraft | undefined {
     return this.published.find((one) => one.parentId === id);

@@ -1,6 +1,7 @@
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it, test } from "vitest";
+import { freePort } from "../support/free-port.ts";
 import { certificateFiles } from "../support/mqtt-certificates.ts";
 import { startWorld } from "../support/world.ts";
 import { edgehub } from "./inspect-run.ts";
@@ -105,11 +106,3 @@ test("edgehub check tells a port that speaks no MQTT", async () => {
     });
   await new Promise((resolve) => server.close(resolve));
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

@@ -7,6 +7,7 @@ import type { EdgeOptionsInput } from "../../edgehub/index.ts";
 import { admission, clockVerdict, refusal } from "../../edgehub/inspect/checks/hub.ts";
 import { diskVerdict } from "../../edgehub/inspect/checks/node.ts";
 import type { InspectionIo } from "../../edgehub/inspect/io.ts";
+import { freePort } from "../support/free-port.ts";
 import { temporaryDirectory, until } from "../support/processes.ts";
 import { startWorld, type World } from "../support/world.ts";
 import { edgehub } from "./inspect-run.ts";
@@ -332,14 +333,6 @@ describe.skipIf(!canPlay)("a user who may not read the agent's directory", () =>
     ]);
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 const gib = 1 << 30;
 

@@ -10,6 +10,7 @@ import { systemClock } from "../../platform/clock.ts";
 import { checkOptions } from "../../platform/config.ts";
 import { silentLogger } from "../../platform/logger.ts";
 import { aMessage } from "../protocol/messages.ts";
+import { freePort } from "../support/free-port.ts";
 import { temporaryDirectory } from "../support/processes.ts";
 import { TestAgent, until } from "./test-agent.ts";
 
@@ -127,11 +128,3 @@ it("closes what it opened when a module cannot be made", () => {
   // The second one finds the directory free.
   for (const _ of [1, 2]) expect(() => new EdgeHub(withToken, parts)).toThrow("cannot be made");
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

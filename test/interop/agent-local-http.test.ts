@@ -2,6 +2,7 @@ import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { freePort } from "../support/free-port.ts";
 import { messagesOf, type RecordedMessage, readCapture, type Side } from "./capture.ts";
 import { eventually } from "./patience.ts";
 import type { RawWebSocket } from "./raw-websocket.ts";
@@ -25,14 +26,6 @@ async function listening(answer: RequestListener = () => undefined): Promise<num
     server.closeAllConnections();
   });
   return (server.address() as AddressInfo).port;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 const anyHeader = { msg_id: expect.any(String), timestamp: expect.any(Number) };

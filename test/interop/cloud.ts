@@ -1,27 +1,60 @@
+import { readFileSync } from "node:fs";
 import { onTestFinished } from "vitest";
+import type { HubServerParts } from "../../cloudhub/index.ts";
 import { type RunningController, startControllers } from "../../controllers/index.ts";
 import { configMaps, secrets } from "../../controllers/runtime/kinds.ts";
 import type { KubeObject, ObjectsApi, ResourceName } from "../../kubernetes/index.ts";
 import { type Clock, systemClock } from "../../platform/clock.ts";
+import type { Logger } from "../../platform/logger.ts";
 import { silentLogger } from "../../platform/logger.ts";
+import { connectHub } from "../../sdk/index.ts";
+import { freePort } from "../support/free-port.ts";
 import { startWorld, type World } from "../support/world.ts";
 import { messagesOf, type RecordedMessage, readCapture } from "./capture.ts";
+import { asWritten } from "./recorded-pushes.ts";
 import { joinAsStockEdge, type StockEdge } from "./stock-edge.ts";
 
-/** A hub with controllers, as a stock edge has before it: all that a cloud is. */
+export interface CloudOptions {
+  /** Of the controllers. */
+  readonly clock?: Clock;
+  /** The hub itself goes by that clock, too: then it wants heartbeats by it. */
+  readonly ofHub?: boolean;
+  readonly log?: Logger;
+}
+
+/**
+ * A hub with all its controllers, as a stock edge has before it: all that a cloud is. Objects are read and written over
+ * HTTPS, with the SDK, by the hub's Kubernetes API.
+ */
 export class Cloud {
+  readonly objects: ObjectsApi;
+  /** Where requests for rules go. */
+  readonly restUrl: string;
   readonly #world: World;
-  readonly #clock: Clock;
+  readonly #options: CloudOptions;
+  readonly #restPort: number;
   #controllers: RunningController;
 
-  private constructor(world: World, clock: Clock) {
+  private constructor(world: World, objects: ObjectsApi, restPort: number, options: CloudOptions) {
     this.#world = world;
-    this.#clock = clock;
+    this.objects = objects;
+    this.#restPort = restPort;
+    this.restUrl = `http://127.0.0.1:${restPort}`;
+    this.#options = options;
     this.#controllers = this.#start();
   }
 
-  static async start(clock: Clock = systemClock): Promise<Cloud> {
-    const cloud = new Cloud(await startWorld(), clock);
+  static async start(options: CloudOptions = {}): Promise<Cloud> {
+    const { clock, ofHub = false } = options;
+    const parts: Partial<HubServerParts> = ofHub && clock ? { clock } : {};
+    const world = await startWorld({ store: { synchronous: "normal" } }, parts);
+    const { url, token, ca } = JSON.parse(readFileSync(world.hub.adminFile, "utf8")) as Record<
+      "url" | "token" | "ca",
+      string
+    >;
+    const user = await connectHub({ url, token, ca });
+    onTestFinished(() => user.close());
+    const cloud = new Cloud(world, user.objects, await freePort(), options);
     onTestFinished(() => cloud.stopControllers());
     return cloud;
   }
@@ -30,15 +63,16 @@ export class Cloud {
     return this.#world.hub;
   }
 
-  get objects(): ObjectsApi {
-    return this.hub.objects;
-  }
-
   /** A node that has joined with the requests of a stock edge. */
   async join(node = "edge-s"): Promise<StockEdge> {
     const { ports, admin } = this.hub;
     const { token } = await admin.createJoinToken({ ttlMs: 600_000, node });
     return { node, port: ports.nodes, credentials: await joinAsStockEdge(ports.join, node, token) };
+  }
+
+  /** One of our own agents, as a node of this cloud. */
+  agent(...given: Parameters<World["agent"]>): ReturnType<World["agent"]> {
+    return this.#world.agent(...given);
   }
 
   stopControllers(): Promise<void> {
@@ -49,17 +83,30 @@ export class Cloud {
     this.#controllers = this.#start();
   }
 
-  /** Hub and controllers end and start again, on the same data and ports. */
-  async restart(): Promise<void> {
+  /** Hub and controllers end. @returns Starts them again, on the same data and ports. */
+  async stop(): Promise<() => Promise<void>> {
     await this.stopControllers();
     const stopped = await this.#world.stopHub();
-    await stopped.start();
-    this.startControllers();
+    return async () => {
+      await stopped.start();
+      this.startControllers();
+    };
+  }
+
+  /** Hub and controllers end and start again, on the same data and ports. */
+  async restart(): Promise<void> {
+    const start = await this.stop();
+    await start();
   }
 
   #start(): RunningController {
-    const parts = { hub: this.hub, objects: this.objects, clock: this.#clock, log: silentLogger };
-    return startControllers(parts, { enable: ["edge"], clusterCa: this.hub.ca.pem });
+    const { hub } = this;
+    const { clock = systemClock, log = silentLogger } = this.#options;
+    const rest = { host: "127.0.0.1", port: this.#restPort, timeoutMs: 10_000 };
+    return startControllers(
+      { hub, objects: hub.objects, clock, log },
+      { clusterCa: hub.ca.pem, router: { rest, retryMs: 10, statusMs: 10 }, device: { statusMs: 10 } },
+    );
   }
 }
 
@@ -72,18 +119,11 @@ export function recordedPod(node: string): { pod: KubeObject; needed: [ResourceN
     [configMaps, asWritten(contentOn(conversation, "default/configmap/cmb"))],
     [secrets, asWritten(contentOn(conversation, "default/secret/sb"))],
   ];
-  const { status: _status, ...rest } = pod;
-  return { pod: { ...rest, spec } as KubeObject, needed };
+  return { pod: { ...pod, spec }, needed };
 }
 
 function contentOn(conversation: readonly RecordedMessage[], resource: string): KubeObject {
   const found = conversation.find(({ message }) => message.route.resource === resource);
   if (found === undefined) throw new Error(`nothing about ${resource} was recorded`);
   return found.message.content as KubeObject;
-}
-
-/** As a person would write it: without what the API has filled in. */
-function asWritten(object: KubeObject): KubeObject {
-  const { name, namespace } = object.metadata;
-  return { ...object, metadata: { name: name ?? "", namespace: namespace ?? "default" } };
 }

@@ -1,30 +1,23 @@
 import { readFileSync } from "node:fs";
-import { expect, it, onTestFinished } from "vitest";
-import { startControllers } from "../../controllers/index.ts";
+import { expect, it } from "vitest";
 import { deviceModels, devices, olderDevices } from "../../controllers/runtime/kinds.ts";
 import type { KubeObject } from "../../kubernetes/index.ts";
-import { systemClock } from "../../platform/clock.ts";
-import { silentLogger } from "../../platform/logger.ts";
 import { messagesOf, type RecordedMessage, readCapture } from "./capture.ts";
+import { Cloud } from "./cloud.ts";
 import { eventually } from "./patience.ts";
 import type { RawWebSocket } from "./raw-websocket.ts";
 import { connect } from "./stock-edge.ts";
-import { type Connected, hubForTest } from "./test-hub.ts";
 import { ackOf, type WireJson } from "./wire-json.ts";
 
-/** The device-controller and the edge that was recorded with a DeviceModel, a Device and a device on MQTT. */
+/** A cloud and the edge that was recorded with a DeviceModel, a Device and a device on MQTT. */
 
 const capture = messagesOf(readCapture("f-device"));
 const place = { namespace: "default", name: "sensor-1" };
 
-async function hubWithDevices(): Promise<Connected> {
-  const world = await hubForTest();
-  const controllers = startControllers(
-    { hub: world.hub, objects: world.hub.objects, clock: systemClock, log: silentLogger },
-    { enable: ["device"] },
-  );
-  onTestFinished(() => controllers.close());
-  return await world.connected("edge-a");
+async function cloudWithEdge() {
+  const cloud = await Cloud.start();
+  const edge = await cloud.join("edge-a");
+  return { hub: cloud.hub, objects: cloud.objects, node: edge.node, edge, link: await connect(edge) };
 }
 
 /** The recorded objects as the user wrote them. */
@@ -86,10 +79,10 @@ async function greet(link: RawWebSocket, told: number): Promise<WireJson[]> {
 }
 
 it("does with the recorded edge what cloudcore did, and answers its state too", async () => {
-  const { hub, node, link } = await hubWithDevices();
+  const { hub, objects, node, link } = await cloudWithEdge();
   await greet(link, 0);
-  await hub.objects.create(deviceModels, applied("default/devicemodel/sensor-model"));
-  await hub.objects.create(devices, applied("default/device/sensor-1"));
+  await objects.create(deviceModels, applied("default/devicemodel/sensor-model"));
+  await objects.create(devices, applied("default/device/sensor-1"));
   const inserted = [
     recorded("update", "membership"),
     recorded("insert", "default/devicemodel/sensor-model"),
@@ -113,7 +106,7 @@ it("does with the recorded edge what cloudcore did, and answers its state too", 
   }
   const file = new URL("../fixtures/captures/f-device-after-twin-update.json", import.meta.url);
   const observed = JSON.parse(readFileSync(file, "utf8")) as KubeObject;
-  expect((await hub.objects.get(devices, place)).status).toEqual(observed.status);
+  expect((await objects.get(devices, place)).status).toEqual(observed.status);
 
   const state = recorded("update", "device/sensor-1/state/update");
   link.send(state.text);
@@ -121,12 +114,12 @@ it("does with the recorded edge what cloudcore did, and answers its state too", 
   expect(confirmed?.header.parent_msg_id).toBe(state.message.header.msg_id);
 
   const patch = [{ op: "replace", path: "/spec/properties/0/desired/value", value: "30" }];
-  await hub.objects.patch(devices, place, "json", patch);
+  await objects.patch(devices, place, "json", patch);
   const [changed] = await takeAll(link, 1);
   const withWish = recorded("update", "default/device/sensor-1", 2);
   expect(comparable(changed as WireJson)).toEqual(comparable(withWish.message));
 
-  await hub.objects.delete(devices, place);
+  await objects.delete(devices, place);
   const removed = [
     recorded("update", "membership", 1),
     recorded("delete", "default/devicemodel/sensor-model"),
@@ -143,18 +136,18 @@ it("does with the recorded edge what cloudcore did, and answers its state too", 
 });
 
 it("tells an edge that was away what has gone and come meanwhile, and repeats nothing that it has", async () => {
-  const { hub, node, edge, link } = await hubWithDevices();
+  const { hub, objects, node, edge, link } = await cloudWithEdge();
   await greet(link, 0);
-  await hub.objects.create(deviceModels, applied("default/devicemodel/sensor-model"));
+  await objects.create(deviceModels, applied("default/devicemodel/sensor-model"));
   for (const name of ["sensor-1", "sensor-2"]) {
     const object = applied("default/device/sensor-1");
-    await hub.objects.create(devices, { ...object, metadata: { ...object.metadata, name } });
+    await objects.create(devices, { ...object, metadata: { ...object.metadata, name } });
   }
   await takeAll(link, 5);
   await eventually(async () => (await hub.checkpoint(node, "default/device/sensor-2"))?.deleted).toBe(false);
   link.reset();
   await eventually(async () => (await hub.nodes()).find((one) => one.node === node)?.connected).toBe(false);
-  await hub.objects.delete(devices, place);
+  await objects.delete(devices, place);
   const again = await connect(edge);
   const gone = await again.next();
   again.send(ackOf(gone));
@@ -165,9 +158,9 @@ it("tells an edge that was away what has gone and come meanwhile, and repeats no
 });
 
 it("keeps a Device that was written as v1alpha2 as it was written, with what the edge reports of it", async () => {
-  const { hub, link } = await hubWithDevices();
+  const { objects, link } = await cloudWithEdge();
   await greet(link, 0);
-  await hub.objects.create(deviceModels, applied("default/devicemodel/sensor-model"));
+  await objects.create(deviceModels, applied("default/devicemodel/sensor-model"));
   const expression = { key: "", operator: "In", values: ["edge-a"] };
   const desired = { value: "20", metadata: { type: "int" } };
   const spec = {
@@ -175,7 +168,7 @@ it("keeps a Device that was written as v1alpha2 as it was written, with what the
     nodeSelector: { nodeSelectorTerms: [{ matchExpressions: [expression] }] },
     propertyVisitors: [{ propertyName: "temperature", modbus: { register: "HoldingRegister", offset: 2 } }],
   };
-  await hub.objects.create(olderDevices, {
+  await objects.create(olderDevices, {
     apiVersion: "devices.kubeedge.io/v1alpha2",
     kind: "Device",
     metadata: place,
@@ -192,7 +185,7 @@ it("keeps a Device that was written as v1alpha2 as it was written, with what the
   });
   link.send(recorded("update", "device/sensor-1/twin/edge_updated").text);
   await takeAll(link, 1);
-  const device = await hub.objects.get(olderDevices, place);
+  const device = await objects.get(olderDevices, place);
   expect(device).toMatchObject({
     spec,
     status: { twins: [{ propertyName: "temperature", desired, reported: { value: "25" } }] },

@@ -3,53 +3,14 @@ import { configMaps, leases, nodes, pods } from "../../controllers/runtime/kinds
 import type { KubeObject } from "../../kubernetes/index.ts";
 import { messagesOf, readCapture } from "./capture.ts";
 import { Cloud, recordedPod } from "./cloud.ts";
+import { apply, exists, ofPods, phaseOf, readyOf, started, withPod } from "./edged-cloud.ts";
 import { LeapingClock } from "./leaping-clock.ts";
 import { eventually } from "./patience.ts";
 import { isForControllers } from "./replay.ts";
 import { connect } from "./stock-edge.ts";
-import { current, type Line, line115, StockKubelet } from "./stock-kubelet.ts";
+import { lines } from "./stock-edgecore.ts";
 
-/** A stock edgecore with edged on, over TLS, against a hub with controllers. */
-
-const lines: [string, Line][] = [
-  ["1.15", line115],
-  ["the current line", current],
-];
-
-interface Condition {
-  readonly type: string;
-  readonly status: string;
-}
-
-async function started(
-  line: Line = line115,
-  clock?: LeapingClock,
-): Promise<{ cloud: Cloud; kubelet: StockKubelet }> {
-  const cloud = await Cloud.start(clock);
-  const kubelet = new StockKubelet(await cloud.join(), line);
-  return { cloud, kubelet };
-}
-
-const readyOf = async (cloud: Cloud, name: string): Promise<string | undefined> => {
-  const { status } = (await cloud.objects.get(nodes, { name })) as { status?: { conditions?: Condition[] } };
-  return status?.conditions?.find((one) => one.type === "Ready")?.status;
-};
-
-const phaseOf = async (cloud: Cloud, name: string): Promise<unknown> =>
-  ((await cloud.objects.get(pods, { namespace: "default", name })).status as { phase?: string } | undefined)
-    ?.phase;
-
-const exists = (cloud: Cloud, name: string): Promise<boolean> =>
-  cloud.objects.get(pods, { namespace: "default", name }).then(
-    () => true,
-    () => false,
-  );
-
-async function apply(cloud: Cloud, node: string): Promise<KubeObject> {
-  const { pod, needed } = recordedPod(node);
-  for (const [resource, object] of needed) await cloud.objects.create(resource, object);
-  return await cloud.objects.create(pods, pod);
-}
+/** A stock edgecore with edged on, over TLS, against a hub with all its controllers. */
 
 describe.each(lines)("an edgecore of %s", (_name, line) => {
   it("registers, becomes ready and renews its lease", async () => {
@@ -81,7 +42,7 @@ describe.each(lines)("an edgecore of %s", (_name, line) => {
 
   it("is unknown when it renews its lease no more, and ready when it is back", async () => {
     const clock = new LeapingClock();
-    const { cloud, kubelet } = await started(line, clock);
+    const { cloud, kubelet } = await started(line, { clock });
     await kubelet.connect();
     kubelet.cut();
     await eventually(async () => {
@@ -114,23 +75,16 @@ describe.each(lines)("an edgecore of %s", (_name, line) => {
     const ofPod = kubelet.pushed.filter((one) => one.endsWith("/pod/pb"));
     expect(ofPod.at(0)).toBe("insert default/pod/pb");
     expect(ofPod.at(-1)).toBe("delete default/pod/pb");
+    expect(kubelet.tokens.map(claimsIn)).toEqual([
+      expect.objectContaining({ sub: "system:serviceaccount:default:default", pod: "pb" }),
+    ]);
     expect(kubelet.faults).toEqual([]);
   });
 });
 
-const ofPods = (kubelet: StockKubelet): string[] => kubelet.pushed.filter((one) => one.includes("/pod/"));
-
-async function withPod(): Promise<{ cloud: Cloud; kubelet: StockKubelet; pod: KubeObject }> {
-  const { cloud, kubelet } = await started();
-  await kubelet.connect();
-  const pod = await apply(cloud, kubelet.node);
-  await eventually(() => phaseOf(cloud, "pb")).toBe("Running");
-  return { cloud, kubelet, pod };
-}
-
-describe("what is brought to a node", () => {
+describe.each(lines)("what is brought to a node of %s", (_name, line) => {
   it("waits while the link is cut, and comes once", async () => {
-    const { cloud, kubelet } = await withPod();
+    const { cloud, kubelet } = await withPod(line);
     kubelet.cut();
     await cloud.objects.patch(pods, { namespace: "default", name: "pb" }, "merge", {
       metadata: { labels: { a: "b" } },
@@ -147,8 +101,10 @@ describe("what is brought to a node", () => {
   });
 
   it("is nothing when nothing has changed over restarts of controllers, hub and edgecore", async () => {
-    const { cloud, kubelet } = await withPod();
-    const before = [...kubelet.pushed];
+    const { cloud, kubelet } = await withPod(line);
+    // A node that reads its own Node object hears of its state, too.
+    const pushed = () => kubelet.pushed.filter((one) => !one.includes("null/node/"));
+    const before = pushed();
     await cloud.stopControllers();
     cloud.startControllers();
     kubelet.cut();
@@ -161,14 +117,14 @@ describe("what is brought to a node", () => {
       data: {},
     };
     await cloud.objects.update(configMaps, marker);
-    await eventually(() => kubelet.pushed.at(-1)).toBe("update default/configmap/cmb");
-    expect(kubelet.pushed).toEqual([...before, "update default/configmap/cmb"]);
+    await eventually(() => pushed().at(-1)).toBe("update default/configmap/cmb");
+    expect(pushed()).toEqual([...before, "update default/configmap/cmb"]);
     expect(await phaseOf(cloud, "pb")).toBe("Running");
     expect(kubelet.faults).toEqual([]);
   });
 
   it("is what changed while the controllers were away", async () => {
-    const { cloud, kubelet } = await withPod();
+    const { cloud, kubelet } = await withPod(line);
     await cloud.stopControllers();
     await cloud.objects.delete(pods, { namespace: "default", name: "pb" }, { gracePeriodSeconds: 0 });
     cloud.startControllers();
@@ -178,7 +134,7 @@ describe("what is brought to a node", () => {
   });
 
   it("is a new pod in place of an old one of the same name", async () => {
-    const { cloud, kubelet, pod } = await withPod();
+    const { cloud, kubelet, pod } = await withPod(line);
     kubelet.cut();
     await cloud.objects.delete(pods, { namespace: "default", name: "pb" }, { gracePeriodSeconds: 0 });
     const again = await cloud.objects.create(pods, recordedPod(kubelet.node).pod);
@@ -190,26 +146,6 @@ describe("what is brought to a node", () => {
     expect(again.metadata.uid).not.toBe(pod.metadata.uid);
     expect(ofPods(kubelet).slice(-2)).toEqual(["delete default/pod/pb", "insert default/pod/pb"]);
   });
-});
-
-it("ends a pod that was deleted while its node was away, when the node is back", async () => {
-  const { cloud, kubelet } = await withPod();
-  kubelet.cut();
-  await cloud.objects.delete(pods, { namespace: "default", name: "pb" });
-  expect(await exists(cloud, "pb")).toBe(true);
-  await kubelet.connect();
-  await eventually(() => exists(cloud, "pb")).toBe(false);
-  await eventually(() => kubelet.rows.has("default/pod/pb")).toBe(false);
-  expect(kubelet.faults).toEqual([]);
-});
-
-it("ends the link of a node that is deleted; the node registers anew when it comes back", async () => {
-  const { cloud, kubelet } = await started();
-  await kubelet.connect();
-  await cloud.objects.delete(nodes, { name: kubelet.node });
-  await kubelet.ended();
-  await kubelet.connect();
-  expect(await readyOf(cloud, kubelet.node)).toBe("True");
 });
 
 it("answers the recorded requests with a new node as the recorded cloud did", async () => {
@@ -245,4 +181,14 @@ function shapeOf(content: unknown): unknown {
     code,
     status,
   };
+}
+
+/** Whose token it is, and of which pod. */
+function claimsIn(token: string): unknown {
+  const text = Buffer.from(token.split(".")[1] ?? "", "base64url").toString();
+  const { sub, "kubernetes.io": bound } = JSON.parse(text) as {
+    sub: string;
+    "kubernetes.io": { pod: { name: string } };
+  };
+  return { sub, pod: bound.pod.name };
 }

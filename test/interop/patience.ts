@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 
 /** What a test waits for comes within milliseconds; this only ends one that would hang. */
-const patienceMs = 2_000;
+const patienceMs = 10_000;
 
 /** @param what It is said in the error if it does not come. */
 export async function patiently<T>(what: string, coming: Promise<T>): Promise<T> {

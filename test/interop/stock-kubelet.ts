@@ -1,71 +1,56 @@
 import { isDeepStrictEqual } from "node:util";
 import type { KubeObject } from "../../kubernetes/index.ts";
 import { messagesOf, readCapture } from "./capture.ts";
-import { eventually, patiently } from "./patience.ts";
-import type { RawWebSocket } from "./raw-websocket.ts";
-import { connect, type StockEdge } from "./stock-edge.ts";
-import { ackOf, keepalive, newHeader, type WireJson } from "./wire-json.ts";
-
-/** An API error as Go writes it. */
-interface ErrStatus {
-  readonly status: string;
-  readonly reason: string;
-  readonly code: number;
-  readonly message: string;
-}
-
-interface Wrapped {
-  readonly Object: KubeObject | null;
-  readonly Err: { readonly ErrStatus: ErrStatus } | null;
-}
-
-/** What differs between the lines of edgecore. Source: edge modules §16. */
-export interface Line {
-  /** How messages about nodes name their namespace. */
-  readonly nodeNamespace: "default" | "null";
-  /** True: nodes are read from the local rows, and the cloud pushes them. */
-  readonly readsNodeLocally: boolean;
-}
-
-export const line115: Line = { nodeNamespace: "default", readsNodeLocally: false };
-export const current: Line = { nodeNamespace: "null", readsNodeLocally: true };
+import { eventually } from "./patience.ts";
+import type { StockEdge } from "./stock-edge.ts";
+import { type Line, line115, StockEdgecore } from "./stock-edgecore.ts";
+import { type ErrStatus, isPodKey, type ObjectResp } from "./stock-metamanager.ts";
+import type { WireJson } from "./wire-json.ts";
 
 const renewMs = 100;
 
 /**
- * A stock edgecore with edged on, from the recordings of one: MetaManager's rows, acks and requests, and of the kubelet
- * what it does with a node, its lease and its pods. Whatever the cloud says in another shape than a real one is a fault.
+ * A stock edgecore with edged on, from the recordings of one: of the kubelet what it does with a node, its lease and its
+ * pods. Whatever the cloud says in another shape than a real one is a fault.
  */
 export class StockKubelet {
   readonly node: string;
-  /** MetaManager's table: what was stored last under a key. */
-  readonly rows = new Map<string, unknown>();
-  /** Downstream messages in their order: `insert default/pod/pb`. */
-  readonly pushed: string[] = [];
-  /** What was not as a real cloud says it. */
-  readonly faults: string[] = [];
-  readonly #edge: StockEdge;
+  readonly edge: StockEdgecore;
+  /** Of service accounts, as they were given to pods. */
+  readonly tokens: string[] = [];
   readonly #line: Line;
-  readonly #asked = new Map<string, (answer: WireJson) => void>();
   readonly #running = new Set<string>();
-  #link: RawWebSocket | undefined;
   #lease: KubeObject | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(edge: StockEdge, line: Line = line115) {
-    this.#edge = edge;
+    this.edge = new StockEdgecore(edge, line);
     this.node = edge.node;
     this.#line = line;
+    this.edge.meta.onPush = (operation, resource, object) => this.#told(operation, resource, object);
+  }
+
+  /** MetaManager's table: what was stored last under a key. */
+  get rows(): Map<string, unknown> {
+    return this.edge.meta.rows;
+  }
+
+  /** Downstream messages in their order: `insert default/pod/pb`. */
+  get pushed(): string[] {
+    return this.edge.meta.pushed;
+  }
+
+  /** What was not as a real cloud says it. */
+  get faults(): string[] {
+    return this.edge.faults;
   }
 
   /** Opens the link and does what an edgecore does on it, until it ends. */
   async connect(): Promise<void> {
-    const link = await connect(this.#edge);
-    this.#link = link;
-    void this.#read(link);
-    link.send(keepalive());
+    await this.edge.connect();
     await this.#register();
     const renew = async (): Promise<void> => {
+      this.edge.beat();
       await this.#renewLease();
       await this.#syncNode();
     };
@@ -73,100 +58,39 @@ export class StockKubelet {
     for (const [key, pod] of this.rows) if (isPodKey(key)) void this.#runPod(pod as KubeObject);
   }
 
-  /** The link ends without a word; what is stored stays. */
+  /** The link ends without a word; what is stored stays, and pods run on. */
   cut(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-    this.#link?.reset();
-    this.#link = undefined;
+    this.#rest();
+    this.edge.cut();
+  }
+
+  /** The process is stopped, and its pods run on: the next one, begun by `connect`, finds them in its rows. */
+  stop(): void {
+    this.#rest();
+    this.#lease = undefined;
+    this.#running.clear();
+    this.edge.stop();
   }
 
   /** Resolves when the cloud has ended the link. */
   async ended(): Promise<void> {
-    await this.#link?.ended();
-    this.cut();
+    await this.edge.ended();
+    this.#rest();
   }
 
-  // ── MetaManager ──────────────────────────────────────────────────────────────────────────────────────────
-
-  /** Sends a request and waits for the answer, which must be one. */
-  async request(operation: string, resource: string, content: unknown): Promise<WireJson> {
-    const route = { source: "edged", group: "meta", operation, resource };
-    const message: WireJson = { header: newHeader(), route, content };
-    const answer = new Promise<WireJson>((resolve) => this.#asked.set(message.header.msg_id, resolve));
-    this.#send(message);
-    const came = await patiently(`an answer to ${operation} ${resource}`, answer);
-    this.#checkRoute(message, came);
-    if (operation !== "patch" && operation !== "delete") {
-      this.#storeAnswer(came);
-      this.#send(ackOf(came));
-    }
-    return came;
+  #rest(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
   }
 
-  #storeAnswer({ route, content }: WireJson): void {
-    const key = route.resource ?? "";
-    const wrapped = content as Partial<Wrapped> | null;
-    if (content === "OK" || key.includes("/serviceaccounttoken/")) return;
-    if (wrapped !== null && typeof wrapped === "object" && "Object" in wrapped && "Err" in wrapped) {
-      if (wrapped.Err === null) this.rows.set(key, wrapped.Object);
-      return;
-    }
-    this.rows.set(key, content);
+  #request(operation: string, resource: string, content: unknown): Promise<WireJson> {
+    return this.edge.meta.request(operation, resource, content);
   }
 
-  async #read(link: RawWebSocket): Promise<void> {
-    for (;;) {
-      const text = await link.nextText().catch((error: Error) => error);
-      if (this.#link !== link) return;
-      if (typeof text === "string") this.#received(JSON.parse(text) as WireJson);
-      else if (text.message.startsWith("the connection")) return;
-    }
-  }
-
-  #received(message: WireJson): void {
-    const { header, route } = message;
-    const waiting = header.parent_msg_id === undefined ? undefined : this.#asked.get(header.parent_msg_id);
-    if (waiting !== undefined) {
-      this.#asked.delete(header.parent_msg_id as string);
-      waiting(message);
-    } else if (header.parent_msg_id !== undefined) this.#fault("an answer to nothing", message);
-    else if (route.group !== "resource" || route.source !== "edgecontroller")
-      this.#fault("nobody takes this", message);
-    else this.#pushed(message);
-  }
-
-  #pushed(message: WireJson): void {
-    const { header, route } = message;
-    const { operation = "", resource = "" } = route;
-    const object = message.content as KubeObject;
-    this.pushed.push(`${operation} ${resource}`);
-    if (!object.kind || !object.apiVersion) this.#fault("MetaServer would not find it", message);
-    // A repetition has a version of its own.
-    if (
-      operation !== "delete" &&
-      !(Number(header.resourceversion) >= Number(object.metadata.resourceVersion))
-    )
-      this.#fault("its version is not the object's", message);
-    const [namespace = "", type = ""] = resource.split("/");
-    if (type === "node" && (operation !== "update" || namespace !== "null" || !this.#line.readsNodeLocally))
-      this.#fault("no cloud says so", message);
-    if (operation === "delete") this.#deleted(resource, object);
-    else this.rows.set(resource, object);
-    this.#send(ackOf(message));
-    if (type === "pod" && operation !== "delete") void this.#runPod(object);
-  }
-
-  #deleted(resource: string, object: KubeObject): void {
-    const row = this.rows.get(resource);
-    // MetaManager looks for the uid in the stored text.
-    if (isPodKey(resource) && !JSON.stringify(row ?? "").includes(object.metadata.uid ?? "")) return;
-    this.rows.delete(resource);
-    this.#running.delete(object.metadata.uid ?? "");
-  }
-
-  #send(message: WireJson): void {
-    this.#link?.send(message);
+  #told(operation: string, resource: string, object: KubeObject): void {
+    if (!isPodKey(resource)) return;
+    if (operation !== "delete") void this.#runPod(object);
+    else if (!this.rows.has(resource)) this.#running.delete(object.metadata.uid ?? "");
   }
 
   // ── the node and its lease ───────────────────────────────────────────────────────────────────────────────
@@ -179,7 +103,7 @@ export class StockKubelet {
       ({ message }) => message.route.operation === "insert" && message.route.resource?.includes("/node/"),
     );
     const text = JSON.stringify(said?.message.content).replaceAll("edge-b", this.node);
-    const inserted = await this.request("insert", this.#nodeKey("node"), JSON.parse(text) as unknown);
+    const inserted = await this.#request("insert", this.#nodeKey("node"), JSON.parse(text) as unknown);
     const { Err } = this.#wrapped(inserted);
     if (Err !== null && Err.ErrStatus.reason !== "AlreadyExists") this.#fault("not registered", inserted);
     await eventually(() => this.rows.has(this.#nodeKey("node"))).toBe(true);
@@ -189,7 +113,7 @@ export class StockKubelet {
 
   async #queryNode(): Promise<KubeObject | undefined> {
     if (this.#line.readsNodeLocally) return this.rows.get(this.#nodeKey("node")) as KubeObject | undefined;
-    const answer = await this.request("query", this.#nodeKey("node"), null);
+    const answer = await this.#request("query", this.#nodeKey("node"), null);
     const content = answer.content as KubeObject & { ErrStatus?: ErrStatus };
     if (content.ErrStatus !== undefined) {
       if (Object.keys(content).length > 1 || content.ErrStatus.reason !== "NotFound")
@@ -223,7 +147,7 @@ export class StockKubelet {
       conditions: [condition],
     };
     const patch = ready?.status === "True" ? {} : { status };
-    const answer = await this.request("patch", this.#nodeKey("nodepatch"), JSON.stringify(patch));
+    const answer = await this.#request("patch", this.#nodeKey("nodepatch"), JSON.stringify(patch));
     const { Object: patched } = this.#wrapped(answer);
     const now = (patched?.status as { conditions?: { type: string }[] } | undefined)?.conditions ?? [];
     // A list that is replaced as a whole makes the kubelet patch for ever.
@@ -234,7 +158,7 @@ export class StockKubelet {
   }
 
   async #queryLease(): Promise<void> {
-    const { Object: lease, Err } = this.#wrapped(await this.request("query", this.#leaseKey, null));
+    const { Object: lease, Err } = this.#wrapped(await this.#request("query", this.#leaseKey, null));
     this.#lease = Err === null ? (lease as KubeObject) : undefined;
   }
 
@@ -250,7 +174,7 @@ export class StockKubelet {
       namespace: "kube-node-lease",
       creationTimestamp: null,
     };
-    const answer = await this.request(known === undefined ? "insert" : "update", this.#leaseKey, {
+    const answer = await this.#request(known === undefined ? "insert" : "update", this.#leaseKey, {
       metadata,
       spec,
     });
@@ -284,7 +208,7 @@ export class StockKubelet {
     } catch (error) {
       // The link has ended: the next one finds the pod in its row.
       this.#running.delete(uid);
-      if (this.#link !== undefined) this.faults.push(`${pod.metadata.name}: ${(error as Error).message}`);
+      if (this.edge.isConnected) this.faults.push(`${pod.metadata.name}: ${(error as Error).message}`);
     }
   }
 
@@ -292,7 +216,7 @@ export class StockKubelet {
     const { namespace, name, uid } = pod.metadata;
     await this.#patchPod(pod, 2);
     const options = { gracePeriodSeconds: 0, preconditions: { uid } };
-    const answer = await this.request("delete", `${namespace}/pod/${name}`, options);
+    const answer = await this.#request("delete", `${namespace}/pod/${name}`, options);
     if (answer.content !== "OK") this.#fault("the pod may not go", answer);
   }
 
@@ -304,7 +228,7 @@ export class StockKubelet {
     const recorded = patches[step]?.message.content as string;
     const theirs = (JSON.parse(recorded) as KubeObject).metadata.uid ?? "";
     const patch = recorded.replaceAll(theirs, uid);
-    const answer = await this.request("patch", `${namespace}/podpatch/${name}`, patch);
+    const answer = await this.#request("patch", `${namespace}/podpatch/${name}`, patch);
     const { Object: patched, Err } = this.#wrapped(answer);
     if (Err !== null || patched === null) return;
     if (patched.metadata.uid !== uid) this.#fault("another pod was patched", answer);
@@ -324,7 +248,7 @@ export class StockKubelet {
       const spec = { audiences: null, expirationSeconds: 3607, boundObjectRef };
       const status = { token: "", expirationTimestamp: null };
       const content = { metadata: { creationTimestamp: null }, spec, status };
-      const answer = await this.request("query", `${namespace}/serviceaccounttoken/default`, content);
+      const answer = await this.#request("query", `${namespace}/serviceaccounttoken/default`, content);
       const given = answer.content as {
         spec: unknown;
         status?: { token?: string; expirationTimestamp?: string };
@@ -332,13 +256,14 @@ export class StockKubelet {
       if (!isDeepStrictEqual(given.spec, spec))
         this.#fault("the spec of the token's request has changed", answer);
       if (!given.status?.token || !given.status.expirationTimestamp) this.#fault("no token", answer);
+      else this.tokens.push(given.status.token);
     }
     for (const [, configMap] of text.matchAll(/"(?:configMap|configMapRef)":\{"name":"([^"]+)"/g))
       await this.#readObject("ConfigMap", `${namespace}/configmap/${configMap}`);
   }
 
   async #readObject(kind: string, key: string): Promise<void> {
-    const answer = await this.request("query", key, null);
+    const answer = await this.#request("query", key, null);
     const object = answer.content as KubeObject;
     if (object.kind !== kind || object.apiVersion !== "v1") this.#fault(`no ${kind}`, answer);
     if (answer.header.resourceversion !== object.metadata?.resourceVersion) this.#fault("no version", answer);
@@ -346,18 +271,8 @@ export class StockKubelet {
 
   // ── shapes ───────────────────────────────────────────────────────────────────────────────────────────────
 
-  #checkRoute({ route }: WireJson, answer: WireJson): void {
-    const expected = {
-      source: "edgecontroller",
-      group: "resource",
-      operation: "response",
-      resource: route.resource,
-    };
-    if (!isDeepStrictEqual({ ...answer.route }, expected)) this.#fault("not the route of an answer", answer);
-  }
-
-  #wrapped(answer: WireJson): Wrapped {
-    const content = answer.content as Wrapped;
+  #wrapped(answer: WireJson): ObjectResp {
+    const content = answer.content as ObjectResp;
     const keys = Object.keys(content ?? {}).sort();
     if (!isDeepStrictEqual(keys, ["Err", "Object"])) this.#fault("no ObjectResp", answer);
     if (content.Err !== null) {
@@ -380,8 +295,4 @@ export class StockKubelet {
   #nodeKey(type: "node" | "nodepatch"): string {
     return `${this.#line.nodeNamespace}/${type}/${this.node}`;
   }
-}
-
-function isPodKey(key: string): boolean {
-  return key.split("/")[1] === "pod";
 }

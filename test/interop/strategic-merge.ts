@@ -1,4 +1,8 @@
-/** Strategic merge as the API server does it, as far as statuses of nodes and pods go. It refuses what that refuses. */
+/**
+ * Strategic merge as the API server does it, as far as statuses of nodes and pods go: the judge of the patches that the agent
+ * makes. It is not the one of `kubernetes/`, so that the two are not wrong together; and it refuses what a kubelet would not
+ * say, where a server takes all that can be understood.
+ */
 
 export type Json = Readonly<Record<string, unknown>>;
 

@@ -43,7 +43,7 @@ describe("a backoff", () => {
     expect(backoff.next()).toBe(2 ** 40);
   });
 
-  it("of a reconnect goes from half a second to half a minute", () => {
-    expect(reconnectBackoff).toEqual({ minMs: 500, maxMs: 30_000 });
+  it("of a controller that connects again goes from a tenth of a second to half a minute", () => {
+    expect(reconnectBackoff).toEqual({ minMs: 100, maxMs: 30_000 });
   });
 });

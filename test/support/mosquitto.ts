@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
-import { createConnection, createServer } from "node:net";
+import { createConnection } from "node:net";
 import { join } from "node:path";
 import { missingProgram } from "./debian.ts";
+import { freePort } from "./free-port.ts";
 import type { CertificateFiles } from "./mqtt-certificates.ts";
 import { temporaryDirectory, until } from "./processes.ts";
 
@@ -87,14 +88,6 @@ export class Mosquitto {
       );
     writeFileSync(at("conf"), `${lines.join("\n")}\n`);
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 function answers(port: number): Promise<boolean> {

@@ -2,88 +2,17 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { parseAllDocuments } from "yaml";
-import { type ControllerName, startControllers } from "../../controllers/index.ts";
-import {
-  configMaps,
-  deployments,
-  endpoints,
-  nodes,
-  pods,
-  services,
-} from "../../controllers/runtime/kinds.ts";
-import { ProcessRuntime } from "../../edgehub/edged/process-runtime.ts";
-import type { EdgeHub } from "../../edgehub/index.ts";
+import { startControllers } from "../../controllers/index.ts";
+import { configMaps, deployments, endpoints, pods, services } from "../../controllers/runtime/kinds.ts";
 import type { KubeObject, ResourceName } from "../../kubernetes/index.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { silentLogger } from "../../platform/logger.ts";
 import { allRights } from "../../protocol/index.ts";
 import { connectHub } from "../../sdk/index.ts";
 import { until } from "../support/processes.ts";
-import { startWorld, type World } from "../support/world.ts";
+import { ProcessCloud } from "./process-cloud.ts";
 
 /** Our own agents with plain processes, and a hub with its controllers: objects in, pods run. */
-
-const edged = { enable: true, runtime: "process", syncMs: 50 } as const;
-
-class Cloud {
-  readonly world: World;
-  #controllers: { close(): Promise<void> };
-
-  private constructor(world: World) {
-    this.world = world;
-    this.#controllers = this.#start();
-  }
-
-  static async start(): Promise<Cloud> {
-    const cloud = new Cloud(await startWorld());
-    onTestFinished(() => cloud.stopControllers());
-    return cloud;
-  }
-
-  /** An agent that runs pods; its processes end with the test. */
-  async node(name: string, options: { namespace?: "default" | "null" } = {}): Promise<EdgeHub> {
-    onTestFinished(async () => {
-      const root = join(this.world.directory, name, "edged/process");
-      const runtime = new ProcessRuntime({ clock: systemClock, log: silentLogger }, root);
-      for (const { sandboxId } of await runtime.pods()) await runtime.removeSandbox(sandboxId);
-      await runtime.close();
-    });
-    return await this.world.agent(name, { edged: { ...edged, ...options } });
-  }
-
-  stopControllers(): Promise<void> {
-    return this.#controllers.close();
-  }
-
-  startControllers(): void {
-    this.#controllers = this.#start();
-  }
-
-  get objects(): World["hub"]["objects"] {
-    return this.world.hub.objects;
-  }
-
-  async ready(node: string): Promise<boolean> {
-    return (await this.#condition(node)) === "True";
-  }
-
-  async phase(name: string): Promise<string | undefined> {
-    const pod = await this.objects.get(pods, { namespace: "default", name }).catch(() => undefined);
-    return pod === undefined ? "gone" : (pod.status as { phase?: string } | undefined)?.phase;
-  }
-
-  async #condition(name: string): Promise<string | undefined> {
-    const node = await this.objects.get(nodes, { name }).catch(() => undefined);
-    const status = (node?.status ?? {}) as { conditions?: { type: string; status: string }[] };
-    return status.conditions?.find((one) => one.type === "Ready")?.status;
-  }
-
-  #start(): { close(): Promise<void> } {
-    const { hub } = this.world;
-    const enable: ControllerName[] = ["edge", "workload"];
-    return startControllers({ hub, objects: hub.objects, clock: systemClock, log: silentLogger }, { enable });
-  }
-}
 
 const words = (word: string): KubeObject => ({
   apiVersion: "v1",
@@ -117,7 +46,7 @@ function speaker(node: string, file: string): KubeObject {
 
 describe.each(["default", "null"] as const)("a node that names its namespace %s", (namespace) => {
   it("becomes ready, runs a pod, follows its ConfigMap and ends it", async () => {
-    const cloud = await Cloud.start();
+    const cloud = await ProcessCloud.start();
     await cloud.node("edge-1", { namespace });
     await until("the node is ready", () => cloud.ready("edge-1"));
     const file = join(cloud.world.directory, "said");
@@ -134,7 +63,7 @@ describe.each(["default", "null"] as const)("a node that names its namespace %s"
 });
 
 it("goes on with pods after restarts of the controllers and of the hub, and tells of it", async () => {
-  const cloud = await Cloud.start();
+  const cloud = await ProcessCloud.start();
   await cloud.node("edge-1");
   const file = join(cloud.world.directory, "said");
   await cloud.objects.create(configMaps, words("red"));
@@ -155,7 +84,7 @@ it("goes on with pods after restarts of the controllers and of the hub, and tell
 });
 
 it("runs the example Deployment on two nodes, and rolls out another template", async () => {
-  const cloud = await Cloud.start();
+  const cloud = await ProcessCloud.start();
   for (const name of ["edge-1", "edge-2"]) await cloud.node(name);
   for (const name of ["edge-1", "edge-2"]) await until(`${name} is ready`, () => cloud.ready(name));
   for (const [resource, object] of exampleObjects()) await cloud.objects.create(resource, object);
@@ -203,7 +132,7 @@ function exampleObjects(): [ResourceName, KubeObject][] {
 }
 
 it("is kept by controllers in another process too, through the SDK", async () => {
-  const cloud = await Cloud.start();
+  const cloud = await ProcessCloud.start();
   await cloud.stopControllers();
   const { hub } = cloud.world;
   const token = await hub.admin.createController("keeper", allRights);
@@ -223,7 +152,7 @@ it("is kept by controllers in another process too, through the SDK", async () =>
 });
 
 it("keeps a node without edged ready by its link, and makes its Node object", async () => {
-  const cloud = await Cloud.start();
+  const cloud = await ProcessCloud.start();
   await cloud.world.agent("edge-2");
   await until("the node is ready", () => cloud.ready("edge-2"), 30_000);
 });

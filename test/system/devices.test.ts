@@ -1,6 +1,4 @@
-import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { connect, type MqttClient } from "mqtt";
 import { expect, it, onTestFinished } from "vitest";
@@ -11,6 +9,7 @@ import type { ObjectsApi } from "../../kubernetes/index.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { silentLogger } from "../../platform/logger.ts";
 import { connectHub } from "../../sdk/index.ts";
+import { freePort } from "../support/free-port.ts";
 import { until } from "../support/processes.ts";
 import { startWorld, type World } from "../support/world.ts";
 
@@ -62,15 +61,6 @@ async function startDevices(): Promise<DeviceWorld> {
   const setBrightness = async (value: string) =>
     void (await world.hub.objects.patch(devices, place, "merge", { spec: specOf(value) }));
   return { ...world, controllers, broker: `tcp://127.0.0.1:${await freePort()}`, setBrightness };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 /** A program at the node: what it hears, by topic. */

@@ -136,6 +136,41 @@ describe.each(kubectls())("$name", ({ path, missing, isNew }) => {
     );
   });
 
+  it.skipIf(missing)("shows the earlier templates of a Deployment, and goes back to one", async () => {
+    const world = await startWorld();
+    const { hub } = world;
+    const parts = { hub, objects: hub.objects, clock: systemClock, log: silentLogger };
+    const controllers = startControllers(parts, { enable: ["workload"] });
+    onTestFinished(() => controllers.close());
+    const kubectl = new Kubectl(path, join(world.directory, "hub/admin.kubeconfig"), world.directory);
+    await kubectl.out("apply", "-f", kubectl.file(manifests));
+    const history = () => kubectl.out("rollout", "history", "deploy/web");
+    await until("the first revision", async () => /^1 /m.test(await history()));
+    await kubectl.out("set", "image", "deploy/web", "web=web:2");
+    await until("the second revision", async () => /^2 /m.test(await history()));
+    expect(await kubectl.out("rollout", "history", "deploy/web", "--revision=1")).toContain("web:1");
+    expect(await kubectl.out("rollout", "undo", "deploy/web")).toContain("rolled back");
+    const image = () =>
+      kubectl.out("get", "deploy/web", "-o=jsonpath={.spec.template.spec.containers[*].image}");
+    expect(await image()).toBe("web:1");
+    await until("the third revision", async () => /^3 /m.test(await history()));
+    expect(await history()).not.toMatch(/^1 /m);
+    await kubectl.out("rollout", "undo", "deploy/web", "--to-revision=2");
+    expect(await image()).toBe("web:2");
+    const { stdout } = await kubectl.run("describe", "deploy/web");
+    expect(stdout).toMatch(/NewReplicaSet: +web-\w{10}/);
+    await kubectl.out("delete", "deploy/web");
+    await until("no history", async () => (await kubectl.out("get", "rs")) === "");
+  });
+
+  it.skipIf(missing)("says where containers can be entered", async () => {
+    const kubectl = await start();
+    await kubectl.out("apply", "-f", kubectl.file(manifests));
+    const { code, stderr } = await kubectl.run("exec", "sensor", "--", "ls");
+    expect(code).not.toBe(0);
+    expect(stderr).toContain("edgehub exec");
+  });
+
   it.skipIf(missing || !isNew)("tells what there is and who may do what", async () => {
     const kubectl = await start();
     expect(await kubectl.out("api-resources")).toMatch(/devices +devices.kubeedge.io\/v1beta1 +true +Device/);

@@ -220,6 +220,29 @@ describe("who asks", () => {
     });
   });
 
+  it("makes nothing with a patch that he may not make", async () => {
+    const token = await world.hub.admin.createController("clerk", { nodes: [], groups: [], verbs: ["read"] });
+    const rbac = "/apis/rbac.authorization.k8s.io/v1";
+    const rules = [{ apiGroups: [""], resources: ["configmaps"], verbs: ["patch"] }];
+    await post({ metadata: { name: "patches" }, rules }, `${rbac}/clusterroles`);
+    const subjects = [{ kind: "User", apiGroup: "rbac.authorization.k8s.io", name: "clerk" }];
+    const roleRef = { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "patches" };
+    await post({ metadata: { name: "patches" }, subjects, roleRef }, `${rbac}/clusterrolebindings`);
+    const apply = (name: string) =>
+      api.send(`${maps}/${name}?fieldManager=clerk`, {
+        method: "PATCH",
+        token,
+        headers: { "content-type": "application/apply-patch+yaml" },
+        body: { apiVersion: "v1", kind: "ConfigMap", metadata: { name }, data: { a: "1" } },
+      });
+    expect(await apply("new")).toMatchObject({
+      status: 403,
+      body: { message: expect.stringContaining("cannot create") },
+    });
+    await post({ metadata: { name: "old" } });
+    expect(await apply("old")).toMatchObject({ status: 200 });
+  });
+
   it("may act for another only with the right to", async () => {
     const token = await world.hub.admin.createController("clerk", { nodes: [], groups: [], verbs: ["read"] });
     const headers = { "impersonate-user": "admin", "impersonate-group": "system:masters" };

@@ -1,9 +1,10 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { Kinds } from "../../../cloudhub/api/kinds.ts";
 import { Registry } from "../../../cloudhub/api/registry.ts";
 import { ApiError, type KubeObject, type WatchEvent } from "../../../kubernetes/index.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { MemoryResourceStore } from "../../support/memory-resource-store.ts";
+import { openResources } from "../../support/resource-store.ts";
 
 const configMaps = { group: "", version: "v1", resource: "configmaps" };
 const pods = { group: "", version: "v1", resource: "pods" };
@@ -294,4 +295,20 @@ describe("lists and watches", () => {
     const watch = api.watch(configMaps, { resourceVersion: "1" });
     expect(await failure(watch.next())).toMatchObject({ reason: "Expired", code: 410 });
   });
+});
+
+it("makes all changes that name no version, and the deletion too, however many come at once", async () => {
+  const store = await openResources();
+  onTestFinished(() => store.close());
+  const api = new Registry({ store, clock: new FakeClock(), kinds: new Kinds() });
+  await api.create(namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name: "default" } });
+  const name = { namespace: "default", name: "a" };
+  await api.create(configMaps, map("a"));
+  const keys = Array.from({ length: 30 }, (_, index) => `k${index}`);
+  await Promise.all(keys.map((key) => api.patch(configMaps, name, "merge", { data: { [key]: "v" } })));
+  expect(Object.keys((await api.get(configMaps, name)).data as object).sort()).toEqual([...keys].sort());
+  const change = api.patch(configMaps, name, "merge", { data: { last: "v" } });
+  await api.delete(configMaps, name);
+  await change;
+  expect((await failure(api.get(configMaps, name))).reason).toBe("NotFound");
 });

@@ -103,6 +103,9 @@ describe("a node", () => {
     expect(may("delete", "nodes", { name: "edge" })).toBe(false);
     expect(may("delete", "pods", { name: "mine" })).toBe(true);
     expect(may("delete", "pods", { name: "other" })).toBe(false);
+    expect(may("patch", "pods", { name: "mine", subresource: "status" })).toBe(true);
+    expect(may("patch", "pods", { name: "other", subresource: "status" })).toBe(false);
+    expect(may("patch", "pods", { name: "mine" })).toBe(false);
     const lease = { group: "coordination.k8s.io", namespace: "kube-node-lease" };
     expect(may("update", "leases", { ...lease, name: "edge" })).toBe(true);
     expect(may("update", "leases", { ...lease, name: "elsewhere" })).toBe(false);

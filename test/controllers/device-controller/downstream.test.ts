@@ -265,6 +265,32 @@ it("brings a node 1,000 devices, each once", async () => {
   expect(new Set(said).size).toBe(2_001);
 });
 
+it("takes back what a node of ours was to be told before it tells it as a stock edge, and goes back likewise", async () => {
+  const { hub, settle, create } = bound(await world("native"));
+  await create(model());
+  for (let index = 0; index < 150; index++) await create(device(`sensor-${index}`));
+  await settle(5_000);
+  hub.take();
+  await hub.disconnect("edge-a");
+  await hub.connect("edge-a", "kubeedge");
+  for (let second = 0; second < 30; second++) await settle(1_000);
+  const said = hub.take();
+  expect(said.slice(0, -1)).toHaveLength(150);
+  for (const { operation, resource, content } of said.slice(0, -1)) {
+    expect(`${operation} ${resource}`).toMatch(/^delete membership\/device\//);
+    expect(content).toMatchObject({ added_devices: null, removed_devices: null });
+  }
+  expect(said.at(-1)).toMatchObject({ resource: "membership/detail" });
+  const detail = said.at(-1) as Said;
+  expect((detail.content as { devices: object[] }).devices).toHaveLength(150);
+  await hub.disconnect("edge-a");
+  await hub.connect("edge-a", "native");
+  for (let second = 0; second < 30; second++) await settle(1_000);
+  const again = words(hub.take());
+  expect(again).toHaveLength(150);
+  expect(again.every((one) => one.startsWith("update membership/device/"))).toBe(true);
+});
+
 it("waits for a node that the hub does not know yet, and for a hub that has no room", async () => {
   const { hub, settle, create, log } = bound(await world("native"));
   await create(model(), device("sensor-1", { node: "edge-new" }));

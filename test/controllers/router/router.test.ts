@@ -6,7 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { deadLetters, requeueAnnotation } from "../../../controllers/router/dead-letters.ts";
 import { Router, type RouterOptions } from "../../../controllers/router/router.ts";
-import type { KubeObject, ResourceName } from "../../../kubernetes/index.ts";
+import { ApiError, type KubeObject, type ResourceName } from "../../../kubernetes/index.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import { silentLogger } from "../../../platform/logger.ts";
 import { type HubApi, HubError } from "../../../protocol/index.ts";
@@ -215,6 +215,19 @@ describe("a rule from a topic to REST", () => {
     await apply();
     expect(orders().slice(1)).toEqual(["edge-1 unsubscribe line/up"]);
     expect((await objects.list(rules)).items).toEqual([]);
+  });
+
+  it("tells it once, however often it must be tried to write that down", async () => {
+    await objects.delete(rules, { namespace: "line", name: "up" });
+    const conflict = new ApiError("Conflict", "it has changed since");
+    const patch = vi.spyOn(objects, "patch").mockRejectedValue(conflict);
+    for (let attempt = 0; attempt < 3; attempt++) await expect(apply()).rejects.toThrow(conflict);
+    patch.mockRestore();
+    await apply();
+    expect(orders().slice(1)).toEqual(["edge-1 unsubscribe line/up"]);
+    await add(rules, "Rule", "up", upRule());
+    await apply();
+    expect(orders().slice(2)).toEqual(["edge-1 subscribe line/up"]);
   });
 
   it("lets the node go on when another rule needs the same topic", async () => {

@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { endpoints, events, nodes, pods, services } from "../../../controllers/runtime/kinds.ts";
+import {
+  endpointSlices,
+  endpoints,
+  events,
+  nodes,
+  pods,
+  services,
+} from "../../../controllers/runtime/kinds.ts";
 import { type Candidate, chooseNode } from "../../../controllers/workload-controller/schedule.ts";
 import type { KubeObject } from "../../../kubernetes/index.ts";
 import { WorkloadWorld } from "./workload-world.ts";
@@ -157,7 +164,20 @@ it("writes where the pods of a Service are, ready or not, and takes it away with
       ports: [{ name: "http", port: 8080, protocol: "TCP" }],
     },
   ]);
+  const slices = async () => (await world.objects.list(endpointSlices)).items;
+  expect(await slices()).toMatchObject([
+    {
+      metadata: { name: "app-0", labels: { "kubernetes.io/service-name": "app" } },
+      addressType: "IPv4",
+      endpoints: [
+        { conditions: { ready: true }, nodeName: "edge-1", targetRef: { name: "a" } },
+        { conditions: { ready: false }, targetRef: { name: "b" } },
+      ],
+      ports: [{ name: "http", port: 8080, protocol: "TCP" }],
+    },
+  ]);
   await world.objects.delete(services, metadata);
   await world.settle();
   expect((await world.objects.list(endpoints)).items).toEqual([]);
+  expect(await slices()).toEqual([]);
 });

@@ -1,6 +1,4 @@
-import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { connect } from "mqtt";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -11,6 +9,7 @@ import { LocalBus } from "../../../edgehub/local-bus.ts";
 import { checkOptions } from "../../../platform/config.ts";
 import { silentLogger } from "../../../platform/logger.ts";
 import { connectHub, contentOf, event, type Message, type Rights } from "../../../sdk/index.ts";
+import { freePort } from "../../support/free-port.ts";
 import { until } from "../../support/processes.ts";
 import { startWorld, type World } from "../../support/world.ts";
 import { D } from "./twin-world.ts";
@@ -58,15 +57,6 @@ const knows = async (edge: EdgeHub, devices: number): Promise<void> => {
   const count = edge.store.database.prepare("SELECT count(*) FROM device").pluck();
   await until("the devices are known", () => count.get() === devices);
 };
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 const countsOf = (messages: readonly Message[], id: string): number[] =>
   messages

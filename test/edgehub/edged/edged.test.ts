@@ -546,6 +546,13 @@ describe("ConfigMaps and Secrets", () => {
     await node.put("default/configmap/cm", configMap({ a: "2" }));
     await node.pass(1_000);
     expect(readFileSync(file, "utf8")).toBe("2");
+    // What came while the agent was away, and while the next one had not looked at its pods yet.
+    await node.stop();
+    await node.put("default/configmap/cm", configMap({ a: "3" }));
+    node.edged = node.newEdged();
+    await node.start();
+    await node.pass(2_000);
+    expect(readFileSync(file, "utf8")).toBe("3");
     expect(node.runtime.calls.filter((call) => call === "start main")).toHaveLength(1);
   });
 

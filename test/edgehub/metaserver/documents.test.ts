@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, test } from "vitest";
-import { keyOf, type ObjectPath, readObjectPath, verbOf } from "../../../edgehub/metaserver/api-path.ts";
+import { keyOf, verbOf } from "../../../edgehub/metaserver/api-path.ts";
 import { applicationOf, outcomeOf } from "../../../edgehub/metaserver/application.ts";
 import { pluralOf, singularsOf, wellKnownKinds } from "../../../edgehub/metaserver/kinds.ts";
 import { objectOf } from "../../../edgehub/metaserver/objects.ts";
@@ -12,6 +12,7 @@ import {
   patchOption,
   writeOption,
 } from "../../../edgehub/metaserver/verb-options.ts";
+import { type ObjectPath, readObjectPath } from "../../../kubernetes/path.ts";
 import type { ResourceVersion } from "../../../protocol/index.ts";
 
 interface RecordedApplication {

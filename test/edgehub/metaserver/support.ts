@@ -1,8 +1,8 @@
 import { request } from "node:http";
 import { createInterface, type Interface } from "node:readline";
 import { onTestFinished } from "vitest";
-import { openLog } from "../../../edgehub/inspect/node-logs.ts";
 import { MetaServer, type MetaServerOptions } from "../../../edgehub/metaserver/meta-server.ts";
+import { openLog } from "../../../edgehub/podlogs/open-log.ts";
 import { createMessage, type MessageDraft, state } from "../../../protocol/index.ts";
 import { temporaryDirectory } from "../../support/processes.ts";
 import { TestAgent } from "../test-agent.ts";

@@ -1,17 +1,9 @@
-import { createServer } from "node:net";
 import { expect, it } from "vitest";
 import { contentOf, event, type Message } from "../../../protocol/index.ts";
+import { freePort } from "../../support/free-port.ts";
 import { startWorld } from "../../support/world.ts";
 import { until } from "../test-agent.ts";
 import { Client, configMap } from "./support.ts";
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 it("serves what the hub sends, and keeps watches while the hub is restarted", async () => {
   const port = await freePort();

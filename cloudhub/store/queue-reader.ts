@@ -1,0 +1,124 @@
+import { type Clock, pause } from "../../platform/clock.ts";
+import type { Writer } from "../../platform/writer.ts";
+import type { MessageId, ResourceVersion, StoredMessage } from "../../protocol/index.ts";
+import type { DrainPace, Piece } from "./drain-pace.ts";
+import { kindNumbers, type MessageRow } from "./schema.ts";
+import type { PageRow, SearchRow, StoreOp } from "./sqlite-ops.ts";
+import type { TurnShare } from "./turn-share.ts";
+
+/** So many bytes one read of the store brings at most, but for a single larger message. */
+const pageBytes = 1 << 20;
+/** So many positions are remembered: to find them, all checkpoints of a node are looked through. */
+const maxFound = 2_048;
+
+export interface QueueReaderParts {
+  readonly writer: Writer<StoreOp>;
+  /** Shared by all nodes. */
+  readonly share: TurnShare;
+  /** Shared by all nodes. */
+  readonly pace: DrainPace;
+  readonly clock: Clock;
+}
+
+/**
+ * Reads what waits for one node, for one link. It looks for the positions first, a slice of the node's checkpoints in each
+ * transaction, and then reads a page of messages in each: no other node waits for more than such a piece.
+ */
+export class QueueReader {
+  readonly #node: number;
+  readonly #parts: QueueReaderParts;
+  readonly #signal: AbortSignal;
+  /** Found and not read yet, in order; what has been done with since is still among them. */
+  #found: { readonly after: number; readonly positions: Float64Array } | undefined;
+  #last: { readonly piece: Piece; readonly at: number } | undefined;
+
+  /** @param node Its row. */
+  constructor(node: number, parts: QueueReaderParts, signal: AbortSignal) {
+    this.#node = node;
+    this.#parts = parts;
+    this.#signal = signal;
+  }
+
+  /** As `ReadPage`: complete only if all that waited when it began was looked for and is in this page. */
+  async page(
+    after: number,
+    limit: number,
+  ): Promise<{ messages: readonly StoredMessage[]; complete: boolean }> {
+    await this.#rest();
+    const known = this.#found?.after === after ? this.#found.positions : undefined;
+    const { positions, all } = known ? { positions: known, all: false } : await this.#look(after);
+    const { share, pace, clock } = this.#parts;
+    const paced = pace.limit(this.#node, clock.now());
+    const count = Math.min(limit, paced?.messages ?? share.messages, positions.length);
+    // A copy: of a part, all of it would cross to the writer's thread.
+    const { messages, read } = await this.#read(positions.slice(0, count), paced?.bytes ?? pageBytes);
+    const rest = positions.subarray(read);
+    // The next page begins behind the last message, or where this one did if all of its messages were done with.
+    this.#found =
+      rest.length === 0 ? undefined : { after: messages.at(-1)?.position ?? after, positions: rest };
+    return { messages, complete: all && rest.length === 0 };
+  }
+
+  async #rest(): Promise<void> {
+    if (this.#last === undefined) return;
+    const { pace, clock } = this.#parts;
+    const restMs = pace.rest(this.#node, clock.now(), this.#last.piece, this.#last.at);
+    if (restMs > 0) await pause(clock, restMs, this.#signal);
+  }
+
+  /** The positions of what waits behind a position. */
+  async #look(after: number): Promise<{ positions: Float64Array; all: boolean }> {
+    const found: number[] = [];
+    let from = "";
+    let upTo: number | null = null;
+    for (;;) {
+      const op: StoreOp = { op: "search", node: this.#node, after, from, upTo };
+      const slice: SearchRow = await this.#parts.writer.call<SearchRow>(op);
+      for (const position of slice.positions) found.push(position);
+      if (slice.next === null || this.#signal.aborted) break;
+      from = slice.next;
+      upTo = slice.upTo;
+    }
+    const positions = Float64Array.from(found).sort();
+    return { positions: positions.slice(0, maxFound), all: positions.length <= maxFound };
+  }
+
+  async #read(
+    positions: Float64Array,
+    maxBytes: number,
+  ): Promise<{ messages: readonly StoredMessage[]; read: number }> {
+    if (positions.length === 0) return { messages: [], read: 0 };
+    const { writer, share, clock } = this.#parts;
+    const startedAt = clock.now();
+    const op: StoreOp = { op: "page", positions, bytes: maxBytes };
+    const { rows, lengths, bytes, read } = await writer.call<PageRow>(op);
+    const now = clock.now();
+    const tookMs = now - startedAt;
+    share.took(tookMs);
+    this.#last = { piece: { messages: rows.length, bytes: bytes.length, tookMs }, at: now };
+    let end = 0;
+    const messages = rows.map((row, i) => {
+      const start = end;
+      end += lengths[i] as number;
+      return storedMessage(row, bytes.subarray(start, end));
+    });
+    return { messages, read };
+  }
+}
+
+function storedMessage(row: Omit<MessageRow, "packed">, packed: Uint8Array): StoredMessage {
+  const kind = row.kind === kindNumbers.state ? "state" : "event";
+  return {
+    position: row.position,
+    size: row.size,
+    kind,
+    key: row.resource,
+    deleted: kind === "state" && row.operation === "delete",
+    priority: row.priority,
+    expiresAt: row.expires_at ?? Number.POSITIVE_INFINITY,
+    id: row.id as MessageId,
+    version: (row.version ?? undefined) as ResourceVersion | undefined,
+    acceptedAt: row.accepted_at,
+    packed,
+  };
+}

@@ -1,0 +1,49 @@
+import { ApiError, groupResource, type ObjectsApi } from "../../kubernetes/index.ts";
+import { objectOf } from "../runtime/fields.ts";
+import type { ApplicationVerb, Target } from "./application.ts";
+
+/** Whether a node may do something: as its own certificate would be allowed to at the Kubernetes API. */
+
+const reviews = { group: "authorization.k8s.io", version: "v1", resource: "subjectaccessreviews" };
+const rbac = "rbac.authorization.k8s.io";
+const reading: ReadonlySet<string> = new Set(["get", "list", "watch"]);
+
+/** Asks the API what the roles say. Throws `Forbidden`, or why it cannot be known. */
+export async function requireAccess(
+  objects: Pick<ObjectsApi, "create">,
+  node: string,
+  verb: ApplicationVerb,
+  target: Target,
+): Promise<void> {
+  const { group, version, resource, subresource, namespace, name } = target;
+  // A role is not given away by who holds it: the API checks that for people, by who they are.
+  if (group === rbac && !reading.has(verb)) throw forbidden(node, verb, target);
+  const resourceAttributes = {
+    verb: verb === "updatestatus" ? "update" : verb,
+    group,
+    version,
+    resource,
+    subresource: verb === "updatestatus" ? "status" : subresource,
+    namespace: namespace ?? "",
+    name,
+  };
+  const user = { user: `system:node:${node}`, groups: ["system:nodes", "system:authenticated"] };
+  const { status } = await objects.create(reviews, {
+    apiVersion: "authorization.k8s.io/v1",
+    kind: "SubjectAccessReview",
+    metadata: {},
+    spec: { ...user, resourceAttributes },
+  });
+  if (objectOf(status).allowed !== true) throw forbidden(node, verb, target);
+}
+
+/** Worded as Kubernetes does. */
+function forbidden(node: string, verb: ApplicationVerb, target: Target): ApiError {
+  const { group, resource, namespace, name } = target;
+  const plural = groupResource(target);
+  const who = name === "" ? `${plural} is forbidden` : `${plural} "${name}" is forbidden`;
+  const where = namespace === undefined ? "at the cluster scope" : `in the namespace "${namespace}"`;
+  const text = `${who}: User "system:node:${node}" cannot ${verb} resource "${resource}" in API group "${group}" ${where}`;
+  const about = { kind: resource, ...(group === "" ? {} : { group }) };
+  return new ApiError("Forbidden", text, name === "" ? about : { ...about, name });
+}
