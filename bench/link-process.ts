@@ -1,4 +1,4 @@
-import { startImpairer } from "./impairer/index.ts";
+import { startImpairer } from "../testbed/impairer/index.ts";
 
 /** An impaired link in a process of its own; the parent says where to and how bad. */
 process.on("message", ({ target, profile, seed }: { target: number; profile: string; seed: number }) => {

@@ -44,7 +44,8 @@ const rules: Record<string, { folders: readonly string[]; packages: Readonly<Rec
     folders: ["sdk", "protocol", "platform", "kubernetes"],
     packages: { fastify: /router\/rest-server\.ts$/ },
   },
-  cli: { folders: ["sdk", "platform"], packages: { commander: /^cli\//, yaml: /^cli\// } },
+  testbed: { folders: ["sdk", "edgehub", "protocol", "platform", "transport"], packages: {} },
+  cli: { folders: ["sdk", "platform", "testbed"], packages: { commander: /^cli\//, yaml: /^cli\// } },
 };
 
 /** Programs put together what does not know of each other. */

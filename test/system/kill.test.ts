@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import Database from "better-sqlite3";
 import { afterEach, expect, it } from "vitest";
-import { type Impairer, startImpairer } from "../../bench/impairer/index.ts";
+import { type Impairer, startImpairer } from "../../testbed/impairer/index.ts";
 import { connectHub, contentOf, event, type HubClient, type Published } from "../../sdk/index.ts";
 import { HubProcess, temporaryDirectory, until } from "../support/processes.ts";
 import { randomOf, seeds } from "../support/seeds.ts";

@@ -1,13 +1,13 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { describe, expect, it, onTestFinished, test } from "vitest";
-import { runCommand } from "../../bench/impairer/commands.ts";
+import { runCommand } from "../../testbed/impairer/commands.ts";
 import {
   type GivenProfile,
   type Impairer,
   type ImpairerOptions,
   startImpairer,
-} from "../../bench/impairer/index.ts";
+} from "../../testbed/impairer/index.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { randomOf, seeds } from "../support/seeds.ts";
 

@@ -7,7 +7,7 @@ import type { Address } from "./options.ts";
 
 const help = `A weak link: a TCP proxy with delay, jitter, rate, loss, cuts and silence.
 
-  npm exec -- node bench/impairer/main.ts --listen 127.0.0.1:20000 --target 127.0.0.1:10000 --profile sat600
+  npm exec -- node testbed/impairer/main.ts --listen 127.0.0.1:20000 --target 127.0.0.1:10000 --profile sat600
 
   --listen <host:port>   where edges connect; port 0: any free one
   --target <host:port>   where they want to go

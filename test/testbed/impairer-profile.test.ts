@@ -1,11 +1,11 @@
 import { describe, expect, it, test } from "vitest";
-import { parseProfile } from "../../bench/impairer/commands.ts";
+import { parseProfile } from "../../testbed/impairer/commands.ts";
 import {
   namedProfiles,
   type ProfileFields,
   type ProfileName,
   resolveProfile,
-} from "../../bench/impairer/profile.ts";
+} from "../../testbed/impairer/profile.ts";
 
 describe("a profile", () => {
   test.each(Object.keys(namedProfiles) as ProfileName[])("%s is complete and within bounds", (name) => {

@@ -1,7 +1,7 @@
 import { describe, expect, it, test } from "vitest";
-import { Path } from "../../bench/impairer/path.ts";
-import { type GivenProfile, resolveProfile } from "../../bench/impairer/profile.ts";
-import { handshakeMs, StreamPath } from "../../bench/impairer/stream-path.ts";
+import { Path } from "../../testbed/impairer/path.ts";
+import { type GivenProfile, resolveProfile } from "../../testbed/impairer/profile.ts";
+import { handshakeMs, StreamPath } from "../../testbed/impairer/stream-path.ts";
 import { randomOf, seeds } from "../support/seeds.ts";
 
 /** 10 bytes a millisecond. */

@@ -1,6 +1,6 @@
 import { describe, expect, it, test } from "vitest";
-import { DueQueue } from "../../bench/impairer/due-queue.ts";
-import { Lane } from "../../bench/impairer/lane.ts";
+import { DueQueue } from "../../testbed/impairer/due-queue.ts";
+import { Lane } from "../../testbed/impairer/lane.ts";
 import { randomOf, seeds } from "../support/seeds.ts";
 
 describe("the queue of what is due", () => {

@@ -1,5 +1,5 @@
 /**
- * What the impairer itself costs: `npm exec -- node bench/impairer/cost.ts [seconds]`.
+ * What the impairer itself costs: `npm exec -- node bench/impairer-cost.ts [seconds]`.
  *
  * Senders and target are this process, the impairer is another one; its processor time is what
  * `process.cpuUsage` says there. Each message of 300 bytes is answered with 40; `late` is how much later than
@@ -9,8 +9,8 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
-import { startImpairer } from "./impairer.ts";
-import type { ProfileFields } from "./profile.ts";
+import { startImpairer } from "../testbed/impairer/impairer.ts";
+import type { ProfileFields } from "../testbed/impairer/profile.ts";
 
 const messagesPerSecond = 5_000;
 const messageBytes = 300;
