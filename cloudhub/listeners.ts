@@ -7,8 +7,8 @@ import {
   type Admitted,
   type Connection,
   listenWebSocket,
+  type TransportListener,
   type UpgradeRequest,
-  type WebSocketListening,
 } from "../transport/index.ts";
 import type { Admin } from "./admin.ts";
 import {
@@ -44,7 +44,7 @@ export interface ListenerParts {
 const inflowTurnBytes = 16 << 10;
 
 /** Where nodes connect: a client certificate of our CA, and the node it names. */
-export function listenForNodes(parts: ListenerParts, options: HubOptions): Promise<WebSocketListening> {
+export function listenForNodes(parts: ListenerParts, options: HubOptions): Promise<TransportListener> {
   const { hub, store, clock, log } = parts;
   const identified = (request: UpgradeRequest): AdmittedNode => {
     const admitted = admitNode(request, parts, options.nodes.allowUnboundCertificates);
@@ -129,7 +129,7 @@ export class Controllers {
   listen(
     admin: Admin,
     request: NonNullable<Parameters<typeof listenWebSocket>[1]["request"]>,
-  ): Promise<WebSocketListening> {
+  ): Promise<TransportListener> {
     const { host, port, maxControllers } = this.#options.api;
     const listen = {
       host,

@@ -8,5 +8,6 @@ export { MessageChannel } from "./message-channel.ts";
 export * from "./outbox-feed.ts";
 export * from "./redial.ts";
 export * from "./subscription.ts";
-export { type DialOptions, dialWebSocket } from "./websocket.ts";
+export * from "./transport.ts";
+export { dialWebSocket } from "./websocket.ts";
 export * from "./websocket-listener.ts";

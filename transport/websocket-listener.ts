@@ -5,46 +5,26 @@ import type { Duplex } from "node:stream";
 import type { SecureContextOptions, TLSSocket } from "node:tls";
 import { WebSocketServer } from "ws";
 import { asHubError, type Dialect, HubError, nativeDialect } from "../protocol/index.ts";
-import type { Connection, Listener, Peer } from "./connection.ts";
+import type { Peer } from "./connection.ts";
 import { bodyOf, statusOf } from "./http-refusal.ts";
-import type { InflowOptions } from "./inflow.ts";
-import { addressOf, choiceHeader, keyExchange, offerHeader, WebSocketConnection } from "./websocket.ts";
+import type {
+  ListenOptions,
+  ListenParts,
+  Transport,
+  TransportListener,
+  UpgradeRequest,
+} from "./transport.ts";
+import {
+  addressOf,
+  choiceHeader,
+  dialWebSocket,
+  keyExchange,
+  offerHeader,
+  WebSocketConnection,
+} from "./websocket.ts";
 
-/** What a client says before it is let in. */
-export interface UpgradeRequest {
-  /** First value of a header; the name in any case. `undefined` if it is missing. */
-  header(name: string): string | undefined;
-  readonly path: string;
-  readonly peer: Peer;
-  readonly offersNative: boolean;
-}
-
-export interface Admitted {
-  readonly dialect: Dialect;
-  /** Takes the connection; called once the client has its answer. */
-  accept(connection: Connection): void;
-}
-
-export interface ListenOptions {
-  readonly host: string;
-  readonly port: number;
-  readonly tls: SecureContextOptions;
-  /** `require`: no TLS without a certificate of our CA. `request`: it is checked by who admits. */
-  readonly clientCertificate: "require" | "request";
-  readonly maxMessageBytes: number;
-  /** From the end of the TLS handshake to the end of the upgrade request, and as long for the handshake. */
-  readonly handshakeTimeoutMs: number;
-  /** Connections at once, admitted or not. */
-  readonly maxConnections: number;
-  /** How fast each peer is listened to; default: as it talks. */
-  readonly inflow?: InflowOptions | undefined;
-}
-
-export interface ListenParts {
-  /** Decides who is let in. Throws a HubError to refuse: the client gets its code and text, and is cut off. */
-  admit(request: UpgradeRequest): Admitted | Promise<Admitted>;
-  /** Somebody was turned away, by us or by TLS. */
-  refused(error: HubError, address: string): void;
+/** What a port for WebSockets answers besides. */
+export interface WebSocketListenParts extends ListenParts {
   /**
    * Somebody asks, by a GET without an upgrade, whether it would be let in: it gets 200, or the refusal that an upgrade
    * would get. Throws a HubError to refuse; false: that is not what it asks, and it gets 400.
@@ -54,16 +34,14 @@ export interface ListenParts {
   readonly request?: RequestListener;
 }
 
-export interface WebSocketListening extends Listener {
-  /** Uses another certificate for connections from now on. */
-  setTls(tls: SecureContextOptions): void;
-}
+/** WebSocket over TLS; the only one that speaks KubeEdge's dialect too. */
+export const webSocketTransport: Transport = { scheme: "wss", dial: dialWebSocket, listen: listenWebSocket };
 
 /** Listens for WebSockets over TLS. Rejects with `E_PORT_TAKEN`, or `E_BAD_OPTION` for an address that is not ours. */
 export async function listenWebSocket(
   options: ListenOptions,
-  parts: ListenParts,
-): Promise<WebSocketListening> {
+  parts: WebSocketListenParts,
+): Promise<TransportListener> {
   const listening = new Listening(options, parts);
   await listening.listen();
   return listening;
@@ -72,9 +50,9 @@ export async function listenWebSocket(
 /** For every certificate the listener is given. */
 const tlsTerms = { minVersion: "TLSv1.2", ecdhCurve: keyExchange } as const;
 
-class Listening implements WebSocketListening {
+class Listening implements TransportListener {
   readonly #options: ListenOptions;
-  readonly #parts: ListenParts;
+  readonly #parts: WebSocketListenParts;
   readonly #server: Server;
   readonly #sockets: WebSocketServer;
   /** In their TLS handshake, by address: the socket that comes out of it is another one. */
@@ -85,7 +63,7 @@ class Listening implements WebSocketListening {
   readonly #pending = new Map<Duplex, NodeJS.Timeout>();
   readonly #dialects = new WeakMap<IncomingMessage, Dialect>();
 
-  constructor(options: ListenOptions, parts: ListenParts) {
+  constructor(options: ListenOptions, parts: WebSocketListenParts) {
     this.#options = options;
     this.#parts = parts;
     this.#server = createServer({

@@ -13,6 +13,7 @@ import {
   parseReason,
 } from "./connection.ts";
 import { Inflow, type InflowOptions } from "./inflow.ts";
+import type { DialOptions } from "./transport.ts";
 
 /** The request header in which a client offers our dialect, and the answer's. A KubeEdge peer ignores both. */
 export const offerHeader = "hub-dialects";
@@ -171,20 +172,6 @@ function fitting(text: string): string {
 }
 
 // ── dialling ─────────────────────────────────────────────────────────────────────────────────────────────
-
-export interface DialOptions {
-  readonly headers: Readonly<Record<string, string>>;
-  /** What the server is checked against and what it is shown. */
-  readonly tls: { ca?: string; cert?: string; key?: string; session?: Buffer | undefined };
-  /** Offer our dialect, or speak KubeEdge's only. */
-  readonly offerNative: boolean;
-  readonly handshakeTimeoutMs: number;
-  readonly maxMessageBytes: number;
-  /** Given a TLS session that makes the next handshake shorter. */
-  readonly onSession?: (session: Buffer) => void;
-  /** Probe the connection with WebSocket pings, for a dialect whose peer answers nothing else; 0: no. */
-  readonly probeEveryMs: number;
-}
 
 /**
  * Dials a WebSocket over TLS. The dialect is ours if the server takes the offer, else KubeEdge's.
