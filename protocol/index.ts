@@ -10,6 +10,7 @@ export * from "./delivery-queue.ts";
 export * from "./errors.ts";
 export * from "./filter.ts";
 export * from "./frame.ts";
+export * from "./handshake.ts";
 export * from "./hub-api.ts";
 export * from "./join-token.ts";
 export * from "./keepalive.ts";
