@@ -9,6 +9,7 @@ import { publishCommand } from "./commands/publish.ts";
 import { queueCommands } from "./commands/queue.ts";
 import { rolloutCommands } from "./commands/rollout.ts";
 import { tokenCommands } from "./commands/token.ts";
+import { verifyCommand } from "./commands/verify.ts";
 import { whereCommand } from "./commands/where.ts";
 import { Context } from "./context.ts";
 import { exitCodeHelp, exitCodeOf, failureLines, hubErrorOf } from "./failures.ts";
@@ -68,6 +69,7 @@ Begin with:
     whereCommand,
     rolloutCommands,
     queueCommands,
+    verifyCommand,
   ],
 };
 

@@ -57,6 +57,7 @@ const programs: Readonly<Record<string, readonly string[]>> = { "cloudhub/progra
 const shelves: Readonly<Record<string, readonly string[]>> = {
   platform: Object.keys(rules),
   kubernetes: ["edgehub"],
+  testbed: ["cli"],
 };
 /** What the agent may load of `kubernetes/`, source bytes: schemas and validation have no place on a node. */
 const agentsShare = 60_000;
