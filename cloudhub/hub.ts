@@ -57,6 +57,8 @@ export interface HubParts {
   /** Faults are logged once per node and code in its period. */
   readonly once: OncePer;
   readonly metrics: HubMetrics;
+  /** The node connects too often, and is slowed down. */
+  readonly isFlapping: (node: NodeId) => boolean;
 }
 
 /** What is held of one stock edge while nobody takes its messages. */
@@ -237,6 +239,7 @@ export class Hub implements HubApi, NodeLinkHub {
     return {
       ...record,
       connected: link !== undefined,
+      flapping: this.#parts.isFlapping(record.node),
       connectedAt: link?.connectedAt,
       address: link?.address,
       dialect: link?.dialect,

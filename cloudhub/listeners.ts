@@ -21,6 +21,7 @@ import {
 } from "./admission.ts";
 import { type ControllerEnd, ControllerLink } from "./controller-link.ts";
 import type { Credentials, Identified } from "./credentials.ts";
+import type { Gate } from "./gate.ts";
 import type { Hub } from "./hub.ts";
 import type { HubMetrics } from "./metrics.ts";
 import { NodeLink } from "./node-link.ts";
@@ -38,6 +39,7 @@ export interface ListenerParts {
   readonly revocations: Revocations;
   readonly credentials: Credentials;
   readonly tls: SecureContextOptions;
+  readonly gate: Gate;
 }
 
 /** What of one node is handled before others have their turn, bytes: about a millisecond of work. */
@@ -53,6 +55,7 @@ export function listenForNodes(parts: ListenerParts, options: HubOptions): Promi
   };
   const admit = async (request: UpgradeRequest): Promise<Admitted> => {
     const { node, serial } = identified(request);
+    const leave = await parts.gate.enter(node);
     if (store.node(node) === undefined) await store.saveNode(node, {});
     const dialect = request.offersNative ? "native" : "kubeedge";
     return {
@@ -69,9 +72,11 @@ export function listenForNodes(parts: ListenerParts, options: HubOptions): Promi
           newId: randomUUID,
           storeId: store.storeId,
           serial,
+          caughtUp: leave,
         } as const;
         hub.connect(new NodeLink(linkParts, options));
       },
+      abandoned: leave,
     };
   };
   const { host, port, handshakeTimeoutMs, maxNodes } = options.nodes;
@@ -84,6 +89,7 @@ export function listenForNodes(parts: ListenerParts, options: HubOptions): Promi
     handshakeTimeoutMs,
     // Room for those that shake hands, are refused, or replace an older link of theirs.
     maxConnections: maxNodes * 2 + 1_000,
+    handshakesPerSecond: options.nodes.handshakesPerSecond,
     inflow: {
       perTurnBytes: inflowTurnBytes,
       bytesPerSecond: options.limits.nodeBytesPerSecond,

@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { ErrorCode } from "../protocol/index.ts";
 import type { ChannelCounters } from "../transport/index.ts";
+import type { GateLoad } from "./gate.ts";
 import type { DropReason } from "./upstream.ts";
 
 /** What the gauges read when Prometheus asks. */
@@ -10,6 +11,7 @@ export interface HubGauges {
   readonly controllers: number;
   readonly knownNodes: number;
   readonly watches: number;
+  readonly gate: GateLoad & { readonly handshakesWaiting: number };
 }
 
 const apiVerbs: ReadonlySet<string> = new Set([
@@ -116,6 +118,22 @@ export class HubMetrics {
     };
     gauge("hub_nodes_connected", "Nodes with a link", (gauges) => gauges.load.nodes);
     gauge("hub_nodes_known", "Nodes the hub knows", (gauges) => gauges.knownNodes);
+    gauge(
+      "hub_handshakes_waiting",
+      "Connections of nodes that wait for their TLS handshake",
+      (gauges) => gauges.gate.handshakesWaiting,
+    );
+    gauge("hub_nodes_waiting", "Nodes that wait to be let in", (gauges) => gauges.gate.waiting);
+    gauge(
+      "hub_nodes_catching_up",
+      "Nodes let in that have not yet all that waited for them",
+      (gauges) => gauges.gate.inside,
+    );
+    gauge(
+      "hub_nodes_flapping",
+      "Nodes that connect again and again, and are slowed down",
+      (gauges) => gauges.gate.flapping,
+    );
     gauge("hub_api_watches", "Watches of the Kubernetes API that are open", (gauges) => gauges.watches);
     gauge("hub_controllers_connected", "Controllers with a link", (gauges) => gauges.controllers);
     gauge(

@@ -49,6 +49,8 @@ export interface NodeLinkParts {
   readonly storeId: string;
   /** Serial of the certificate it came with. */
   readonly serial: string;
+  /** The node has all that waited for it when it came, or its link has ended; may be called more than once. */
+  readonly caughtUp: () => void;
 }
 
 /** Name and version this hub goes by. */
@@ -80,7 +82,11 @@ export class NodeLink implements Link {
       received: (message: Message) => received(message).then(() => undefined),
       control: (frame: Extract<Frame, { type: "hello" | "call" | "reply" }>) => this.#control(frame),
       fault: (error: HubError, what: string) => hub.fault(node, error, what),
-      closed: (reason: CloseReason) => hub.closed(this, reason),
+      caughtUp: parts.caughtUp,
+      closed: (reason: CloseReason) => {
+        parts.caughtUp();
+        hub.closed(this, reason);
+      },
     };
     const codec = codecOf(parts, options);
     this.#channel = new MessageChannel(

@@ -10,6 +10,7 @@ import { openHttpApi } from "./api/http-api.ts";
 import { openObjects } from "./api/hub-objects.ts";
 import { NodeLogs } from "./api/node-logs.ts";
 import { Credentials } from "./credentials.ts";
+import { Gate } from "./gate.ts";
 import { apiRequests } from "./http/api-server.ts";
 import { Hub } from "./hub.ts";
 import { checkRecord, openResources, openStore } from "./hub-stores.ts";
@@ -74,7 +75,11 @@ async function open(
 
   const metrics = new HubMetrics();
   const once = new OncePer(clock, logPeriodMs);
-  const hub = new Hub({ store, clock, log, once, metrics }, options);
+  const gate = new Gate(clock, options);
+  const hub = new Hub(
+    { store, clock, log, once, metrics, isFlapping: (node) => gate.isFlapping(node) },
+    options,
+  );
   opened.push(() => hub.close());
   const objects = await openObjects({
     store: resources,
@@ -99,6 +104,7 @@ async function open(
     revocations,
     credentials,
     tls: serverTls(authority),
+    gate,
   };
   const controllers = new Controllers(listenerParts, options);
   const tokens = new JoinTokens(
@@ -118,12 +124,14 @@ async function open(
     disconnect: (name, reason) => controllers.disconnect(name, reason),
   });
   let watches = (): number => 0;
+  let handshakesWaiting = (): number => 0;
   const gauges = () => ({
     counters: hub.counters,
     load: hub.load,
     controllers: controllers.size,
     knownNodes: store.nodes().length,
     watches: watches(),
+    gate: { ...gate.load, handshakesWaiting: handshakesWaiting() },
   });
   metrics.observe(gauges, parts.processMetrics);
 
@@ -183,6 +191,7 @@ async function open(
   });
   const nodeListener = await listenForNodes(listenerParts, options);
   opened.push(() => nodeListener.close());
+  handshakesWaiting = () => nodeListener.waiting ?? 0;
   opened.push(keepFresh(authority, enrolment, [joinApi, apiListener, nodeListener], parts));
 
   const ports = { nodes: nodeListener.port, join: joinApi.port, api: apiListener.port };

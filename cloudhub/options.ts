@@ -29,6 +29,23 @@ export const hubSchema = section("The hub's configuration", {
       description:
         "Milliseconds a client may take for its TLS handshake, and again for its upgrade request; raise it for very slow links",
     }),
+    handshakesPerSecond: whole(250, 1, 100_000, {
+      description:
+        "TLS handshakes begun in a second; each takes the hub a few milliseconds, in which connected nodes wait. Raise it on a fast machine whose fleet must be back sooner",
+    }),
+    admitAtOnce: whole(256, 1, 100_000, {
+      description:
+        "Nodes let in at once that have not yet all that waited for them; others wait up to 10 s for their turn",
+    }),
+    admitWaiting: whole(1_024, 0, 100_000, {
+      description: "Nodes that wait so; more are told when to come again (E_BUSY, 503 with Retry-After)",
+    }),
+    reconnectBurst: whole(20, 1, 100_000, {
+      description: "Connections a node may open in a row before the hub slows it down (E_FLAPPING)",
+    }),
+    reconnectEveryMs: whole(5_000, 1, 3_600_000, {
+      description: "A node that flaps is let in once in so many ms",
+    }),
     allowUnboundCertificates: flag(false, {
       description:
         "Admit certificates of this hub's CA that name no node, as a KubeEdge 1.15 cloud issued them; any of them can then claim any node name",

@@ -24,6 +24,8 @@ export const errorTable = {
   E_TOKEN_USED_UP: { retryable: false, meaning: "the token has been used as often as it may be" },
   E_CA_MISMATCH: { retryable: false, meaning: "the hub's CA is not the one the token names" },
   E_FORBIDDEN: { retryable: false, meaning: "the caller's rights do not cover this" },
+  E_BUSY: { retryable: true, meaning: "the hub lets in only so many at a time" },
+  E_FLAPPING: { retryable: true, meaning: "the node connects again and again; the hub slows it down" },
   E_NODE_LIMIT: { retryable: true, meaning: "the hub holds as many nodes as it may" },
   // Where a message ended
   E_UNKNOWN_NODE: { retryable: false, meaning: "no node of that name is known to the hub" },
@@ -65,11 +67,18 @@ export class HubError extends Error {
   override readonly name = "HubError";
   readonly code: ErrorCode;
   readonly retryable: boolean;
+  /** The peer wants to be left alone for so many ms; `undefined`: it has not said. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(code: ErrorCode, text: string, more: { cause?: unknown; retryable?: boolean } = {}) {
+  constructor(
+    code: ErrorCode,
+    text: string,
+    more: { cause?: unknown; retryable?: boolean; retryAfterMs?: number | undefined } = {},
+  ) {
     super(text, more.cause === undefined ? undefined : { cause: more.cause });
     this.code = code;
     this.retryable = more.retryable ?? errorTable[code].retryable;
+    this.retryAfterMs = more.retryAfterMs;
   }
 
   override toString(): string {

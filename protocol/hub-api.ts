@@ -200,6 +200,8 @@ export interface NodeView {
   readonly node: NodeId;
   readonly labels: Readonly<Record<string, string>>;
   readonly connected: boolean;
+  /** It connects again and again, and the hub slows it down (`E_FLAPPING`). */
+  readonly flapping: boolean;
   /** Of the link: since when, from where, in which dialect. */
   readonly connectedAt: number | undefined;
   readonly address: string | undefined;

@@ -14,7 +14,7 @@ export interface Settled extends SendRecord<StoredMessage> {
 export interface MessageStore {
   /**
    * All unsettled messages in the order of their positions, then new ones as they are stored; ends with the
-   * signal. For one key that order is the order of versions.
+   * signal. For one key that order is the order of versions. An empty batch says: this is all for now.
    *
    * @param wanted So many messages the reader can use at once; what it gets may be less, or more.
    */

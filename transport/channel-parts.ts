@@ -34,6 +34,8 @@ export interface ChannelOwner {
   withdraws?(id: MessageId, error: HubError): boolean;
   /** Something was refused or failed; the channel goes on. To be counted and logged. */
   fault(error: HubError, what: string): void;
+  /** Once: the peer has acked all that the store held when the link began, and nothing has come meanwhile. */
+  caughtUp?(): void;
   /** Once; nothing else is called afterwards. */
   closed(reason: CloseReason): void;
 }

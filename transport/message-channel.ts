@@ -54,6 +54,9 @@ export class MessageChannel {
   #peerMaxMessageBytes: number;
   /** The peer has said what it takes, or has no word for it. Nothing stored is sent before. */
   #granted: boolean;
+  /** The store has handed out all it held. */
+  #readAll = false;
+  #caughtUp = false;
   #closed = false;
 
   constructor(parts: ChannelParts, options: ChannelOptions) {
@@ -257,6 +260,7 @@ export class MessageChannel {
     try {
       for await (const batch of store.follow(this.#ended.signal, () => this.#readAhead())) {
         for (const item of batch) this.#queue.offer(item);
+        if (batch.length === 0) this.#readAll = true;
         this.#schedule();
         if (this.#queue.waiting >= this.#readAhead())
           await new Promise<void>((resolve) => (this.#roomInQueue = resolve));
@@ -289,7 +293,15 @@ export class MessageChannel {
       this.#roomInQueue();
       this.#roomInQueue = undefined;
     }
+    if (!this.#caughtUp && this.#isCaughtUp()) {
+      this.#caughtUp = true;
+      this.#owner.caughtUp?.();
+    }
     this.#arm();
+  }
+
+  #isCaughtUp(): boolean {
+    return this.#readAll && this.#granted && this.#queue.inFlight === 0 && this.#queue.waiting === 0;
   }
 
   /** Encodes what may go now. */

@@ -34,6 +34,8 @@ export class OutboxFeed implements AsyncIterableIterator<readonly StoredMessage[
   #heldBytes = 0;
   /** Committed while a page is being read: in that page, or behind it. `undefined`: no page is being read. */
   #meanwhile: StoredMessage[] | undefined;
+  /** The reader knows that it has all there was. */
+  #toldAll = false;
   /** More was committed meanwhile than is held: another page will bring it. */
   #missed = false;
   #nextPage = firstPage;
@@ -75,6 +77,10 @@ export class OutboxFeed implements AsyncIterableIterator<readonly StoredMessage[
   async next(): Promise<IteratorResult<readonly StoredMessage[]>> {
     while (!this.#signal.aborted) {
       if (this.#held.length > 0) return { done: false, value: this.#takeHeld() };
+      if (this.#live && !this.#toldAll) {
+        this.#toldAll = true;
+        return { done: false, value: [] };
+      }
       if (this.#live) await new Promise<void>((resolve) => (this.#wake = resolve));
       else await this.#page();
       this.#wake = undefined;

@@ -1,5 +1,5 @@
 import { type Clock, pause } from "../platform/clock.ts";
-import { asHubError, type Backoff, type HubError } from "../protocol/index.ts";
+import { asHubError, type Backoff, HubError } from "../protocol/index.ts";
 import type { CloseReason } from "./connection.ts";
 
 export interface RedialParts<T> {
@@ -26,6 +26,9 @@ const slowCodes: ReadonlySet<string> = new Set([
   "E_TOKEN_EXPIRED",
 ]);
 const slowPauseMs = 30_000;
+/** The other side asks for patience; where it does not say how long, so long. */
+const busyCodes: ReadonlySet<string> = new Set(["E_BUSY", "E_FLAPPING"]);
+const busyPauseMs = 5_000;
 
 /** Keeps a connection: dials, uses, dials again, with growing pauses. */
 export class Redial<T> {
@@ -62,12 +65,20 @@ export class Redial<T> {
       const error = await this.#once(signal);
       if (signal.aborted || error === undefined) return;
       if (clock.now() - startedAt >= goodLinkMs) backoff.reset();
-      const delayMs = slowCodes.has(error.code) ? Math.max(backoff.next(), slowPauseMs) : backoff.next();
+      const delayMs = this.#pauseAfter(error);
       // Whoever is told may hurry or stop at once.
       this.#pausing = new AbortController();
       this.#parts.failed(error, delayMs);
       await pause(clock, delayMs, this.#pausing.signal);
     }
+  }
+
+  #pauseAfter(error: HubError | CloseReason): number {
+    const { backoff } = this.#parts;
+    const toldMs = error instanceof HubError ? error.retryAfterMs : undefined;
+    if (toldMs !== undefined) return backoff.told(toldMs);
+    if (busyCodes.has(error.code)) return backoff.told(busyPauseMs);
+    return slowCodes.has(error.code) ? Math.max(backoff.next(), slowPauseMs) : backoff.next();
   }
 
   async #once(signal: AbortSignal): Promise<HubError | CloseReason | undefined> {

@@ -50,6 +50,8 @@ export interface Admitted {
   readonly dialect: Dialect;
   /** Takes the connection; called once the client has its answer. */
   accept(connection: Connection): void;
+  /** Instead: the client has gone meanwhile. */
+  abandoned?(): void;
 }
 
 export interface ListenOptions {
@@ -63,6 +65,8 @@ export interface ListenOptions {
   readonly handshakeTimeoutMs: number;
   /** Connections at once, admitted or not. */
   readonly maxConnections: number;
+  /** TLS handshakes begun in a second; default: as they come. */
+  readonly handshakesPerSecond?: number | undefined;
   /** How fast each peer is listened to; default: as it talks. */
   readonly inflow?: InflowOptions | undefined;
 }
@@ -75,6 +79,8 @@ export interface ListenParts {
 }
 
 export interface TransportListener extends Listener {
+  /** Connections that wait for their TLS handshake; `undefined`: it keeps none waiting. */
+  readonly waiting?: number;
   /** Uses another certificate for connections from now on. */
   setTls(tls: SecureContextOptions): void;
 }

@@ -6,7 +6,7 @@ import type { SecureContextOptions, TLSSocket } from "node:tls";
 import { WebSocketServer } from "ws";
 import { asHubError, type Dialect, HubError, nativeDialect } from "../protocol/index.ts";
 import type { Peer } from "./connection.ts";
-import { bodyOf, statusOf } from "./http-refusal.ts";
+import { bodyOf, retryAfterOf, statusOf } from "./http-refusal.ts";
 import type {
   ListenOptions,
   ListenParts,
@@ -14,6 +14,7 @@ import type {
   TransportListener,
   UpgradeRequest,
 } from "./transport.ts";
+import { Turnstile } from "./turnstile.ts";
 import {
   addressOf,
   choiceHeader,
@@ -62,6 +63,7 @@ class Listening implements TransportListener {
   /** Shook hands and has not upgraded yet. */
   readonly #pending = new Map<Duplex, NodeJS.Timeout>();
   readonly #dialects = new WeakMap<IncomingMessage, Dialect>();
+  readonly #turnstile: Turnstile | undefined;
 
   constructor(options: ListenOptions, parts: WebSocketListenParts) {
     this.#options = options;
@@ -107,10 +109,16 @@ class Listening implements TransportListener {
       this.#handshaking.set(address, socket);
       socket.once("close", () => this.#handshaking.delete(address));
     });
+    if (options.handshakesPerSecond !== undefined)
+      this.#turnstile = this.#pacedHandshakes(options.handshakesPerSecond);
     this.#server.on(
       "upgrade",
       (request, socket, head) => void this.#upgrade(request, socket as TLSSocket, head),
     );
+  }
+
+  get waiting(): number {
+    return this.#turnstile?.waiting ?? 0;
   }
 
   get port(): number {
@@ -133,8 +141,25 @@ class Listening implements TransportListener {
   close(): Promise<void> {
     this.#server.close();
     this.#server.closeIdleConnections();
+    this.#turnstile?.close();
     for (const socket of this.#pending.keys()) socket.destroy();
     return Promise.resolve();
+  }
+
+  /** Puts a turnstile in front of what begins the TLS handshake: the server's own listener for new connections. */
+  #pacedHandshakes(perSecond: number): Turnstile {
+    const [begin, ...others] = this.#server.listeners("connection") as ((socket: Socket) => void)[];
+    const turnstile = new Turnstile(
+      {
+        enter: (socket) => begin?.call(this.#server, socket),
+        refused: (error, socket) => this.#parts.refused(error, addressOf(socket)),
+      },
+      { perSecond, maxWaitMs: this.#options.handshakeTimeoutMs },
+    );
+    this.#server.removeAllListeners("connection");
+    for (const other of others) this.#server.on("connection", other);
+    this.#server.on("connection", (socket: Socket) => turnstile.add(socket));
+    return turnstile;
   }
 
   /** A client that shakes hands and then dawdles is cut off, however slowly it speaks. */
@@ -163,7 +188,7 @@ class Listening implements TransportListener {
     try {
       if (!sameOrigin(request)) throw new HubError("E_FORBIDDEN", "the Origin header names another host");
       const admission = await this.#parts.admit(requestOf(request, peerOf(socket)));
-      if (socket.destroyed) return;
+      if (socket.destroyed) return admission.abandoned?.();
       this.#dialects.set(request, admission.dialect);
       this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
         socket.off("error", onError);
@@ -203,8 +228,10 @@ class Listening implements TransportListener {
     this.#parts.refused(error, (under && this.#addresses.get(under)) ?? addressOf(socket as TLSSocket));
     if (!socket.writable) return void socket.destroy();
     const body = bodyOf(error);
+    const retryAfter = retryAfterOf(error);
     socket.end(
       `HTTP/1.1 ${statusOf(error.code)}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n` +
+        `${retryAfter === undefined ? "" : `Retry-After: ${retryAfter}\r\n`}` +
         `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
     );
     const timer = setTimeout(() => socket.destroy(), 1_000);

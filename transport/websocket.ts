@@ -12,6 +12,7 @@ import {
   type Peer,
   parseReason,
 } from "./connection.ts";
+import { parseRetryAfter } from "./http-refusal.ts";
 import { Inflow, type InflowOptions } from "./inflow.ts";
 import type { DialOptions } from "./transport.ts";
 
@@ -250,6 +251,7 @@ async function refusalOf(response: IncomingMessage): Promise<HubError> {
   return new HubError(
     reason.code,
     reason.code === "E_LINK_LOST" ? `the hub answered ${response.statusCode}${said}` : reason.text,
+    { retryAfterMs: parseRetryAfter(response.headers["retry-after"]) },
   );
 }
 

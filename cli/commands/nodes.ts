@@ -36,7 +36,7 @@ function plainNode(node: NodeView): Record<string, unknown> {
 function nodeColumns(now: number): Column<NodeView>[] {
   return [
     { title: "NODE", cell: (one) => one.node },
-    { title: "STATE", cell: stateOf, colour: (one) => (one.connected ? "green" : "yellow") },
+    { title: "STATE", cell: stateOf, colour: (one) => (one.connected && !one.flapping ? "green" : "yellow") },
     { title: "SINCE", cell: (one) => ageOf(one, now) },
     { title: "DIALECT", cell: (one) => one.dialect },
     { title: "BACKLOG", cell: (one) => one.backlogMessages, align: "right" },
@@ -48,6 +48,7 @@ function nodeColumns(now: number): Column<NodeView>[] {
 }
 
 function stateOf(node: NodeView): string {
+  if (node.flapping) return "flapping";
   if (node.connected) return "connected";
   if (node.lastSeenAt !== undefined) return "away";
   return node.joinedAt === undefined ? "not joined" : "joined";
