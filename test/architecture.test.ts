@@ -18,7 +18,10 @@ const rules: Record<string, { folders: readonly string[]; packages: Readonly<Rec
     },
   },
   kubernetes: { folders: [], packages: {} },
-  transport: { folders: ["protocol", "platform"], packages: { ws: /websocket(-listener)?\.ts$/ } },
+  transport: {
+    folders: ["protocol", "platform"],
+    packages: { ws: /websocket(-listener)?\.ts$/, "@currentspace/http3": /quic-package\.ts$/ },
+  },
   cloudhub: {
     folders: ["protocol", "platform", "transport", "kubernetes"],
     packages: {
