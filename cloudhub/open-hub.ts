@@ -2,7 +2,6 @@ import { join } from "node:path";
 import { claimDirectory } from "../platform/data-directory.ts";
 import { OncePer } from "../platform/logger.ts";
 import { asHubError, type HubError, type NodeId } from "../protocol/index.ts";
-import type { Listener } from "../transport/index.ts";
 import { Admin } from "./admin.ts";
 import { kubeconfigName, writeAdminFiles } from "./admin-files.ts";
 import { Revocations } from "./admission.ts";
@@ -18,8 +17,9 @@ import { type Authority, openAuthority } from "./join/authority.ts";
 import { Enrolment } from "./join/enrolment.ts";
 import { startJoinApi } from "./join/join-api.ts";
 import { JoinTokens } from "./join/tokens.ts";
-import { Controllers, type ListenerParts, listenForNodes } from "./listeners.ts";
+import { Controllers, type ListenerParts } from "./listeners.ts";
 import { HubMetrics } from "./metrics.ts";
+import { listenForNodes } from "./node-listeners.ts";
 import { advertisedNames, type HubOptions } from "./options.ts";
 import { type HubServerParts, RunningHub } from "./running-hub.ts";
 
@@ -194,7 +194,7 @@ async function open(
   handshakesWaiting = () => nodeListener.waiting ?? 0;
   opened.push(keepFresh(authority, enrolment, [joinApi, apiListener, nodeListener], parts));
 
-  const ports = { nodes: nodeListener.port, join: joinApi.port, api: apiListener.port };
+  const ports = { ...nodeListener.ports, join: joinApi.port, api: apiListener.port };
   const adminFile = await writeAdminFiles(options, ports, { authority, credentials, clock });
   log.info("hub started", {
     ...ports,
@@ -215,7 +215,7 @@ function serverTls(authority: Authority): { key: string; cert: string; ca: strin
   return { ...authority.serverTls(), ca: authority.caCertificatePem };
 }
 
-type TlsListener = Listener & { setTls(tls: { key: string; cert: string; ca: string }): void };
+type TlsListener = { setTls(tls: { key: string; cert: string; ca: string }): void };
 
 /** Once a day: replaces the hub's certificate before it ends, forgets records of ended ones. @returns Stops that. */
 function keepFresh(

@@ -50,6 +50,13 @@ export const hubSchema = section("The hub's configuration", {
       description:
         "Admit certificates of this hub's CA that name no node, as a KubeEdge 1.15 cloud issued them; any of them can then claim any node name",
     }),
+    quic: section("Over QUIC as well: connections that come up faster where packets get lost", {
+      enable: flag(false, {
+        description:
+          "Listen for QUIC, on the same address as above; needs Node.js 24 and the package @currentspace/http3, without which the hub says so and goes on. Our agents learn of it when they connect by WebSocket",
+      }),
+      port: port(10_001, "UDP port for nodes (KubeEdge: 10001, which speaks another QUIC)"),
+    }),
   }),
   join: section("Where machines get their certificate: HTTPS", {
     host: host("0.0.0.0", "Address to listen on"),
@@ -119,6 +126,10 @@ export const hubSchema = section("The hub's configuration", {
     kubeedgeAckTimeoutMs: whole(5_000, 100, 3_600_000, { description: "The same for a stock edgecore" }),
     maxAckTimeoutMs: whole(1_200_000, 100, 3_600_000, {
       description: "Longest pause between two repeats, ms",
+    }),
+    deltaCacheBytes: whole(64 << 20, 0, 2 ** 40, {
+      description:
+        "Bytes of memory for what our agents have acknowledged, all nodes together: the next version of it goes as a delta. What has no room is sent in full; 0: everything is",
     }),
     kubeedgeKeepaliveMs: whole(30_000, 1_000, 3_600_000, {
       description: "A stock edgecore without keepalive for so many ms is disconnected",

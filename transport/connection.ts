@@ -48,6 +48,8 @@ export interface Connection {
 export interface Dialled {
   readonly connection: Connection;
   readonly dialect: Dialect;
+  /** The UDP port on which the other side says it takes QUIC. */
+  readonly quicPort?: number | undefined;
 }
 
 export interface Listener {

@@ -154,7 +154,7 @@ class QuicListening implements TransportListener {
       if (!request.offersNative)
         throw new HubError("E_UNSUPPORTED", "QUIC carries the dialect of this hub only, not KubeEdge's");
       const admitted = await this.#parts.admit(request);
-      if (connection.hasEnded) return;
+      if (connection.hasEnded) return admitted.abandoned?.();
       bytes.write(encodeAnswer(admitted.dialect));
       this.#connections.add(connection);
       connection.onEnd(() => this.#connections.delete(connection));

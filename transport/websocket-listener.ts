@@ -21,6 +21,7 @@ import {
   dialWebSocket,
   keyExchange,
   offerHeader,
+  quicPortHeader,
   WebSocketConnection,
 } from "./websocket.ts";
 
@@ -33,6 +34,8 @@ export interface WebSocketListenParts extends ListenParts {
   readonly wouldAdmit?: (request: UpgradeRequest) => boolean;
   /** Answers other requests that are no upgrade. Default: 400. */
   readonly request?: RequestListener;
+  /** Clients of our dialect are told of this port; `undefined`: there is none. */
+  readonly quicPort?: () => number | undefined;
 }
 
 /** WebSocket over TLS; the only one that speaks KubeEdge's dialect too. */
@@ -49,7 +52,7 @@ export async function listenWebSocket(
 }
 
 /** For every certificate the listener is given. */
-const tlsTerms = { minVersion: "TLSv1.2", ecdhCurve: keyExchange } as const;
+export const tlsTerms = { minVersion: "TLSv1.2", ecdhCurve: keyExchange } as const;
 
 class Listening implements TransportListener {
   readonly #options: ListenOptions;
@@ -90,7 +93,10 @@ class Listening implements TransportListener {
       handleProtocols: () => false,
     });
     this.#sockets.on("headers", (lines, request) => {
-      if (this.#dialects.get(request) === "native") lines.push(`${choiceHeader}: ${nativeDialect}`);
+      if (this.#dialects.get(request) !== "native") return;
+      lines.push(`${choiceHeader}: ${nativeDialect}`);
+      const quicPort = parts.quicPort?.();
+      if (quicPort !== undefined) lines.push(`${quicPortHeader}: ${quicPort}`);
     });
     this.#sockets.on("wsClientError", (error, socket) =>
       this.#turnAway(new HubError("E_BAD_FRAME", error.message), socket),
@@ -284,7 +290,7 @@ function answerNoUpgrade(_request: IncomingMessage, response: ServerResponse): v
   response.end("this port takes WebSocket connections only\n");
 }
 
-function listenError(error: NodeJS.ErrnoException, host: string, port: number): HubError {
+export function listenError(error: NodeJS.ErrnoException, host: string, port: number): HubError {
   if (error.code === "EADDRINUSE") {
     return new HubError(
       "E_PORT_TAKEN",

@@ -19,6 +19,8 @@ import type { DialOptions } from "./transport.ts";
 /** The request header in which a client offers our dialect, and the answer's. A KubeEdge peer ignores both. */
 export const offerHeader = "hub-dialects";
 export const choiceHeader = "hub-dialect";
+/** In the answer to a client of our dialect: the UDP port where the same hub takes QUIC. */
+export const quicPortHeader = "hub-quic-port";
 
 /** Key exchange groups: the default of Node.js costs a thin link 4 KiB more a handshake. */
 export const keyExchange = "X25519:P-256:P-384";
@@ -28,7 +30,7 @@ const highWaterBytes = 1 << 20;
 /** How long a peer may take to answer a close frame. */
 const closeGraceMs = 1_000;
 /** Larger TLS records would make a thin link look dead: nothing is heard before a record is complete. */
-const tlsRecordBytes = 4_096;
+export const tlsRecordBytes = 4_096;
 /** The longest close reason that fits into a close frame. */
 const maxReasonBytes = 123;
 
@@ -218,10 +220,16 @@ export function dialWebSocket(url: string, options: DialOptions, signal: AbortSi
         resolve({
           connection: new WebSocketConnection(socket, raw, { peer, dialect, side: "client" }),
           dialect,
+          quicPort: dialect === "native" ? parsePort(response.headers[quicPortHeader]) : undefined,
         });
       });
     });
   });
+}
+
+function parsePort(header: string | string[] | undefined): number | undefined {
+  const port = typeof header === "string" && /^\d{1,5}$/.test(header) ? Number(header) : 0;
+  return port > 0 && port <= 65_535 ? port : undefined;
 }
 
 /** A stock cloud answers nothing of its own, but its WebSocket library answers pings. */
@@ -255,7 +263,8 @@ async function refusalOf(response: IncomingMessage): Promise<HubError> {
   );
 }
 
-function dialError(error: Error, url: string): HubError {
+/** Why there is no connection: TLS, or everything else. */
+export function dialError(error: Error, url: string): HubError {
   if (error instanceof HubError) return error;
   const code = (error as { code?: string }).code ?? "";
   const isTls = /CERT|SIGNATURE|SIGNED|ISSUER|ERR_TLS|SSL/.test(code);
