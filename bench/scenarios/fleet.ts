@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { connectHub, type HubClient } from "../../sdk/index.ts";
-import type { FleetOrder } from "../fleet/client.ts";
-import { type FleetIdentities, issueFleet } from "../fleet/identities.ts";
+import type { FleetIdentities, FleetOrder } from "../../testbed/fleet/fleet-nodes.ts";
+import { issueFleet } from "../fleet/identities.ts";
 import { HubProgram, Process } from "../programs.ts";
 import type { Figure, Scenario } from "../scenario.ts";
 import { configMap } from "../updates.ts";
@@ -29,7 +29,7 @@ async function rateOf(load: Process, server: Process, ms: number): Promise<{ rat
 }
 
 async function connectFleet(order: FleetOrder): Promise<Process> {
-  const load = new Process("bench/fleet/client.ts");
+  const load = new Process("testbed/fleet/worker.ts");
   await load.ask(order);
   load.send("start");
   return load;

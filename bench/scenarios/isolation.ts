@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { connectHub, type HubClient } from "../../sdk/index.ts";
-import { type FleetIdentities, issueFleet } from "../fleet/identities.ts";
-import type { RawNodeMode } from "../fleet/raw-node.ts";
+import type { FleetIdentities } from "../../testbed/fleet/fleet-nodes.ts";
+import type { RawNodeMode } from "../../testbed/fleet/raw-node.ts";
+import { issueFleet } from "../fleet/identities.ts";
 import { HubProgram, Process } from "../programs.ts";
 import { type Figure, quantile, type Scenario } from "../scenario.ts";
 import { configMap } from "../updates.ts";
@@ -109,8 +110,8 @@ export const isolation: Scenario = {
     const flooding = await issueFleet(hub.dataDir, 1, "flooding");
     for (const { node } of [fleet, joining, silent, flooding].flatMap((one) => one.nodes))
       await client.admin.addNode(node);
-    const load = new Process("bench/fleet/client.ts");
-    const other = new Process("bench/fleet/client.ts");
+    const load = new Process("testbed/fleet/worker.ts");
+    const other = new Process("testbed/fleet/worker.ts");
     await connectNodes(load, hub, { mode: "ack", identities: fleet });
     const probe = new Probe(
       client,
