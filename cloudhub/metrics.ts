@@ -1,6 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { ErrorCode } from "../protocol/index.ts";
-import type { ChannelCounters } from "../transport/index.ts";
+import type { ChannelCounters, Scheme } from "../transport/index.ts";
 import type { GateLoad } from "./gate.ts";
 import type { DropReason } from "./upstream.ts";
 
@@ -25,6 +25,7 @@ export class HubMetrics {
   readonly #linksClosed: Counter<"code">;
   readonly #dropped: Counter<"reason">;
   readonly #refused: Counter<"port" | "code">;
+  readonly #admitted: Counter<"transport">;
   readonly #apiRequests: Counter<"verb" | "code">;
   readonly #watchesStalled: Counter;
 
@@ -52,6 +53,12 @@ export class HubMetrics {
       name: "hub_connections_refused_total",
       help: "Connections and joins turned away, by port and error code",
       labelNames: ["port", "code"],
+      registers,
+    });
+    this.#admitted = new Counter({
+      name: "hub_node_links_opened_total",
+      help: "Nodes' connections that were let in, by transport",
+      labelNames: ["transport"],
       registers,
     });
     this.#apiRequests = new Counter({
@@ -88,8 +95,12 @@ export class HubMetrics {
     this.#dropped.inc({ reason });
   }
 
-  refused(port: "nodes" | "join" | "api", code: ErrorCode): void {
+  refused(port: "nodes" | "quic" | "join" | "api", code: ErrorCode): void {
     this.#refused.inc({ port, code });
+  }
+
+  nodeAdmitted(transport: Scheme): void {
+    this.#admitted.inc({ transport });
   }
 
   /** Adds what is read at the moment of the question. */
