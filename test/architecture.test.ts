@@ -20,7 +20,11 @@ const rules: Record<string, { folders: readonly string[]; packages: Readonly<Rec
   kubernetes: { folders: [], packages: {} },
   transport: {
     folders: ["protocol", "platform"],
-    packages: { ws: /websocket(-listener)?\.ts$/, "@currentspace/http3": /quic-package\.ts$/ },
+    packages: {
+      ws: /websocket(-listener)?\.ts$/,
+      "@currentspace/http3": /quic-package\.ts$/,
+      "@fails-components/webtransport": /webtransport-package\.ts$/,
+    },
   },
   cloudhub: {
     folders: ["protocol", "platform", "transport", "kubernetes"],

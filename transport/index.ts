@@ -12,3 +12,4 @@ export * from "./subscription.ts";
 export * from "./transport.ts";
 export { dialWebSocket } from "./websocket.ts";
 export * from "./websocket-listener.ts";
+export { webTransport } from "./webtransport.ts";

@@ -11,7 +11,12 @@ import type { UpgradeRequest } from "./transport.ts";
 
 /** The client's request. */
 export function encodeRequest(path: string, headers: Readonly<Record<string, string>>): Buffer {
-  return encodeFrame("request", JSON.stringify({ path, headers, dialects: [nativeDialect] }));
+  return encodeFrame("request", requestText(path, headers));
+}
+
+/** The same without its frame: what {@link parseRequest} reads. */
+export function requestText(path: string, headers: Readonly<Record<string, string>>): string {
+  return JSON.stringify({ path, headers, dialects: [nativeDialect] });
 }
 
 /** Reads {@link encodeRequest}. Throws `E_BAD_FRAME`. */

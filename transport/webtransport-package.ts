@@ -1,0 +1,259 @@
+import { randomBytes } from "node:crypto";
+import type {
+  ClientHttp2Session,
+  Http2SecureServer,
+  IncomingHttpHeaders,
+  ServerHttp2Stream,
+} from "node:http2";
+import { HubError } from "../protocol/index.ts";
+
+/**
+ * The package `@fails-components/webtransport` over HTTP/2, and what of its inside is used: it lets nobody choose the
+ * authority that a server is checked against, nor see the connection below a session, and it throws in events where a peer
+ * breaks the rules. docs/decisions/0012-webtransport.md says why it is used so; test/transport/webtransport.test.ts fails
+ * if another version of it looks different inside.
+ */
+
+export type WebTransportPackage = typeof import("@fails-components/webtransport");
+
+/** Where a hub takes sessions. */
+export const sessionPath = "/hub";
+
+/** How far a peer may be ahead, bytes: beyond what a connection's own credit allows, so that this one never decides. */
+export const windowBytes = 1 << 20;
+/** Each side takes one stream each way of a session; none cannot be said. */
+const oneStream = 1;
+
+const windows = {
+  initialStreamFlowControlWindow: windowBytes,
+  initialSessionFlowControlWindow: windowBytes,
+  streamFlowControlWindowSizeLimit: windowBytes,
+  sessionFlowControlWindowSizeLimit: windowBytes,
+  initialBidirectionalStreams: oneStream,
+  initialUnidirectionalStreams: oneStream,
+};
+
+/**
+ * The same in a client's SETTINGS, which the package would have sent: the numbers are those of
+ * draft-ietf-webtrans-http2 as the package writes them.
+ */
+export const clientSettings = {
+  enableConnectProtocol: true,
+  initialWindowSize: windowBytes,
+  customSettings: {
+    11105: windowBytes,
+    11106: windowBytes,
+    11107: windowBytes,
+    11108: oneStream,
+    11109: oneStream,
+  },
+} as const;
+export const peerSettings = [0x2b61, 0x2b62, 0x2b63, 0x2b64, 0x2b65];
+
+// ── loading ──────────────────────────────────────────────────────────────────────────────────────────────
+
+let loading: Promise<WebTransportPackage> | undefined;
+
+/** Loads the package on first use. Rejects with `E_UNSUPPORTED` if it is not there. */
+export function loadWebTransport(): Promise<WebTransportPackage> {
+  loading ??= quietly(async () => {
+    const library = await import("@fails-components/webtransport");
+    // It looks for its native part meanwhile, and says so when there is none.
+    await library.quicheLoaded;
+    await new Promise((resolve) => setImmediate(resolve));
+    return library;
+  }).catch((cause: Error) => {
+    loading = undefined;
+    throw new HubError("E_UNSUPPORTED", `WebTransport cannot be loaded: ${cause.message}`, { cause });
+  });
+  return loading;
+}
+
+/** What the package says on the console of a process that has not got its native part. */
+const noise = /^(Problem loading http3-quiche transport|Did you install @fails-components\/|http3 loader:)/;
+
+/** Runs something and leaves out of the console what the package says meanwhile; everything else is heard. */
+async function quietly<T>(work: () => Promise<T>): Promise<T> {
+  const { log, error } = console;
+  const filter =
+    (say: typeof console.log): typeof console.log =>
+    (...words) => {
+      if (typeof words[0] !== "string" || !noise.test(words[0])) say.apply(console, words);
+    };
+  console.log = filter(log);
+  console.error = filter(error);
+  try {
+    return await work();
+  } finally {
+    console.log = log;
+    console.error = error;
+  }
+}
+
+// ── the package's inside ─────────────────────────────────────────────────────────────────────────────────
+
+export interface BidirectionalStream {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array>;
+}
+
+/** A session as the events of its carrier see it. */
+export interface Session {
+  readonly ready: Promise<unknown>;
+  readonly closed: Promise<{ readonly closeCode: number; readonly reason: string }>;
+  readonly draining: Promise<unknown>;
+  readonly incomingBidirectionalStreams: ReadableStream<BidirectionalStream>;
+  createBidirectionalStream(): Promise<BidirectionalStream>;
+  close(info: { closeCode: number; reason: string }): void;
+  onStream(event: { bidirectional: boolean }): void;
+  onDatagramReceived(event: object): void;
+  onClose(event: object): void;
+}
+
+/** What carries a session: capsules on a stream of HTTP/2. */
+interface Carrier {
+  readonly stream: ServerHttp2Stream;
+  readonly capsParser: { parseData(data: Uint8Array): void; drainWrites(): void };
+  readonly jsobj: Session;
+  closeConnection(why: { reason: string }): void;
+}
+
+/** Makes an error of one session of what would otherwise end the process: wherever a peer breaks the rules. */
+function guard(carrier: Carrier, fail: (error: HubError) => void): void {
+  const { capsParser: parser, jsobj: session } = carrier;
+  const broken = (text: string, cause?: unknown): void =>
+    fail(new HubError("E_BAD_FRAME", `it breaks the rules of this link: ${text}`, { cause }));
+  const guarded =
+    <Given extends unknown[]>(work: (...given: Given) => void): ((...given: Given) => void) =>
+    (...given) => {
+      try {
+        work(...given);
+      } catch (cause) {
+        broken((cause as Error).message, cause);
+      }
+    };
+  parser.parseData = guarded(parser.parseData.bind(parser));
+  parser.drainWrites = guarded(parser.drainWrites.bind(parser));
+  carrier.closeConnection = ({ reason }) => broken(reason);
+  session.onClose = guarded(session.onClose.bind(session));
+  const begin = session.onStream.bind(session);
+  let streams = 0;
+  session.onStream = (event) => {
+    streams++;
+    if (streams > 1 || !event.bidirectional) throw new Error("a second stream; a connection has one");
+    begin(event);
+  };
+  session.onDatagramReceived = () => broken("a datagram");
+  for (const promise of [session.ready, session.closed, session.draining]) promise.catch(() => undefined);
+}
+
+/** Hands over what a stream brings until it ends, however it ends. */
+export async function pumpInto(
+  readable: ReadableStream<Uint8Array>,
+  take: (chunk: Uint8Array) => void,
+): Promise<void> {
+  const reader = readable.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      take(value);
+    }
+  } catch {
+    // The session's end says why.
+  }
+}
+
+/** A peer's session, guarded, and the stream of HTTP/2 that carries it. */
+export interface Taken {
+  readonly session: Session;
+  readonly stream: ServerHttp2Stream;
+}
+
+export interface HubServerParts {
+  taken(taken: Taken): void;
+  /** The peer of this session has broken a rule. */
+  broken(stream: ServerHttp2Stream, error: HubError): void;
+}
+
+/** A server that does not listen yet; it takes sessions at {@link sessionPath}. */
+export async function hubServer(
+  library: WebTransportPackage,
+  { cert, privKey }: { cert: string; privKey: string },
+  parts: HubServerParts,
+): Promise<Http2SecureServer> {
+  class Server extends library.Http2Server {
+    override onHttpWTSessionVisitor(
+      event: Parameters<InstanceType<typeof library.Http2Server>["onHttpWTSessionVisitor"]>[0],
+    ): void {
+      super.onHttpWTSessionVisitor(event);
+      const carrier = event.session as unknown as Carrier;
+      const { stream } = carrier;
+      guard(carrier, (error) => parts.broken(stream, error));
+      parts.taken({ session: carrier.jsobj, stream });
+    }
+  }
+  const server = new Server({
+    port: 0,
+    host: "",
+    secret: randomBytes(16).toString("hex"),
+    cert,
+    privKey,
+    defaultDatagramsReadableMode: "bytes",
+    ...windows,
+  });
+  for (const promise of [server.ready, server.closed]) promise.catch(() => undefined);
+  await server.createTransportInt();
+  // Without a callback the package grants each session 16 KiB and no more.
+  server.setRequestCallback(({ header }: { header: IncomingHttpHeaders & { ":protocol"?: string } }) => {
+    const isOurs = header[":path"] === sessionPath && header[":protocol"] === "webtransport";
+    return Promise.resolve({ path: sessionPath, status: isOurs ? 200 : 404 });
+  });
+  return server.transportInt.serverInt as Http2SecureServer;
+}
+
+/** Opens a session over a connection of HTTP/2 that is up, whose settings have come. */
+export function openSession(
+  library: WebTransportPackage,
+  connection: ClientHttp2Session,
+  broken: (error: HubError) => void,
+): Session {
+  interface Transport {
+    clientInt: ClientHttp2Session;
+    readonly jsobj: {
+      onClientConnected(event: { success: true }): void;
+      onClientWebTransportSupport(event: object): void;
+    };
+    createTransport(): void;
+  }
+  class Client extends library.WebTransport {
+    override createClient(init: Parameters<InstanceType<typeof library.WebTransport>["createClient"]>[0]) {
+      const made = super.createClient(init);
+      const { client, sessionint } = made;
+      const create = client.args?.createReliableClient;
+      if (client.args === undefined || create === undefined)
+        throw new HubError("E_INTERNAL", "WebTransport has changed inside");
+      client.args.createReliableClient = (owner: unknown): Transport => {
+        const transport = create(owner) as Transport;
+        transport.createTransport = () => {
+          transport.clientInt = connection;
+          queueMicrotask(() => {
+            transport.jsobj.onClientConnected({ success: true });
+            transport.jsobj.onClientWebTransportSupport({});
+          });
+        };
+        return transport;
+      };
+      const begin = sessionint.setSessionObj.bind(sessionint);
+      sessionint.setSessionObj = (object, reliable) => {
+        begin(object, reliable);
+        guard(object as unknown as Carrier, broken);
+      };
+      for (const promise of [sessionint.ready, sessionint.closed, sessionint.draining])
+        promise.catch(() => undefined);
+      return made;
+    }
+  }
+  const opened = new Client(`https://hub${sessionPath}`, { forceReliable: true, ...windows } as object);
+  return opened.sessionint as unknown as Session;
+}
