@@ -20,12 +20,12 @@ import {
   type ChannelCounters,
   type ChannelOptions,
   type CloseReason,
-  type Dialled,
-  dialWebSocket,
   MessageChannel,
   Redial,
   reasonError,
+  type Scheme,
 } from "../transport/index.ts";
+import { type CloudConnection, CloudDial } from "./cloud-dial.ts";
 import type { Identity } from "./join.ts";
 import type { EdgeOptions } from "./options.ts";
 import type { EdgeStore } from "./store/edge-store.ts";
@@ -53,32 +53,31 @@ export interface CloudLinkParts {
 export const edgeSoftware = `edgehub/${version}`;
 /** Faults are logged once in so long per code. */
 const logPeriodMs = 60_000;
-/** How often a KubeEdge cloud's connection is probed: it is dead when a probe is unanswered at the next one. */
-const probeEveryMs = 5_000;
 
 /** The agent's connection to the cloud, kept for ever: dial, dialect, channel, reconnect. */
 export class CloudLink {
   readonly #parts: CloudLinkParts;
   readonly #options: EdgeOptions;
-  readonly #redial: Redial<Dialled>;
+  readonly #redial: Redial<CloudConnection>;
   readonly #once: OncePer;
+  readonly #dial: CloudDial;
   #channel: MessageChannel | undefined;
   #dialect: "native" | "kubeedge" | undefined;
-  /** Lets a short handshake resume the last one. */
-  #session: Buffer | undefined;
+  #transport: Scheme | undefined;
   #stopWatching: () => void = () => {};
 
   constructor(parts: CloudLinkParts, options: EdgeOptions) {
     this.#parts = parts;
     this.#options = options;
     this.#once = new OncePer(parts.clock, logPeriodMs);
-    this.#redial = new Redial<Dialled>({
+    this.#dial = new CloudDial({ ...parts, notes: parts.store }, options);
+    this.#redial = new Redial<CloudConnection>({
       clock: parts.clock,
       backoff: new Backoff(
         { minMs: options.hub.reconnectMinMs, maxMs: options.hub.reconnectMaxMs },
         parts.random,
       ),
-      dial: (signal) => this.#dial(signal),
+      dial: (signal) => this.#dial.dial(signal),
       use: (dialled) => this.#use(dialled),
       failed: (error, delayMs) => this.#failed(error, delayMs),
     });
@@ -89,10 +88,16 @@ export class CloudLink {
     return this.#dialect;
   }
 
+  /** What carries the link; `undefined`: not connected. */
+  get transport(): Scheme | undefined {
+    return this.#transport;
+  }
+
   start(): void {
     const { clock, addresses } = this.#parts;
     this.#redial.start();
     this.#stopWatching = watchNetwork({ clock, ...(addresses ? { addresses } : {}) }, () => {
+      this.#dial.networkChanged();
       if (this.#channel === undefined) this.#parts.log.info("the network is back; trying at once");
       this.#redial.hurry();
     });
@@ -114,33 +119,15 @@ export class CloudLink {
     await this.#redial.stop();
   }
 
-  #dial(signal: AbortSignal): Promise<Dialled> {
-    const { hub, delivery } = this.#options;
-    const { node, caPem, certPem, keyPem } = this.#parts.identity();
-    return dialWebSocket(
-      `${hub.server}/${hub.projectId}/${node}/events`,
-      {
-        headers: { Node_id: node, Project_id: hub.projectId, ConnectionUse: "msg" },
-        tls: { ca: caPem, cert: certPem, key: keyPem, session: this.#session },
-        offerNative: hub.dialect === "auto",
-        handshakeTimeoutMs: hub.handshakeTimeoutMs,
-        maxMessageBytes: delivery.messageBytes,
-        onSession: (session) => {
-          this.#session = session;
-        },
-        probeEveryMs,
-      },
-      signal,
-    );
-  }
-
-  #use({ connection, dialect }: Dialled): Promise<CloseReason> {
+  #use(dialled: CloudConnection): Promise<CloseReason> {
+    const { connection, dialect, transport } = dialled;
     const { clock, log, counters, store } = this.#parts;
     const identity = this.#parts.identity();
     const node = identity.node as NodeId;
     // A KubeEdge cloud does not name its store; its certificate authority stands for it.
     let origin = dialect === "native" ? undefined : `ca:${identity.caHash}`;
-    log.info("connected", { hub: this.#options.hub.server, dialect });
+    log.info("connected", { hub: this.#options.hub.server, dialect, transport });
+    const cameUpAt = clock.now();
     return new Promise((resolve) => {
       const owner = {
         received: async (message: Message) => {
@@ -160,6 +147,8 @@ export class CloudLink {
         closed: (reason: CloseReason) => {
           this.#channel = undefined;
           this.#dialect = undefined;
+          this.#transport = undefined;
+          this.#dial.ended(dialled, reason, clock.now() - cameUpAt);
           this.#parts.connection(false);
           resolve(reason);
         },
@@ -169,6 +158,7 @@ export class CloudLink {
       const codec =
         dialect === "native" ? new NativeCodec(node, limits) : new KubeEdgeEdgeCodec(node, stamp, limits);
       this.#dialect = dialect;
+      this.#transport = transport;
       this.#channel = new MessageChannel(
         { connection, codec, owner, clock, counters },
         this.#channelOptions(dialect === "native"),
@@ -183,7 +173,7 @@ export class CloudLink {
     const { code, message: text } = error;
     const retryInMs = Math.round(delayMs);
     if (code === "E_IDENTITY" || code === "E_REVOKED") {
-      this.#session = undefined;
+      this.#dial.forgetSession();
       this.#parts.turnedAway(error);
     }
     if (code === "E_REPLACED") {

@@ -129,6 +129,24 @@ export class EdgeStore {
     if (failures.length > 0) throw failures[0];
   }
 
+  /** What was remembered under a name. */
+  recall(name: string): string | undefined {
+    return (
+      this.database.prepare("SELECT value FROM meta_info WHERE name = ?").get(`note:${name}`) as
+        | { value: string }
+        | undefined
+    )?.value;
+  }
+
+  /** Remembers a short text under a name, across restarts. Throws as any write. */
+  remember(name: string, text: string): void {
+    this.database
+      .prepare(
+        "INSERT INTO meta_info (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+      )
+      .run(`note:${name}`, text);
+  }
+
   close(): void {
     this.#cancelPrune();
     this.#commit.close();
