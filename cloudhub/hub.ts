@@ -8,6 +8,7 @@ import {
   createMessage,
   event,
   type Filter,
+  type HeldContents,
   type HubApi,
   HubError,
   type LedgerEntry,
@@ -43,6 +44,7 @@ import {
 } from "../transport/index.ts";
 import { Ledger } from "./ledger.ts";
 import { LinkTable } from "./link-table.ts";
+import { AckedContents } from "./acked-contents.ts";
 import type { HubMetrics } from "./metrics.ts";
 import type { NodeLink, NodeLinkHub } from "./node-link.ts";
 import type { HubOptions } from "./options.ts";
@@ -75,6 +77,7 @@ export class Hub implements HubApi, NodeLinkHub {
   readonly #upstream: Upstream;
   readonly #presence = new Set<Subscriber>();
   /** Links that came in place of another one. */
+  readonly #contents: AckedContents;
   readonly #tookOver = new WeakSet<NodeLink>();
   #closed = false;
 
@@ -83,6 +86,7 @@ export class Hub implements HubApi, NodeLinkHub {
     this.#options = options;
     this.links = new LinkTable(options.nodes.maxNodes);
     this.ledger = new Ledger(parts.store, (node, position) => this.links.get(node)?.sendsOf(position));
+    this.#contents = new AckedContents(options.delivery.deltaCacheBytes);
     const upstream = { maxBytes: options.limits.upstreamBytes, heldMessages, heldMs };
     this.#upstream = new Upstream(parts.clock, upstream, (message, reason) => {
       parts.metrics.upstreamDropped(reason);

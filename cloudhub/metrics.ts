@@ -181,3 +181,8 @@ export class HubMetrics {
     if (process) collectDefaultMetrics({ register: this.registry });
   }
 }
+    total(
+      "hub_saved_bytes_total",
+      "Bytes that messages to nodes would have taken more without compression and deltas",
+      (counters) => counters.bytesSaved,
+    );

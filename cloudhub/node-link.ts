@@ -1,11 +1,12 @@
 import { hostname } from "node:os";
 import type { Clock } from "../platform/clock.ts";
 import type { Logger } from "../platform/logger.ts";
+import { contentDigest, deflate } from "../platform/short-forms.ts";
 import { version } from "../platform/version.ts";
 import {
   type Dialect,
   type ErrorCode,
-  type Frame,
+  type HeldContents,
   type HubError,
   KubeEdgeCloudCodec,
   type LinkCodec,
@@ -93,6 +94,7 @@ export class NodeLink implements Link {
       { connection, codec, owner, clock, counters },
       channelOptions(parts, options),
     );
+        this.#resume?.close();
   }
 
   /** What the agent calls itself; `undefined` for a stock edge, which does not say. */
@@ -131,7 +133,10 @@ export class NodeLink implements Link {
 
 function codecOf({ node, dialect, newId, clock }: NodeLinkParts, options: HubOptions): LinkCodec {
   const limits = { maxMessageBytes: options.limits.messageBytes };
-  if (dialect === "native") return new NativeCodec(node, limits);
+  if (dialect === "native") {
+    const deltas = { digest: contentDigest, held: hub.heldBy(node) };
+    return new NativeCodec(node, limits, { compression: deflate, deltas });
+  }
   return new KubeEdgeCloudCodec(node, { newId, wallTime: () => clock.wallTime() }, limits);
 }
 

@@ -3,10 +3,10 @@ import { hostname } from "node:os";
 import type { Clock } from "../platform/clock.ts";
 import { type Logger, OncePer } from "../platform/logger.ts";
 import { watchNetwork } from "../platform/network-watch.ts";
+import { contentDigest, deflate } from "../platform/short-forms.ts";
 import { version } from "../platform/version.ts";
 import {
   Backoff,
-  type Frame,
   HubError,
   type KeepaliveOptions,
   KubeEdgeEdgeCodec,
@@ -156,7 +156,9 @@ export class CloudLink {
       const limits = { maxMessageBytes: this.#options.delivery.messageBytes };
       const stamp = { newId: randomUUID, wallTime: () => clock.wallTime() };
       const codec =
-        dialect === "native" ? new NativeCodec(node, limits) : new KubeEdgeEdgeCodec(node, stamp, limits);
+        dialect === "native"
+          ? new NativeCodec(node, limits, this.#forms())
+          : new KubeEdgeEdgeCodec(node, stamp, limits);
       this.#dialect = dialect;
       this.#transport = transport;
       this.#channel = new MessageChannel(
@@ -179,6 +181,13 @@ export class CloudLink {
     if (code === "E_REPLACED") {
       this.#parts.log.error("another agent uses this node's name and certificate; stop one of the two", {
         text,
+  /** How messages are kept small. */
+  #forms(): ShortForms {
+    const { meta } = this.#parts.store;
+    const stored = (resource: string, origin: string) => meta.contentOf(resource, origin);
+    return { compression: deflate, deltas: { digest: contentDigest, stored } };
+  }
+
         retryInMs,
       });
     } else if (this.#once.pass(`link ${code}`) !== undefined) {

@@ -207,6 +207,12 @@ export class DeliveryQueue<T extends Outgoing> {
     return undefined;
   }
 
+  /** The peer could not read the form of a state message: it may be taken again at once. */
+  again(position: number, now: number): void {
+    const entry = this.#flight.remove(position);
+    if (entry !== undefined && this.#state.goBack(entry, now)) this.#waiting++;
+  }
+
   /**
    * Monotonic ms of the next moment at which {@link take} may have something that it has not now; never later
    * than that, though a time to live may end meanwhile. Infinity: not before an ack, a refusal or a new message.

@@ -35,6 +35,10 @@ export const errorTable = {
   E_NO_CONSUMER: { retryable: true, meaning: "nobody at the cloud takes such messages now" },
   E_NO_MODULE: { retryable: false, meaning: "no module at the edge takes such messages" },
   E_OUT_OF_ORDER: { retryable: true, meaning: "an earlier event of the same sender is still unsettled" },
+  E_DELTA_MISMATCH: {
+    retryable: true,
+    meaning: "a delta does not fit what the receiver has; the message comes again in full",
+  },
   E_REFUSED: { retryable: false, meaning: "the receiver can never accept this message" },
   E_EXPIRED: { retryable: false, meaning: "the message's time to live ended before it was delivered" },
   E_DROPPED: { retryable: false, meaning: "the message was dropped by a configured limit" },

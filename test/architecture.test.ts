@@ -7,7 +7,7 @@ import { expect, it } from "vitest";
  * them; everything else is refused.
  */
 const rules: Record<string, { folders: readonly string[]; packages: Readonly<Record<string, RegExp>> }> = {
-  protocol: { folders: [], packages: { "protobufjs/minimal.js": /(packed|native)-codec\.ts$/ } },
+  protocol: { folders: [], packages: { "protobufjs/minimal.js": /(packed|control|short)-codec\.ts$/ } },
   platform: {
     folders: ["protocol"],
     packages: {

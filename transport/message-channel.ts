@@ -230,21 +230,26 @@ export class MessageChannel {
       this.#counters.ignored++;
       return;
     }
-    this.#codec.forget(position);
     const receipt = receipts.length === 0 ? undefined : receipts.find((one) => one.position === position);
     const { item, sends, firstSentAt, lastSentAt } = record;
     settled.push({ item, sends, firstSentAt, lastSentAt, receipt });
   }
 
+    this.#codec.acked(item);
   #nacked(frame: Extract<Frame, { type: "nack" }>): void {
     this.#counters.nacked++;
     const behind = frame.code === "E_OUT_OF_ORDER";
     const error = new HubError(frame.code, frame.text, { retryable: frame.retryable });
-    const item = behind || !frame.retryable ? undefined : this.#queue.sendsOf(frame.position)?.item;
+    const sent = this.#queue.sendsOf(frame.position)?.item;
+    if (sent !== undefined && this.#codec.refused(sent, frame.code)) {
+      this.#queue.again(frame.position, this.#clock.now());
+      this.#owner.fault(error, "the peer could not read the form of a message; it goes again in full");
+      return;
+    }
+    const item = behind || !frame.retryable ? undefined : sent;
     const withdrawn = item !== undefined && this.#owner.withdraws?.(item.id, error) === true;
     const again = frame.retryable && !withdrawn;
     const givenUp = this.#queue.nack(frame.position, again, this.#clock.now(), behind);
-    this.#codec.forget(frame.position);
     if (withdrawn) {
       this.#settlement?.write((store) => store.expire(item));
       return;
@@ -336,6 +341,7 @@ export class MessageChannel {
       if (this.#codec.expectsAck(item)) this.#out.addOne(bytes);
       // What cannot wait in line here waits in the queue: it goes when the line is shorter.
       else this.#out.addUnanswered({ bytes, position: item.position });
+      this.#counters.bytesSaved += Math.max(item.size - bytes.length, 0);
       return true;
     } catch (error) {
       const { code, message } = asHubError(error);

@@ -264,10 +264,10 @@ class WebTransportListening implements TransportListener {
 
   /** It has broken a rule: it is told if it can be, and cut off. */
   #broken(guest: Guest | undefined, error: HubError): void {
-    if (guest?.connection) {
-      guest.connection.fail(error);
-      guest.socket.destroySoon();
-    } else if (guest) this.#turnAway(guest, error);
+    if (guest === undefined || guest.isTurnedAway) return;
+    if (guest.connection === undefined) return void this.#turnAway(guest, error);
+    guest.isTurnedAway = true;
+    guest.connection.fail(error);
   }
 
   /** @param graceMs How long the client has to go by itself, after it has been told. */

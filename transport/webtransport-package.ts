@@ -121,8 +121,12 @@ interface Carrier {
 /** Makes an error of one session of what would otherwise end the process: wherever a peer breaks the rules. */
 function guard(carrier: Carrier, fail: (error: HubError) => void): void {
   const { capsParser: parser, jsobj: session } = carrier;
-  const broken = (text: string, cause?: unknown): void =>
+  let isBroken = false;
+  const broken = (text: string, cause?: unknown): void => {
+    if (isBroken) return;
+    isBroken = true;
     fail(new HubError("E_BAD_FRAME", `it breaks the rules of this link: ${text}`, { cause }));
+  };
   const guarded =
     <Given extends unknown[]>(work: (...given: Given) => void): ((...given: Given) => void) =>
     (...given) => {
@@ -132,7 +136,9 @@ function guard(carrier: Carrier, fail: (error: HubError) => void): void {
         broken((cause as Error).message, cause);
       }
     };
-  parser.parseData = guarded(parser.parseData.bind(parser));
+  const parse = parser.parseData.bind(parser);
+  // Of who has broken a rule nothing more is read.
+  parser.parseData = guarded((data) => isBroken || parse(data));
   parser.drainWrites = guarded(parser.drainWrites.bind(parser));
   carrier.closeConnection = ({ reason }) => broken(reason);
   session.onClose = guarded(session.onClose.bind(session));
@@ -143,7 +149,9 @@ function guard(carrier: Carrier, fail: (error: HubError) => void): void {
     if (streams > 1 || !event.bidirectional) throw new Error("a second stream; a connection has one");
     begin(event);
   };
-  session.onDatagramReceived = () => broken("a datagram");
+  session.onDatagramReceived = () => {
+    throw new Error("a datagram");
+  };
   for (const promise of [session.ready, session.closed, session.draining]) promise.catch(() => undefined);
 }
 

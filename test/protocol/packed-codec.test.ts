@@ -487,6 +487,7 @@ describe("our message beside protobufjs' own reading of message.proto", () => {
       "delivery",
       "priority",
       "ttlMs",
+      "delta",
       "position",
       "node",
       "resume",
