@@ -42,9 +42,9 @@ import {
   QueuedSubscription,
   type Subscriber,
 } from "../transport/index.ts";
+import { AckedContents } from "./acked-contents.ts";
 import { Ledger } from "./ledger.ts";
 import { LinkTable } from "./link-table.ts";
-import { AckedContents } from "./acked-contents.ts";
 import type { HubMetrics } from "./metrics.ts";
 import type { NodeLink, NodeLinkHub } from "./node-link.ts";
 import type { HubOptions } from "./options.ts";
@@ -75,18 +75,18 @@ export class Hub implements HubApi, NodeLinkHub {
   readonly #parts: HubParts;
   readonly #options: HubOptions;
   readonly #upstream: Upstream;
+  readonly #contents: AckedContents;
   readonly #presence = new Set<Subscriber>();
   /** Links that came in place of another one. */
-  readonly #contents: AckedContents;
   readonly #tookOver = new WeakSet<NodeLink>();
   #closed = false;
 
   constructor(parts: HubParts, options: HubOptions) {
     this.#parts = parts;
     this.#options = options;
+    this.#contents = new AckedContents(options.delivery.deltaCacheBytes);
     this.links = new LinkTable(options.nodes.maxNodes);
     this.ledger = new Ledger(parts.store, (node, position) => this.links.get(node)?.sendsOf(position));
-    this.#contents = new AckedContents(options.delivery.deltaCacheBytes);
     const upstream = { maxBytes: options.limits.upstreamBytes, heldMessages, heldMs };
     this.#upstream = new Upstream(parts.clock, upstream, (message, reason) => {
       parts.metrics.upstreamDropped(reason);
@@ -325,6 +325,10 @@ export class Hub implements HubApi, NodeLinkHub {
     const held = this.#parts.once.pass(`${node} ${error.code}`);
     if (held !== undefined)
       this.#parts.log.warn(what, { node, error, ...(held > 0 ? { heldBack: held } : {}) });
+  }
+
+  heldBy(node: NodeId): HeldContents {
+    return this.#contents.of(node);
   }
 
   closed(link: NodeLink, reason: CloseReason): void {

@@ -174,6 +174,11 @@ export class HubMetrics {
     );
     total("hub_sent_bytes_total", "Bytes sent on links, before TLS", (counters) => counters.bytesSent);
     total(
+      "hub_saved_bytes_total",
+      "Bytes that messages to nodes would have taken more without compression and deltas",
+      (counters) => counters.bytesSaved,
+    );
+    total(
       "hub_received_bytes_total",
       "Bytes received on links, before TLS",
       (counters) => counters.bytesReceived,
@@ -181,8 +186,3 @@ export class HubMetrics {
     if (process) collectDefaultMetrics({ register: this.registry });
   }
 }
-    total(
-      "hub_saved_bytes_total",
-      "Bytes that messages to nodes would have taken more without compression and deltas",
-      (counters) => counters.bytesSaved,
-    );

@@ -6,6 +6,7 @@ import { version } from "../platform/version.ts";
 import {
   type Dialect,
   type ErrorCode,
+  type Frame,
   type HeldContents,
   type HubError,
   KubeEdgeCloudCodec,
@@ -35,6 +36,8 @@ export interface NodeLinkHub {
   /** A message of a node that sends only once: taken, or counted as dropped. */
   receivedOnce(message: Message): void;
   fault(node: NodeId, error: HubError, what: string): void;
+  /** What the node has acknowledged, over this link or an earlier one. */
+  heldBy(node: NodeId): HeldContents;
   closed(link: NodeLink, reason: CloseReason): void;
 }
 
@@ -94,7 +97,6 @@ export class NodeLink implements Link {
       { connection, codec, owner, clock, counters },
       channelOptions(parts, options),
     );
-        this.#resume?.close();
   }
 
   /** What the agent calls itself; `undefined` for a stock edge, which does not say. */
@@ -131,7 +133,7 @@ export class NodeLink implements Link {
   }
 }
 
-function codecOf({ node, dialect, newId, clock }: NodeLinkParts, options: HubOptions): LinkCodec {
+function codecOf({ node, dialect, newId, clock, hub }: NodeLinkParts, options: HubOptions): LinkCodec {
   const limits = { maxMessageBytes: options.limits.messageBytes };
   if (dialect === "native") {
     const deltas = { digest: contentDigest, held: hub.heldBy(node) };

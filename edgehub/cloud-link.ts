@@ -7,6 +7,7 @@ import { contentDigest, deflate } from "../platform/short-forms.ts";
 import { version } from "../platform/version.ts";
 import {
   Backoff,
+  type Frame,
   HubError,
   type KeepaliveOptions,
   KubeEdgeEdgeCodec,
@@ -15,6 +16,7 @@ import {
   NativeCodec,
   type NodeId,
   nativeKeepalive,
+  type ShortForms,
 } from "../protocol/index.ts";
 import {
   type ChannelCounters,
@@ -170,6 +172,13 @@ export class CloudLink {
     });
   }
 
+  /** How messages are kept small. */
+  #forms(): ShortForms {
+    const { meta } = this.#parts.store;
+    const stored = (resource: string, origin: string) => meta.contentOf(resource, origin);
+    return { compression: deflate, deltas: { digest: contentDigest, stored } };
+  }
+
   #failed(failure: HubError | CloseReason, delayMs: number): void {
     const error = this.#reasonOf(failure instanceof HubError ? failure : reasonError(failure));
     const { code, message: text } = error;
@@ -181,13 +190,6 @@ export class CloudLink {
     if (code === "E_REPLACED") {
       this.#parts.log.error("another agent uses this node's name and certificate; stop one of the two", {
         text,
-  /** How messages are kept small. */
-  #forms(): ShortForms {
-    const { meta } = this.#parts.store;
-    const stored = (resource: string, origin: string) => meta.contentOf(resource, origin);
-    return { compression: deflate, deltas: { digest: contentDigest, stored } };
-  }
-
         retryInMs,
       });
     } else if (this.#once.pass(`link ${code}`) !== undefined) {

@@ -1,3 +1,4 @@
+import type { ErrorCode } from "./errors.ts";
 import type { Frame, Receipt, Refusal, StoredMessage } from "./frame.ts";
 import type { Message } from "./message.ts";
 
@@ -38,13 +39,13 @@ export interface LinkCodec {
   acks(received: readonly Received[], receipts: readonly Receipt[]): Uint8Array[];
   /** Empty if the dialect has no such word. */
   nack(received: Received, refusal: Refusal): Uint8Array[];
-  /** hello, ping, bye, call, reply and what a node has; empty if the dialect has no such word. */
+  /** hello, ping, bye, call, reply; empty if the dialect has no such word. */
   control(frame: ControlFrame): Uint8Array[];
-  /** The peer will not ack this any more. */
   /** The peer has acked this. */
   acked(item: StoredMessage): void;
   /** The peer has refused it. @returns True: only the form in which it came; it goes again at once, in another. */
   refused(item: StoredMessage, code: ErrorCode): boolean;
+  /** The peer will not ack this any more. */
   forget(position: number): void;
   /**
    * Reads what arrived. `kubeedge`: one whole transport message a call. `native`: any chunks.

@@ -26,6 +26,8 @@ export interface Hello {
   readonly maxMessageBytes: number;
   /** Its wall clock, ms since 1970: to notice clocks that are wrong. */
   readonly wallTime: number;
+  /** What it takes beyond the dialect, in words such as `deflate.1`; the codec writes its own. Unknown ones mean nothing. */
+  readonly features?: readonly string[];
 }
 
 /** What the receiver adds to an ack when the sender could not know it. */

@@ -26,6 +26,6 @@ export * from "./pod-logs.ts";
 export * from "./resource.ts";
 export * from "./rights.ts";
 export * from "./rollout.ts";
-export * from "./topic.ts";
 export * from "./short-forms.ts";
+export * from "./topic.ts";
 export * from "./version.ts";

@@ -232,10 +232,10 @@ export class MessageChannel {
     }
     const receipt = receipts.length === 0 ? undefined : receipts.find((one) => one.position === position);
     const { item, sends, firstSentAt, lastSentAt } = record;
+    this.#codec.acked(item);
     settled.push({ item, sends, firstSentAt, lastSentAt, receipt });
   }
 
-    this.#codec.acked(item);
   #nacked(frame: Extract<Frame, { type: "nack" }>): void {
     this.#counters.nacked++;
     const behind = frame.code === "E_OUT_OF_ORDER";
@@ -338,10 +338,10 @@ export class MessageChannel {
   #encode(item: StoredMessage, resume: boolean): boolean {
     try {
       const bytes = this.#codec.message(item, resume);
+      this.#counters.bytesSaved += Math.max(item.size - bytes.length, 0);
       if (this.#codec.expectsAck(item)) this.#out.addOne(bytes);
       // What cannot wait in line here waits in the queue: it goes when the line is shorter.
       else this.#out.addUnanswered({ bytes, position: item.position });
-      this.#counters.bytesSaved += Math.max(item.size - bytes.length, 0);
       return true;
     } catch (error) {
       const { code, message } = asHubError(error);

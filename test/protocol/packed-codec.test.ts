@@ -529,7 +529,7 @@ describe("our control messages beside protobufjs' own reading of message.proto",
     fc.assert(
       fc.property(controlFrames, (frame) => {
         const read = theirsOf(codec.control(frame)[0]);
-        if (frame.type === "hello") expect(read.hello).toEqual(frame.hello);
+        if (frame.type === "hello") expect(read.hello).toEqual({ ...frame.hello, features: [] });
         else if (frame.type === "ping") expect(read.ping).toEqual({});
         else if (frame.type === "bye") expect(read.bye).toEqual({ code: frame.code, text: frame.text });
         else if (frame.type === "call")
