@@ -14,7 +14,9 @@ export class SendWindow {
   #sent = 0;
   #taken = 0;
   #takenAt = 0;
+  /** The shortest round trip: from bytes into an empty path to the first credit after them. */
   #shortestMs = Number.POSITIVE_INFINITY;
+  #probedAt: number | undefined;
   /** The round that is being measured: from the first byte after the last one, until that byte is taken. */
   #round: { readonly at: number; readonly upTo: number; readonly taken: number } | undefined;
 
@@ -31,7 +33,10 @@ export class SendWindow {
   }
 
   sent(bytes: number, now: number): void {
-    if (this.underWay === 0) this.#takenAt = now;
+    if (this.underWay === 0) {
+      this.#takenAt = now;
+      this.#probedAt = now;
+    }
     this.#sent += bytes;
     this.#round ??= { at: now, upTo: this.#sent, taken: this.#taken };
   }
@@ -41,12 +46,14 @@ export class SendWindow {
     if (bytes === 0 || bytes > this.underWay) return false;
     this.#taken += bytes;
     this.#takenAt = now;
+    if (this.#probedAt !== undefined)
+      this.#shortestMs = Math.min(this.#shortestMs, Math.max(now - this.#probedAt, 0.1));
+    this.#probedAt = undefined;
     const round = this.#round;
     if (round === undefined || this.#taken < round.upTo) return true;
     const tookMs = Math.max(now - round.at, 0.1);
-    this.#shortestMs = Math.min(this.#shortestMs, tookMs);
-    const carried = ((this.#taken - round.taken) * this.#shortestMs) / tookMs;
-    this.#bytes = Math.min(Math.max(2 * carried, firstWindowBytes), largestWindowBytes);
+    const carried = ((this.#taken - round.taken) * Math.min(this.#shortestMs, tookMs)) / tookMs;
+    this.#bytes = Math.floor(Math.min(Math.max(2 * carried, firstWindowBytes), largestWindowBytes));
     this.#round = undefined;
     return true;
   }

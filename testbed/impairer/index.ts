@@ -31,3 +31,4 @@ export {
   type ProfileFields,
   type ProfileName,
 } from "./profile.ts";
+export * from "./udp-impairer.ts";
