@@ -178,7 +178,7 @@ function notGoodHere(text: string, cause?: unknown): HubError {
 /** Counts it, and logs it once in a while. */
 export function refused(
   parts: ListenerParts,
-  port: "nodes" | "quic" | "api",
+  port: "nodes" | "quic" | "webtransport" | "api",
   error: HubError,
   address: string,
 ): void {

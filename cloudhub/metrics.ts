@@ -95,7 +95,7 @@ export class HubMetrics {
     this.#dropped.inc({ reason });
   }
 
-  refused(port: "nodes" | "quic" | "join" | "api", code: ErrorCode): void {
+  refused(port: "nodes" | "quic" | "webtransport" | "join" | "api", code: ErrorCode): void {
     this.#refused.inc({ port, code });
   }
 

@@ -9,6 +9,7 @@ import {
   type Scheme,
   type TransportListener,
   type UpgradeRequest,
+  webTransport,
 } from "../transport/index.ts";
 import { type AdmittedNode, admitNode } from "./admission.ts";
 import { type ListenerParts, refused } from "./listeners.ts";
@@ -20,7 +21,7 @@ const inflowTurnBytes = 16 << 10;
 
 /** All that nodes connect to. */
 export interface NodeListeners extends Omit<TransportListener, "port"> {
-  readonly ports: { readonly nodes: number; readonly quic?: number };
+  readonly ports: { readonly nodes: number; readonly quic?: number; readonly webTransport?: number };
 }
 
 /** Where nodes connect: a client certificate of our CA, and the node it names. */
@@ -32,6 +33,7 @@ export async function listenForNodes(parts: ListenerParts, options: HubOptions):
   };
   const listen = listenOptions(parts, options);
   let quic: TransportListener | undefined;
+  let overHttp2: TransportListener | undefined;
   const webSocket = await listenWebSocket(listen, {
     admit: (request) => admit(request, identified(request), "wss", { parts, options }),
     // A node is told without becoming a link, which would replace the one it has: `edgehub check` asks.
@@ -44,15 +46,28 @@ export async function listenForNodes(parts: ListenerParts, options: HubOptions):
       admit: (request) => admit(request, identified(request), "quic", { parts, options }),
       refused: (error, address) => refused(parts, "quic", error, address),
     });
+    const { enable, port } = options.nodes.webTransport;
+    if (enable)
+      overHttp2 = await webTransport.listen(
+        { ...listen, port },
+        {
+          admit: (request) => admit(request, identified(request), "wt", { parts, options }),
+          refused: (error, address) => refused(parts, "webtransport", error, address),
+        },
+      );
   } catch (error) {
-    await webSocket.close();
+    await Promise.all([webSocket.close(), quic?.close()]);
     throw error;
   }
-  const all = quic ? [webSocket, quic] : [webSocket];
+  const all = [webSocket, quic, overHttp2].filter((one) => one !== undefined);
   return {
-    ports: { nodes: webSocket.port, ...(quic ? { quic: quic.port } : {}) },
+    ports: {
+      nodes: webSocket.port,
+      ...(quic ? { quic: quic.port } : {}),
+      ...(overHttp2 ? { webTransport: overHttp2.port } : {}),
+    },
     get waiting() {
-      return webSocket.waiting ?? 0;
+      return all.reduce((sum, { waiting = 0 }) => sum + waiting, 0);
     },
     setTls: (tls) => {
       for (const listener of all) listener.setTls(tls);

@@ -47,6 +47,8 @@ export class RunningHub implements HubApi {
     readonly nodes: number;
     /** UDP; `undefined`: nodes cannot connect over QUIC. */
     readonly quic?: number;
+    /** `undefined`: nodes cannot connect over WebTransport. */
+    readonly webTransport?: number;
     readonly join: number;
     readonly api: number;
   };

@@ -8,6 +8,7 @@ import {
   quicTransport,
   type Scheme,
   webSocketTransport,
+  webTransport,
 } from "../transport/index.ts";
 import type { Identity } from "./join.ts";
 import type { EdgeOptions } from "./options.ts";
@@ -34,7 +35,7 @@ const quicAttemptMs = 2_000;
 /** The name of what is remembered. */
 const note = "path";
 
-/** Dials the hub, over QUIC where that works; see `PathChoice`. */
+/** Dials the hub, over what is configured, or over QUIC where that works; see `PathChoice`. */
 export class CloudDial {
   readonly #parts: CloudDialParts;
   readonly #options: EdgeOptions;
@@ -53,6 +54,7 @@ export class CloudDial {
   /** Rejects as `Transport.dial`. */
   async dial(signal: AbortSignal): Promise<CloudConnection> {
     const { hub } = this.#options;
+    if (hub.transport === "webtransport") return await this.#dialWebTransport(signal);
     const isChosen = hub.transport === "quic";
     const port = this.#choice.quicPort(this.#parts.clock.wallTime());
     if (port === undefined || (!isChosen && this.#hasNoQuic) || hub.dialect !== "auto")
@@ -100,6 +102,17 @@ export class CloudDial {
     if (dialled.dialect === "native") this.#choice.announced(dialled.quicPort ?? 0);
     this.#remember();
     return { ...dialled, transport: "wss" };
+  }
+
+  async #dialWebTransport(signal: AbortSignal): Promise<CloudConnection> {
+    const { hub } = this.#options;
+    const { node } = this.#parts.identity();
+    const { hostname } = new URL(hub.server);
+    const url = `https://${hostname}:${hub.webTransportPort}/${hub.projectId}/${node}/events`;
+    return {
+      ...(await webTransport.dial(url, this.#dialOptions(hub.handshakeTimeoutMs), signal)),
+      transport: "wt",
+    };
   }
 
   async #dialQuic(port: number, timeoutMs: number, signal: AbortSignal): Promise<CloudConnection> {

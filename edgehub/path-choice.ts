@@ -9,7 +9,7 @@ export interface PathMemory {
 }
 
 export interface PathOptions {
-  readonly transport: "auto" | "wss" | "quic";
+  readonly transport: "auto" | "wss" | "quic" | "webtransport";
   /** 0: the port that the hub names. */
   readonly quicPort: number;
 }
@@ -41,11 +41,11 @@ export class PathChoice {
     return this.#memory;
   }
 
-  /** The UDP port to dial now; `undefined`: dial a WebSocket. */
+  /** The UDP port to dial now; `undefined`: dial no QUIC. */
   quicPort(wallTime: number): number | undefined {
     const { transport, quicPort } = this.#options;
     const port = quicPort || this.#memory.announcedPort;
-    if (transport === "wss") return undefined;
+    if (transport === "wss" || transport === "webtransport") return undefined;
     if (transport === "quic") return port || usualQuicPort;
     const { retryAt } = this.#memory;
     // A clock that has been set back must not keep QUIC out for years.

@@ -16,6 +16,7 @@ import { encodeFrame } from "./stream-frames.ts";
 import { encodeAnswer, encodeRefusal, parseRequest } from "./stream-request.ts";
 import { StreamWords } from "./stream-words.ts";
 import type { ListenOptions, ListenParts, TransportListener, UpgradeRequest } from "./transport.ts";
+import { Turnstile } from "./turnstile.ts";
 import { addressOf, tlsRecordBytes } from "./websocket.ts";
 import { listenError, tlsTerms } from "./websocket-listener.ts";
 import { fingerprintOf } from "./webtransport-dial.ts";
@@ -54,6 +55,7 @@ class WebTransportListening implements TransportListener {
   readonly #guests = new Map<string, Guest>();
   readonly #bySession = new WeakMap<object, Guest>();
   #server: Http2SecureServer | undefined;
+  #turnstile: Turnstile | undefined;
   #port = 0;
 
   constructor(options: ListenOptions, parts: ListenParts) {
@@ -80,7 +82,7 @@ class WebTransportListening implements TransportListener {
     server.removeAllListeners("session");
     const [openStream] = server.listeners("stream") as StreamListener[];
     server.removeAllListeners("stream");
-    server.on("connection", (socket: Socket) => this.#arrived(socket));
+    this.#receive(server);
     server.on("secureConnection", (socket: TLSSocket) => this.#secured(socket));
     server.on("tlsClientError", (error: Error, socket: TLSSocket) => this.#tlsFailed(error, socket));
     server.on("session", (session) => this.#greet(session));
@@ -93,6 +95,26 @@ class WebTransportListening implements TransportListener {
     this.#port = (server.address() as AddressInfo).port;
   }
 
+  /** Client after client, at the pace at which TLS handshakes may be begun. */
+  #receive(server: Http2SecureServer): void {
+    const { handshakesPerSecond: perSecond, handshakeTimeoutMs: maxWaitMs } = this.#options;
+    const [begin] = server.listeners("connection") as ((socket: Socket) => void)[];
+    server.removeAllListeners("connection");
+    const enter = (socket: Socket): void => {
+      this.#arrived(socket);
+      begin?.call(server, socket);
+    };
+    if (perSecond === undefined) return void server.on("connection", enter);
+    const refused = (error: HubError, socket: Socket): void => this.#parts.refused(error, addressOf(socket));
+    const turnstile = new Turnstile({ enter, refused }, { perSecond, maxWaitMs });
+    this.#turnstile = turnstile;
+    server.on("connection", (socket: Socket) => turnstile.add(socket));
+  }
+
+  get waiting(): number {
+    return this.#turnstile?.waiting ?? 0;
+  }
+
   setTls(tls: SecureContextOptions): void {
     this.#server?.setSecureContext({ ...tls, ...tlsTerms });
   }
@@ -100,6 +122,7 @@ class WebTransportListening implements TransportListener {
   /** Connections that were handed over stay their owners'; what is still shaking hands is cut off. */
   close(): Promise<void> {
     this.#server?.close();
+    this.#turnstile?.close();
     for (const guest of this.#guests.values()) if (!guest.connection) guest.socket.destroy();
     return Promise.resolve();
   }
@@ -219,7 +242,7 @@ class WebTransportListening implements TransportListener {
           "WebTransport carries the dialect of this hub only, not KubeEdge's",
         );
       const admitted = await this.#parts.admit(request);
-      if (guest.isTurnedAway || guest.socket.destroyed) return;
+      if (guest.isTurnedAway || guest.socket.destroyed) return admitted.abandoned?.();
       clearTimeout(guest.timer);
       const { maxMessageBytes, inflow } = this.#options;
       const connection = new StreamConnection(bytes, { peer: request.peer, maxMessageBytes, inflow });
