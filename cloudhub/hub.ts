@@ -26,6 +26,7 @@ import {
   presenceSource,
   publishEach,
   type ResourceQuery,
+  type ResourceVersion,
   type ResourceView,
   type RolloutNode,
   type RolloutQuery,
@@ -33,6 +34,7 @@ import {
   requireNodeId,
   requireVersion,
   type Subscription,
+  state,
   volatile,
 } from "../protocol/index.ts";
 import {
@@ -49,7 +51,7 @@ import type { HubMetrics } from "./metrics.ts";
 import type { NodeLink, NodeLinkHub } from "./node-link.ts";
 import type { HubOptions } from "./options.ts";
 import { type NodeFacts, rolloutOf } from "./rollout.ts";
-import type { HubStore, NodeRecord } from "./store/hub-store.ts";
+import type { HubStore, NodeRecord, SaidToHold } from "./store/hub-store.ts";
 import { Upstream } from "./upstream.ts";
 
 export interface HubParts {
@@ -331,6 +333,39 @@ export class Hub implements HubApi, NodeLinkHub {
     return this.#contents.of(node);
   }
 
+  resuming(node: NodeId): ReturnType<NodeLinkHub["resuming"]> {
+    const { store, metrics } = this.#parts;
+    return {
+      known: {
+        digest: (count) => store.digest(node, count),
+        held: (count, buckets) => store.held(node, count, buckets),
+        correct: (held) => this.#correct(node, held),
+      },
+      ended: (outcome) => metrics.resumed(outcome),
+    };
+  }
+
+  /** What is lost and does not wait is published again by whoever looks at what the node is to get. */
+  async #correct(node: NodeId, held: readonly SaidToHold[]): Promise<void> {
+    const { store, metrics, log } = this.#parts;
+    const { settled, deletions, lost, ahead } = await store.correct(node, held);
+    this.ledger.corrected(node, settled);
+    for (const { resource, version } of deletions)
+      await this.put(this.messageOf(deletionOf(node, resource, version)));
+    metrics.corrected("settled", settled.length);
+    metrics.corrected("deleted", deletions.length);
+    metrics.corrected("lost", lost);
+    metrics.corrected("ahead", ahead);
+    if (lost + ahead + deletions.length === 0) return;
+    log.warn("a node has not what it was thought to have", {
+      node,
+      lost,
+      ahead,
+      deletedAgain: deletions.length,
+    });
+    if (lost + ahead > 0 && this.links.get(node) !== undefined) this.#announce(node, true);
+  }
+
   closed(link: NodeLink, reason: CloseReason): void {
     const current = this.links.remove(link);
     const { node } = link;
@@ -393,6 +428,11 @@ export class Hub implements HubApi, NodeLinkHub {
     const draft = { node, source: presenceSource, resource: presenceResource, operation, content };
     return createMessage(draft, { id: randomUUID(), timestamp, delivery: () => volatile });
   }
+}
+
+/** What a node still has of a resource whose deletion it has acked is deleted again. */
+function deletionOf(node: NodeId, resource: string, resourceVersion: ResourceVersion): PublishDraft {
+  return { node, resource, operation: "delete", resourceVersion, delivery: state, content: {} };
 }
 
 /** KubeEdge's cloud takes the deletion of a node object as the end of the node's session, and sends it nothing. */

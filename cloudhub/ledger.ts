@@ -12,7 +12,7 @@ import {
   type Settled,
   type StoredMessage,
 } from "../protocol/index.ts";
-import type { HubStore } from "./store/hub-store.ts";
+import type { Corrected, HubStore } from "./store/hub-store.ts";
 
 /** The end of a message, for those who wait for it. */
 type End = { readonly ok: true } | { readonly ok: false; readonly error: HubError };
@@ -21,6 +21,9 @@ interface Waiter {
   readonly published: Wanted;
   readonly done: (end: End) => void;
 }
+
+/** What is asked of a message that has ended. */
+type EndedMessage = Pick<StoredMessage, "id" | "kind" | "key" | "version">;
 
 /** What somebody waits for. */
 type Wanted = Pick<Published, "node" | "id" | "resource" | "version">;
@@ -45,7 +48,7 @@ class Waiters {
   }
 
   /** Those for whom this end of a message is the end of waiting. */
-  concerned(item: StoredMessage, ok: boolean): Waiter[] {
+  concerned(item: EndedMessage, ok: boolean): Waiter[] {
     const found = [...(this.#byId.get(item.id) ?? [])];
     if (!ok || item.kind !== "state") return found;
     for (const waiter of this.#byResource.get(item.key) ?? []) {
@@ -177,12 +180,20 @@ export class Ledger {
     return undefined;
   }
 
+  /** The node has said that it has these, which it had not acked. */
+  corrected(node: NodeId, settled: Corrected["settled"]): void {
+    for (const { id, resource, version } of settled) {
+      const item = { id, key: resource, version, kind: "state" } as const;
+      this.#ended(node, item, { ok: true });
+    }
+  }
+
   #settled(node: NodeId, batch: readonly Settled[]): void {
     if (!this.#waiters.has(node)) return;
     for (const { item } of batch) this.#ended(node, item, { ok: true });
   }
 
-  #ended(node: NodeId, item: StoredMessage, end: End): void {
+  #ended(node: NodeId, item: EndedMessage, end: End): void {
     for (const waiter of this.#waiters.get(node)?.concerned(item, end.ok) ?? []) waiter.done(end);
   }
 }

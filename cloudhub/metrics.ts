@@ -2,6 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { ErrorCode } from "../protocol/index.ts";
 import type { ChannelCounters, Scheme } from "../transport/index.ts";
 import type { GateLoad } from "./gate.ts";
+import type { ResumeOutcome } from "./resume.ts";
 import type { DropReason } from "./upstream.ts";
 
 /** What the gauges read when Prometheus asks. */
@@ -28,6 +29,8 @@ export class HubMetrics {
   readonly #admitted: Counter<"transport">;
   readonly #apiRequests: Counter<"verb" | "code">;
   readonly #watchesStalled: Counter;
+  readonly #resumed: Counter<"outcome">;
+  readonly #corrected: Counter<"what">;
 
   constructor() {
     const registers = [this.registry];
@@ -67,11 +70,33 @@ export class HubMetrics {
       labelNames: ["verb", "code"],
       registers,
     });
+    this.#resumed = new Counter({
+      name: "hub_resumes_total",
+      help: "Nodes that came back, by how what they have compares with what they were thought to have",
+      labelNames: ["outcome"],
+      registers,
+    });
+    this.#corrected = new Counter({
+      name: "hub_resources_corrected_total",
+      help: "Resources of which a node has something else than it was thought to have",
+      labelNames: ["what"],
+      registers,
+    });
     this.#watchesStalled = new Counter({
       name: "hub_api_watches_stalled_total",
       help: "Watches of the Kubernetes API that were cut off because the client did not read",
       registers,
     });
+  }
+
+  /** A node has come back and said what it has, or has not. */
+  resumed(outcome: ResumeOutcome): void {
+    this.#resumed.inc({ outcome });
+  }
+
+  /** So many resources of a node are not as they were thought to be. */
+  corrected(what: "settled" | "lost" | "ahead" | "deleted", count: number): void {
+    this.#corrected.inc({ what }, count);
   }
 
   /** @param verb As roles name it; of a client's own invention it is `other`. */

@@ -6,7 +6,6 @@ import { version } from "../platform/version.ts";
 import {
   type Dialect,
   type ErrorCode,
-  type Frame,
   type HeldContents,
   type HubError,
   KubeEdgeCloudCodec,
@@ -16,6 +15,7 @@ import {
   NativeCodec,
   type NodeId,
   nativeKeepalive,
+  type OwnersFrame,
   type SendRecord,
   type StoredMessage,
 } from "../protocol/index.ts";
@@ -28,6 +28,7 @@ import {
 } from "../transport/index.ts";
 import type { Link } from "./link-table.ts";
 import type { HubOptions } from "./options.ts";
+import { Resume, type ResumeParts } from "./resume.ts";
 
 /** What a node's link needs of the hub. */
 export interface NodeLinkHub {
@@ -36,6 +37,8 @@ export interface NodeLinkHub {
   /** A message of a node that sends only once: taken, or counted as dropped. */
   receivedOnce(message: Message): void;
   fault(node: NodeId, error: HubError, what: string): void;
+  /** What the node is thought to have, and what follows from its own word. */
+  resuming(node: NodeId): Pick<ResumeParts, "known" | "ended">;
   /** What the node has acknowledged, over this link or an earlier one. */
   heldBy(node: NodeId): HeldContents;
   closed(link: NodeLink, reason: CloseReason): void;
@@ -70,6 +73,8 @@ export class NodeLink implements Link {
   readonly connectedAt: number;
   #software: string | undefined;
   readonly #channel: MessageChannel;
+  /** `undefined`: nodes of this dialect do not say what they have. */
+  readonly #resume: Resume | undefined;
 
   constructor(parts: NodeLinkParts, options: HubOptions) {
     const { node, dialect, connection, hub, clock, counters } = parts;
@@ -84,15 +89,24 @@ export class NodeLink implements Link {
         : (message: Message) => Promise.resolve(hub.receivedOnce(message));
     const owner = {
       received: (message: Message) => received(message).then(() => undefined),
-      control: (frame: Extract<Frame, { type: "hello" | "call" | "reply" }>) => this.#control(frame),
+      control: (frame: OwnersFrame) => this.#control(frame),
       fault: (error: HubError, what: string) => hub.fault(node, error, what),
       caughtUp: parts.caughtUp,
       closed: (reason: CloseReason) => {
         parts.caughtUp();
+        this.#resume?.close();
         hub.closed(this, reason);
       },
     };
     const codec = codecOf(parts, options);
+    if (dialect === "native") {
+      this.#resume = new Resume({
+        clock,
+        ...hub.resuming(node),
+        send: (frame) => this.#channel.control(frame),
+        fault: (error) => hub.fault(node, error, "what a node says it has is not used"),
+      });
+    }
     this.#channel = new MessageChannel(
       { connection, codec, owner, clock, counters },
       channelOptions(parts, options),
@@ -109,7 +123,8 @@ export class NodeLink implements Link {
   }
 
   start(outbox: MessageStore): void {
-    this.#channel.start(outbox);
+    const resume = this.#resume;
+    this.#channel.start(resume === undefined ? outbox : heldBack(outbox, resume.done));
   }
 
   sendVolatile(message: Message): boolean {
@@ -124,13 +139,30 @@ export class NodeLink implements Link {
     this.#channel.close(reason);
   }
 
-  #control(frame: Extract<Frame, { type: "hello" | "call" | "reply" }>): void {
-    if (frame.type === "hello") this.#software = frame.hello.software.slice(0, 100);
+  #control(frame: OwnersFrame): void {
+    if (frame.type === "hello") {
+      this.#software = frame.hello.software.slice(0, 100);
+      this.#resume?.greeted(frame.hello.resumes === true);
+    } else if (frame.type === "digest" || frame.type === "held") this.#resume?.take(frame);
     else if (frame.type === "call") {
       const error = { code: "E_FORBIDDEN" as const, text: "nodes make no calls", retryable: false };
       this.#channel.control({ type: "reply", call: frame.call, error, body: new Uint8Array(0) });
     }
   }
+}
+
+/** The outbox, read only after what the node has is known. */
+function heldBack(outbox: MessageStore, ready: Promise<void>): MessageStore {
+  return {
+    async *follow(signal, wanted) {
+      await ready;
+      yield* outbox.follow(signal, wanted);
+    },
+    settle: (batch) => outbox.settle(batch),
+    refuse: (record, code, text) => outbox.refuse(record, code, text),
+    expire: (item) => outbox.expire(item),
+    unacked: (records) => outbox.unacked(records),
+  };
 }
 
 function codecOf({ node, dialect, newId, clock, hub }: NodeLinkParts, options: HubOptions): LinkCodec {
@@ -173,6 +205,7 @@ function channelOptions(
           windowMessages: 1_024,
           windowBytes: 4 << 20,
           maxMessageBytes: limits.messageBytes,
+          resumes: true,
         }
       : undefined,
     // An edgecore holds 100 messages that it has not looked at, and forgets the oldest of more.

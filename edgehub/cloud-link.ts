@@ -7,7 +7,6 @@ import { contentDigest, deflate } from "../platform/short-forms.ts";
 import { version } from "../platform/version.ts";
 import {
   Backoff,
-  type Frame,
   HubError,
   type KeepaliveOptions,
   KubeEdgeEdgeCodec,
@@ -16,6 +15,7 @@ import {
   NativeCodec,
   type NodeId,
   nativeKeepalive,
+  type OwnersFrame,
   type ShortForms,
 } from "../protocol/index.ts";
 import {
@@ -30,6 +30,7 @@ import {
 import { type CloudConnection, CloudDial } from "./cloud-dial.ts";
 import type { Identity } from "./join.ts";
 import type { EdgeOptions } from "./options.ts";
+import { Resumption } from "./resume.ts";
 import type { EdgeStore } from "./store/edge-store.ts";
 
 export interface CloudLinkParts {
@@ -128,6 +129,7 @@ export class CloudLink {
     const node = identity.node as NodeId;
     // A KubeEdge cloud does not name its store; its certificate authority stands for it.
     let origin = dialect === "native" ? undefined : `ca:${identity.caHash}`;
+    let resumption: Resumption | undefined;
     log.info("connected", { hub: this.#options.hub.server, dialect, transport });
     const cameUpAt = clock.now();
     return new Promise((resolve) => {
@@ -138,8 +140,15 @@ export class CloudLink {
           await this.#parts.received(message, origin);
           return undefined;
         },
-        control: (frame: Extract<Frame, { type: "hello" | "call" | "reply" }>) => {
-          if (frame.type === "hello") origin = frame.hello.storeId;
+        control: (frame: OwnersFrame) => {
+          if (frame.type === "hello") {
+            origin = frame.hello.storeId;
+            if (frame.hello.resumes !== true) return;
+            resumption = new Resumption(store.held, origin);
+            this.#channel?.control(resumption.digest());
+          } else if (frame.type === "differs" && resumption !== undefined) {
+            for (const part of resumption.answer(frame)) this.#channel?.control(part);
+          }
         },
         withdraws: this.#parts.withdraws,
         fault: (error: HubError, what: string) => {
@@ -232,6 +241,7 @@ export class CloudLink {
             windowMessages: delivery.windowMessages,
             windowBytes: delivery.windowBytes,
             maxMessageBytes: delivery.messageBytes,
+            resumes: true,
           }
         : undefined,
       maxWindowMessages: delivery.upstreamWindowMessages,

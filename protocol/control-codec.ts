@@ -64,8 +64,15 @@ export function encodeControl(frame: ControlFrame): Uint8Array {
         writeString(4, frame.error.text, out);
         out.uint32(40).bool(frame.error.retryable);
       });
+    case "digest":
+    case "differs":
+    case "held":
+      return controlPackage(resumeFields[frame.type], (out) => out.uint32(10).bytes(frame.body));
   }
 }
+
+/** Where a node's word about what it has stands in a control package. */
+const resumeFields = { digest: 12, differs: 13, held: 14 } as const;
 
 function writeHello(hello: Hello, out: Writer): void {
   writeString(1, hello.software, out);
@@ -73,6 +80,7 @@ function writeHello(hello: Hello, out: Writer): void {
   out.uint32(24).uint32(hello.windowMessages).uint32(32).uint64(hello.windowBytes);
   out.uint32(40).uint64(hello.maxMessageBytes).uint32(48).uint64(hello.wallTime);
   for (const feature of hello.features ?? []) writeString(7, feature, out);
+  if (hello.resumes) out.uint32(64).bool(true);
 }
 
 /**
@@ -151,6 +159,7 @@ function controlFrame(field: number, reader: Reader, end: number): Frame {
           windowBytes: number(4),
           maxMessageBytes: number(5),
           wallTime: number(6),
+          ...(number(8) !== 0 && { resumes: true }),
           ...(features.length > 0 && { features: features.map((feature) => utf8.decode(feature)) }),
         },
       };
@@ -172,6 +181,12 @@ function controlFrame(field: number, reader: Reader, end: number): Frame {
         code === "" ? undefined : { code: codeOf(code), text: text(4), retryable: number(5) !== 0 };
       return { type: "reply", call: number(1), body: bytes(2), error };
     }
+    case resumeFields.digest:
+      return { type: "digest", body: bytes(1) };
+    case resumeFields.differs:
+      return { type: "differs", body: bytes(1) };
+    case resumeFields.held:
+      return { type: "held", body: bytes(1) };
     default:
       throw new HubError("E_BAD_FRAME", `unknown control message ${field}`);
   }

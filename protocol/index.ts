@@ -24,6 +24,7 @@ export * from "./pacer.ts";
 export { packMessage, unpackMessage } from "./packed-codec.ts";
 export * from "./pod-logs.ts";
 export * from "./resource.ts";
+export * from "./resume.ts";
 export * from "./rights.ts";
 export * from "./rollout.ts";
 export * from "./short-forms.ts";

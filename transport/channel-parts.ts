@@ -1,7 +1,6 @@
 import type { Clock } from "../platform/clock.ts";
 import {
   type DeliveryQueueOptions,
-  type Frame,
   type Hello,
   type HubError,
   type KeepaliveOptions,
@@ -9,6 +8,7 @@ import {
   type Message,
   type MessageId,
   nativeKeepalive,
+  type OwnersFrame,
   type Pace,
   type Receipt,
 } from "../protocol/index.ts";
@@ -25,8 +25,8 @@ export interface ChannelOwner {
    * they came, without waiting for earlier ones.
    */
   received(message: Message): Promise<ReceiptContent | undefined>;
-  /** The peer's own words about itself, calls and replies. */
-  control(frame: Extract<Frame, { type: "hello" | "call" | "reply" }>): void;
+  /** The peer's own words about itself and what it has, calls and replies. */
+  control(frame: OwnersFrame): void;
   /**
    * The peer will take a message later, perhaps. @returns True: it is of no use then; it is forgotten instead of sent
    * again. Without this method nothing is.

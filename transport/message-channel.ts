@@ -203,6 +203,9 @@ export class MessageChannel {
         return;
       case "call":
       case "reply":
+      case "digest":
+      case "differs":
+      case "held":
         this.#owner.control(frame);
         return;
       case "unusable":

@@ -20,9 +20,10 @@ const messageSql = {
   // ── accepting
   resource:
     "SELECT version, deleted, accepted_version, accepted_deleted, waiting, refused FROM checkpoint WHERE node = ? AND resource = ?",
-  accept: `INSERT INTO checkpoint (node, resource, accepted_version, accepted_deleted, accepted_id, accepted_at, waiting) VALUES (?, ?, ?, ?, ?, ?, ?)
+  accept: `INSERT INTO checkpoint (node, resource, accepted_version, accepted_deleted, accepted_id, accepted_at, waiting, listed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT DO UPDATE SET accepted_version = excluded.accepted_version, accepted_deleted = excluded.accepted_deleted,
-        accepted_id = excluded.accepted_id, accepted_at = excluded.accepted_at, waiting = excluded.waiting, refused = NULL`,
+        accepted_id = excluded.accepted_id, accepted_at = excluded.accepted_at, waiting = excluded.waiting, refused = NULL,
+        listed = max(listed, excluded.listed)`,
   insert: `INSERT INTO message (position, node, state, id, resource, operation, kind, version, priority, expires_at, size, accepted_at, packed)
       VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   supersede:

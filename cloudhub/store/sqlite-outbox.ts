@@ -71,6 +71,7 @@ export class SqliteOutbox implements NodeOutbox {
       priority: delivery.kind === "event" ? delivery.priority : 0,
       expiresAt: ttlMs === undefined ? null : now + ttlMs,
       now,
+      listed: isListed(message),
     };
     const row = await this.#writer.call<PutRow>(op, packed);
     const known = (row.version ?? undefined) as ResourceVersion | undefined;
@@ -198,6 +199,12 @@ export class SqliteOutbox implements NodeOutbox {
     }
     return rows;
   }
+}
+
+/** MetaManager of the node keeps it, and names it when it says what it has. */
+function isListed({ group, operation, parentId }: Message): boolean {
+  if (parentId !== undefined || (group !== "resource" && group !== "func")) return false;
+  return operation === "insert" || operation === "update" || operation === "delete";
 }
 
 function storedMessage(row: Omit<MessageRow, "packed">, packed: Uint8Array): StoredMessage {

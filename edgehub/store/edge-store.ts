@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../../platform/clock.ts";
 import { type Database, GroupCommit, openDatabase, type Sequence } from "../../platform/sqlite.ts";
 import type { Message, StoredMessage } from "../../protocol/index.ts";
+import { HeldResources } from "./held-resources.ts";
 import { type Applied, MetaTable } from "./meta-table.ts";
 import { Outbox, type OutboxOptions } from "./outbox.ts";
 import { ReportTable } from "./report-table.ts";
@@ -36,6 +37,7 @@ export class EdgeStore {
   readonly database: Database;
   readonly outbox: Outbox;
   readonly meta: MetaTable;
+  readonly held: HeldResources;
   /** What this node reports of its pods and of itself. */
   readonly reports: ReportTable;
   readonly #commit: GroupCommit;
@@ -63,6 +65,7 @@ export class EdgeStore {
       this.outbox.recount(),
     );
     this.meta = new MetaTable(database);
+    this.held = new HeldResources(database);
     this.reports = new ReportTable(database);
     const outboxParts = { database, commit: this.#commit, reports: this.reports, ...parts };
     this.outbox = new Outbox(outboxParts, options.outbox);

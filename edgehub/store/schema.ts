@@ -71,4 +71,8 @@ export const edgeMigrations: readonly string[] = [
   CREATE INDEX outbox_expiry ON outbox (expires_at) WHERE expires_at IS NOT NULL;
   `,
   serviceBusTurns,
+  `
+  -- What this node tells a hub that it has: read without touching the rows, which hold the objects.
+  CREATE INDEX meta_held ON meta (origin, key, version) WHERE deleted = 0 AND version IS NOT NULL;
+  `,
 ];
