@@ -8,13 +8,13 @@ import {
   type ErrorCode,
   type HeldContents,
   type HubError,
+  hubKeepalive,
   KubeEdgeCloudCodec,
   type LinkCodec,
   type Message,
   type MessageStore,
   NativeCodec,
   type NodeId,
-  nativeKeepalive,
   type OwnersFrame,
   type SendRecord,
   type StoredMessage,
@@ -191,7 +191,7 @@ function channelOptions(
       maxRefusals: native ? Number.POSITIVE_INFINITY : 8,
     },
     keepalive: native
-      ? nativeKeepalive
+      ? hubKeepalive
       : {
           pingEveryMs: Number.POSITIVE_INFINITY,
           pingAlways: false,

@@ -14,7 +14,7 @@ import {
   type MessageId,
   NativeCodec,
   type NodeId,
-  nativeKeepalive,
+  nodeKeepalive,
   type OwnersFrame,
   type ShortForms,
 } from "../protocol/index.ts";
@@ -232,7 +232,7 @@ export class CloudLink {
         maxNackDelayMs: 10_000,
         maxRefusals: Number.POSITIVE_INFINITY,
       },
-      keepalive: native ? nativeKeepalive : stock,
+      keepalive: native ? nodeKeepalive : stock,
       anyTrafficCounts: true,
       hello: native
         ? {

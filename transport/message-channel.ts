@@ -24,6 +24,7 @@ import { Settlement } from "./settlement.ts";
 
 /** Every peer takes messages of so many bytes, before it has said how many. */
 const leastMaxMessageBytes = 1_024;
+const empty = new Uint8Array(0);
 
 /**
  * The shell around the delivery machine, the same for every link and direction: reads the store as fast as
@@ -154,6 +155,7 @@ export class MessageChannel {
     if (this.#closed) return;
     this.#counters.bytesReceived += chunk.length;
     if (this.#options.anyTrafficCounts) this.#heard();
+    if (chunk.length === 0 && this.#codec.joinable) this.#pinged();
     const settled: Settled[] = [];
     try {
       for (const frame of this.#codec.push(chunk)) {
@@ -176,6 +178,11 @@ export class MessageChannel {
     this.#keepalive.heard(this.#clock.now());
   }
 
+  #pinged(): void {
+    this.#heard();
+    if (this.#keepalive.answers(this.#clock.now())) this.#ping();
+  }
+
   #frame(frame: Frame, settled: Settled[]): void {
     switch (frame.type) {
       case "message":
@@ -188,7 +195,7 @@ export class MessageChannel {
         this.#nacked(frame);
         return;
       case "ping":
-        this.#heard();
+        this.#pinged();
         return;
       case "answer":
         this.#out.addOne(frame.bytes);
@@ -408,7 +415,7 @@ export class MessageChannel {
     this.#wakeAt = Number.POSITIVE_INFINITY;
     if (this.#closed) return;
     const due = this.#keepalive.poll(this.#clock.now());
-    if (due === "ping") this.control({ type: "ping" });
+    if (due === "ping") this.#ping();
     // A process that slept has its peer's words still unread: look once more after this turn's input.
     if (due === "dead") this.#clock.atTurnEnd(() => this.#clock.atTurnEnd(() => this.#dieIfSilent()));
     else this.#flush();
@@ -420,9 +427,15 @@ export class MessageChannel {
     if (this.#options.anyTrafficCounts && this.#connection.bytesReceived !== this.#bytesHeard) this.#heard();
     if (this.#closed) return;
     const due = this.#keepalive.poll(this.#clock.now());
-    if (due === "ping") this.control({ type: "ping" });
+    if (due === "ping") this.#ping();
     if (due === "dead") this.#die();
     else this.#arm();
+  }
+
+  /** The shortest ping is a transport message without bytes; where each of them is a text, it needs words. */
+  #ping(): void {
+    if (this.#codec.joinable) this.#add([empty]);
+    else this.control({ type: "ping" });
   }
 
   #die(): void {

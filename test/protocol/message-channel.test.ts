@@ -413,6 +413,25 @@ describe("a channel on a quiet link", () => {
     expect(line.clock.timers).toBeLessThan(6_000);
   });
 
+  it("asks and answers with transport messages without bytes, one of them each way", async () => {
+    const line = new Line([]);
+    const said: string[] = [];
+    const listenTo = (side: "a" | "b"): void => {
+      const send = line.pair[side].send.bind(line.pair[side]);
+      line.pair[side].send = (messages, flushed) => {
+        for (const { length } of messages) said.push(`${side} ${length === 0 ? "ping" : "hello"}`);
+        return send(messages, flushed);
+      };
+    };
+    listenTo("a");
+    listenTo("b");
+    line.startA(native(), { keepalive: { ...keepalive, answerAfterMs: 25 } });
+    line.startB(native(), { keepalive: { ...keepalive, pingEveryMs: 96, answerAfterMs: 25 } });
+    await line.clock.advance(160);
+    expect(said).toEqual(["a hello", "b hello", ...Array(3).fill(["a ping", "b ping"]).flat()]);
+    expect(line.closed).toEqual([]);
+  });
+
   it("calls a silent peer dead", async () => {
     const line = new Line([]);
     line.startA(native(), { keepalive });
