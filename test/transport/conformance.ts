@@ -4,6 +4,7 @@ import { HubError } from "../../protocol/index.ts";
 import type {
   CloseReason,
   Connection,
+  Dialled,
   DialOptions,
   ListenOptions,
   ListenParts,
@@ -126,6 +127,10 @@ export class Harness {
   }
 
   async dial(options: Partial<DialOptions> = {}, signal = new AbortController().signal): Promise<End> {
+    return endOf((await this.dialRaw(options, signal)).connection);
+  }
+
+  async dialRaw(options: Partial<DialOptions>, signal = new AbortController().signal): Promise<Dialled> {
     const dialled = await this.#under.transport.dial(
       this.url,
       {
@@ -141,7 +146,7 @@ export class Harness {
     );
     expect(dialled.dialect).toBe("native");
     onTestFinished(() => dialled.connection.destroy({ code: "E_CLOSED", text: "the test is over" }));
-    return endOf(dialled.connection);
+    return dialled;
   }
 
   /** Both ends of one connection. */
@@ -190,6 +195,14 @@ export function conformance(under: TransportUnderTest): void {
         expect(first?.equals(long)).toBe(true);
         expect(second?.toString()).toBe("after");
       }
+    });
+
+    it("may be without any bytes: that is a ping", async () => {
+      const { client, server } = await (await harness().listen()).pair();
+      client.start().connection.send([Buffer.alloc(0)]);
+      expect((await server.start().got(1)).map((one) => one.length)).toEqual([0]);
+      server.connection.send([Buffer.alloc(0), Buffer.from("after"), Buffer.alloc(0)]);
+      expect((await client.got(3)).map((one) => one.length)).toEqual([0, 5, 0]);
     });
 
     it("wait until somebody listens", async () => {
