@@ -120,7 +120,8 @@ export class CloudDial {
     const { node } = this.#parts.identity();
     const { hostname } = new URL(hub.server);
     const url = `quic://${hostname}:${port}/${hub.projectId}/${node}/events`;
-    return { ...(await quicTransport.dial(url, this.#dialOptions(timeoutMs), signal)), transport: "quic" };
+    const options = { ...this.#dialOptions(timeoutMs), early: true };
+    return { ...(await quicTransport.dial(url, options, signal)), transport: "quic" };
   }
 
   #dialOptions(handshakeTimeoutMs: number): DialOptions {

@@ -130,8 +130,16 @@ export class CloudLink {
     // A KubeEdge cloud does not name its store; its certificate authority stands for it.
     let origin = dialect === "native" ? undefined : `ca:${identity.caHash}`;
     let resumption: Resumption | undefined;
-    log.info("connected", { hub: this.#options.hub.server, dialect, transport });
-    const cameUpAt = clock.now();
+    let cameUpAt: number | undefined;
+    let isOver = false;
+    const isUp = (): void => {
+      if (isOver) return;
+      cameUpAt = clock.now();
+      log.info("connected", { hub: this.#options.hub.server, dialect, transport });
+      this.#dialect = dialect;
+      this.#transport = transport;
+      this.#parts.connection(true);
+    };
     return new Promise((resolve) => {
       const owner = {
         received: async (message: Message) => {
@@ -156,11 +164,14 @@ export class CloudLink {
           if (held !== undefined) log.warn(what, { error, ...(held > 0 ? { heldBack: held } : {}) });
         },
         closed: (reason: CloseReason) => {
+          isOver = true;
           this.#channel = undefined;
           this.#dialect = undefined;
           this.#transport = undefined;
-          this.#dial.ended(dialled, reason, clock.now() - cameUpAt);
-          this.#parts.connection(false);
+          if (cameUpAt !== undefined) {
+            this.#dial.ended(dialled, reason, clock.now() - cameUpAt);
+            this.#parts.connection(false);
+          }
           resolve(reason);
         },
       };
@@ -170,14 +181,14 @@ export class CloudLink {
         dialect === "native"
           ? new NativeCodec(node, limits, this.#forms())
           : new KubeEdgeEdgeCodec(node, stamp, limits);
-      this.#dialect = dialect;
-      this.#transport = transport;
       this.#channel = new MessageChannel(
         { connection, codec, owner, clock, counters },
         this.#channelOptions(dialect === "native"),
       );
       this.#channel.start(store.outbox);
-      this.#parts.connection(true);
+      if (dialled.answered === undefined) isUp();
+      // Who has been refused hears of it as the end of the connection.
+      else dialled.answered.then(isUp, () => undefined);
     });
   }
 

@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { errorTable, HubError } from "../protocol/index.ts";
+import { asHubError, errorTable, HubError } from "../protocol/index.ts";
 import type { Dialled } from "./connection.ts";
 import {
   loadQuic,
@@ -47,15 +47,28 @@ export async function dialQuic(url: string, options: DialOptions, signal: AbortS
     stream.on("error", () => undefined);
     stream.on("data", (chunk: Uint8Array) => first.push(chunk));
     bytes.write(encodeRequest(pathname, options.headers));
-    const dialect = parseAnswer(await life.before(first.text));
     session.on("close", (info) => connection.ended(reasonOfClose(info)));
-    if (session.closed) connection.ended(reasonOfClose({ errorCode: 0, reason: "" }));
+    if (options.early === true)
+      return { connection, dialect: "native", answered: answerTo(connection, first) };
+    const dialect = parseAnswer(await life.before(first.text));
     return { connection, dialect };
   } catch (error) {
     void session.close().catch(() => undefined);
     throw error instanceof HubError ? error : linkLost(url, error as Error);
   } finally {
     stopWaiting();
+  }
+}
+
+/** Resolves when the server has let this client in; if it does not, the connection ends with the reason. */
+async function answerTo(connection: StreamConnection, first: FirstFrame): Promise<void> {
+  try {
+    parseAnswer(await first.text);
+  } catch (error) {
+    const { code, message: text, retryAfterMs } = asHubError(error);
+    connection.ended({ code, text, remote: true, retryAfterMs });
+    connection.hangUp();
+    throw error;
   }
 }
 

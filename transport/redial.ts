@@ -1,5 +1,5 @@
 import { type Clock, pause } from "../platform/clock.ts";
-import { asHubError, type Backoff, HubError } from "../protocol/index.ts";
+import { asHubError, type Backoff, type HubError } from "../protocol/index.ts";
 import type { CloseReason } from "./connection.ts";
 
 export interface RedialParts<T> {
@@ -75,8 +75,7 @@ export class Redial<T> {
 
   #pauseAfter(error: HubError | CloseReason): number {
     const { backoff } = this.#parts;
-    const toldMs = error instanceof HubError ? error.retryAfterMs : undefined;
-    if (toldMs !== undefined) return backoff.told(toldMs);
+    if (error.retryAfterMs !== undefined) return backoff.told(error.retryAfterMs);
     if (busyCodes.has(error.code)) return backoff.told(busyPauseMs);
     return slowCodes.has(error.code) ? Math.max(backoff.next(), slowPauseMs) : backoff.next();
   }

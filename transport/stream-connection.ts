@@ -322,6 +322,11 @@ export class StreamConnection implements Connection {
     this.#finish();
   }
 
+  /** Ends what carries it, after it has ended itself. */
+  hangUp(): void {
+    this.#stream.end({ code: "E_CLOSED", text: "" });
+  }
+
   /** The peer has broken the rules: it is told, and nothing more is heard of it. */
   fail(error: HubError): void {
     if (this.#ended) return;

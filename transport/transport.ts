@@ -31,6 +31,8 @@ export interface DialOptions {
   readonly offerNative: boolean;
   readonly handshakeTimeoutMs: number;
   readonly maxMessageBytes: number;
+  /** Be content with a server that has proven who it is, and do not wait for its answer; see `Dialled.answered`. */
+  readonly early?: boolean;
   /** Given a TLS session that makes the next handshake shorter. */
   readonly onSession?: (session: Buffer) => void;
   /** Probe a WebSocket with pings, for a dialect whose peer answers nothing else; 0: no. */
