@@ -9,8 +9,10 @@ import { plotOf } from "./plot.ts";
 import { pages, type Results, tableOf, withResults } from "./report.ts";
 import type { Scenario } from "./scenario.ts";
 import { agentMemory } from "./scenarios/agent-memory.ts";
+import { bytes } from "./scenarios/bytes.ts";
 import { eventBus } from "./scenarios/event-bus.ts";
 import { fleet } from "./scenarios/fleet.ts";
+import { idle } from "./scenarios/idle.ts";
 import { isolation } from "./scenarios/isolation.ts";
 import { latency } from "./scenarios/latency.ts";
 import { manyNodes } from "./scenarios/many-nodes.ts";
@@ -28,6 +30,8 @@ const scenarios: readonly Scenario[] = [
   isolation,
   resume,
   webTransport,
+  bytes,
+  idle,
   eventBus,
   agentMemory,
 ];

@@ -43,7 +43,7 @@ export const nodeKeepalive: KeepaliveOptions = {
 };
 
 /** A slow answer is forgotten in steps: each faster one makes it so much of what it was. */
-const forgetting = 0.9;
+const forgetting = 0.8;
 /** So many times the slowest answer may the next one take before the link is dead. */
 const patience = 3;
 
