@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { deflate } from "../../platform/short-forms.ts";
 import type { LinkCodec } from "../../protocol/codec.ts";
 import { event, state } from "../../protocol/delivery.ts";
 import type { SendRecord } from "../../protocol/delivery-queue.ts";
@@ -9,6 +10,7 @@ import type { Message, MessageDraft, MessageId } from "../../protocol/message.ts
 import type { MessageStore, Settled } from "../../protocol/message-store.ts";
 import { NativeCodec } from "../../protocol/native-codec.ts";
 import { packMessage } from "../../protocol/packed-codec.ts";
+import { compressedPackage } from "../../protocol/short-codec.ts";
 import { requireVersion } from "../../protocol/version.ts";
 import type { CloseReason, Connection } from "../../transport/connection.ts";
 import {
@@ -398,6 +400,35 @@ describe("what a channel tells its owner and its store", () => {
     line.pair.a.send([greedy.message(stored(5), false)]);
     await line.clock.advance(10);
     expect(line.closed).toEqual(["b: E_WINDOW_EXCEEDED"]);
+  });
+});
+
+describe("a channel that inflates", () => {
+  const forms = { compression: deflate };
+  const inflating = (): LinkCodec => new NativeCodec(edge1, { maxMessageBytes: 1_000_000 }, forms);
+  const at = { position: 1, resume: false, node: undefined };
+
+  it.each([
+    [
+      "that claims to be larger than it may",
+      "E_TOO_LARGE",
+      compressedPackage(new Uint8Array(100), 900_000, at),
+    ],
+    [
+      "that is larger than it claims",
+      "E_BAD_FRAME",
+      compressedPackage(deflate.deflate(new Uint8Array(3_000)), 2_000, at),
+    ],
+    ["of bytes that mean nothing", "E_BAD_FRAME", compressedPackage(Buffer.from("feedbeef", "hex"), 100, at)],
+  ])("closes the link with a reason at a package %s", async (_what, code, bytes) => {
+    const line = new Line([]);
+    line.startA(inflating());
+    line.startB(inflating());
+    await line.clock.advance(10);
+    line.pair.a.send([bytes]);
+    await line.clock.advance(10);
+    expect(line.closed).toEqual([`b: ${code}`, `a: ${code} by the other`]);
+    expect(line.came).toEqual([]);
   });
 });
 
