@@ -1,17 +1,14 @@
-import { createHash, randomBytes } from "node:crypto";
 import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { isIP } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import { readCertificate, signWith } from "../platform/certificate.ts";
-import { asHubError, HubError, nonceBytes, PeerHandshake } from "../protocol/index.ts";
+import { asHubError, HubError } from "../protocol/index.ts";
 import { type Dialled, parseReason, reasonError } from "./connection.ts";
 import { SessionStream } from "./session-stream.ts";
 import { StreamConnection } from "./stream-connection.ts";
-import { encodeFrame } from "./stream-frames.ts";
-import { parseAnswer, requestText } from "./stream-request.ts";
 import { StreamWords } from "./stream-words.ts";
 import type { DialOptions } from "./transport.ts";
 import { addressOf, dialError, keyExchange, tlsRecordBytes } from "./websocket.ts";
+import { askToEnter } from "./webtransport-handshake.ts";
 import {
   clientSettings,
   loadWebTransport,
@@ -66,6 +63,7 @@ function dialHttp2({ hostname, port, origin }: URL, ca: string | undefined) {
     port: Number(port === "" ? 443 : port),
     ...(isIP(host) ? {} : { servername: host }),
     ...(ca === undefined ? {} : { ca }),
+    rejectUnauthorized: true,
     ALPNProtocols: ["h2"],
     minVersion: "TLSv1.2",
     ecdhCurve: keyExchange,
@@ -128,9 +126,6 @@ class Dialling {
   }
 
   async shakeHands(session: Session, options: DialOptions): Promise<Dialled> {
-    const { cert, key } = options.tls;
-    if (cert === undefined || key === undefined)
-      throw new HubError("E_IDENTITY", "WebTransport needs a certificate and its key to prove who this is");
     const closed = ({ reason }: { reason: string }): void =>
       this.#ended(reasonError(parseReason(reason, true)));
     session.closed.then(closed, () => closed({ reason: "" }));
@@ -139,21 +134,8 @@ class Dialling {
     const bytes = new SessionStream(session, this.#http2, writable);
     void pumpInto(readable, (chunk) => this.#words.push(chunk));
     const hubCertificate = this.#tls.getPeerX509Certificate()?.raw;
-    const handshake = new PeerHandshake({
-      nonce: randomBytes(nonceBytes),
-      certificate: readCertificate(cert).der,
-      request: Buffer.from(requestText(new URL(this.#url).pathname, options.headers)),
-      hubFingerprint: fingerprintOf(hubCertificate),
-      sign: (signed) => signWith(key, signed),
-    });
-    bytes.write(encodeFrame("hello", handshake.hello));
-    // A hub that knows already that it lets nobody in answers in the place of its challenge.
-    let said = await this.#words.next("challenge", "answer");
-    if (said.kind === "challenge") {
-      bytes.write(encodeFrame("proof", handshake.prove(said.bytes)));
-      said = await this.#words.next("answer");
-    }
-    const dialect = parseAnswer(Buffer.from(said.bytes).toString());
+    const parts = { words: this.#words, bytes, hubCertificate };
+    const dialect = await askToEnter(parts, new URL(this.#url).pathname, options);
     const peer = { address: addressOf(this.#tls), certificate: hubCertificate };
     const connection = new StreamConnection(bytes, { peer, maxMessageBytes: options.maxMessageBytes });
     this.#connection = connection;
@@ -164,10 +146,4 @@ class Dialling {
   #orFail<T>(work: Promise<T>): Promise<T> {
     return Promise.race([work, this.#failed]);
   }
-}
-
-/** SHA-256 of a certificate. Throws `E_IDENTITY` without one. */
-export function fingerprintOf(certificate: Uint8Array | undefined): Uint8Array {
-  if (certificate === undefined) throw new HubError("E_IDENTITY", "the hub has shown no certificate");
-  return createHash("sha256").update(certificate).digest();
 }

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type {
   Http2SecureServer,
   IncomingHttpHeaders,
@@ -7,19 +6,17 @@ import type {
 } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import type { SecureContextOptions, TLSSocket } from "node:tls";
-import { isSignedWith, readCertificate, verifyCertificate } from "../platform/certificate.ts";
-import { asHubError, HubError, HubHandshake, nonceBytes } from "../protocol/index.ts";
+import { asHubError, HubError } from "../protocol/index.ts";
 import { parseReason } from "./connection.ts";
 import { SessionStream } from "./session-stream.ts";
 import { StreamConnection } from "./stream-connection.ts";
-import { encodeFrame } from "./stream-frames.ts";
-import { encodeAnswer, encodeRefusal, parseRequest } from "./stream-request.ts";
+import { encodeAnswer, encodeRefusal } from "./stream-request.ts";
 import { StreamWords } from "./stream-words.ts";
-import type { ListenOptions, ListenParts, TransportListener, UpgradeRequest } from "./transport.ts";
+import type { ListenOptions, ListenParts, TransportListener } from "./transport.ts";
 import { Turnstile } from "./turnstile.ts";
 import { addressOf, tlsRecordBytes } from "./websocket.ts";
 import { listenError, tlsTerms } from "./websocket-listener.ts";
-import { fingerprintOf } from "./webtransport-dial.ts";
+import { hearRequest } from "./webtransport-handshake.ts";
 import { hubServer, loadWebTransport, pumpInto, type Taken, windowBytes } from "./webtransport-package.ts";
 
 /** How long those that are told why they are cut off have to read it. */
@@ -235,7 +232,9 @@ class WebTransportListening implements TransportListener {
     closed: Taken["session"]["closed"],
   ): Promise<void> {
     try {
-      const request = await this.#identified(guest, words, bytes);
+      const hubCertificate = guest.tls?.getX509Certificate()?.raw;
+      const request = await hearRequest({ words, bytes, hubCertificate }, guest.address, this.#options);
+      clearTimeout(guest.timer);
       if (!request.offersNative)
         throw new HubError(
           "E_UNSUPPORTED",
@@ -243,7 +242,6 @@ class WebTransportListening implements TransportListener {
         );
       const admitted = await this.#parts.admit(request);
       if (guest.isTurnedAway || guest.socket.destroyed) return admitted.abandoned?.();
-      clearTimeout(guest.timer);
       const { maxMessageBytes, inflow } = this.#options;
       const connection = new StreamConnection(bytes, { peer: request.peer, maxMessageBytes, inflow });
       guest.connection = connection;
@@ -259,28 +257,6 @@ class WebTransportListening implements TransportListener {
       bytes.write(encodeRefusal(refusal));
       this.#turnAway(guest, refusal, refusalGraceMs);
     }
-  }
-
-  /** The request of a client that has proven to hold the key of a certificate which may come in. */
-  async #identified(guest: Guest, words: StreamWords, bytes: SessionStream): Promise<UpgradeRequest> {
-    const now = (): number => performance.now();
-    const handshake = new HubHandshake({
-      nonce: randomBytes(nonceBytes),
-      hubFingerprint: fingerprintOf(guest.tls?.getX509Certificate()?.raw),
-      verify: isSignedWith,
-      deadline: now() + this.#options.handshakeTimeoutMs,
-    });
-    const hello = await words.next("hello");
-    bytes.write(encodeFrame("challenge", handshake.hello(hello.bytes, now())));
-    const proof = await words.next("proof");
-    const { certificate, request } = handshake.proof(proof.bytes, now());
-    const { clientCertificate, tls } = this.#options;
-    if (clientCertificate === "require")
-      verifyCertificate(readCertificate(certificate), readCertificate(String(tls.ca)), {
-        now: Date.now(),
-        usage: "clientAuth",
-      });
-    return parseRequest(Buffer.from(request).toString(), { address: guest.address, certificate });
   }
 
   // ── the end ────────────────────────────────────────────────────────────────────────────────────────────
