@@ -63,6 +63,10 @@ export interface NodeLinkParts {
 /** Name and version this hub goes by. */
 export const hubSoftware = `cloudhub/${version}`;
 
+/** Bytes in flight to one of our agents: on the thinnest link, and until the link is known. */
+const leastWindowBytes = 8 << 10;
+const initialWindowBytes = 64 << 10;
+
 /** One connected node: its channel, fed from its outbox. */
 export class NodeLink implements Link {
   readonly node: NodeId;
@@ -187,6 +191,7 @@ function channelOptions(
       maxAckTimeoutMs: delivery.maxAckTimeoutMs,
       nackDelayMs: 500,
       maxNackDelayMs: 30_000,
+      adaptive: native ? { leastBytes: leastWindowBytes, initialBytes: initialWindowBytes } : undefined,
       // A stock edge cannot say that it will never take a message; it answers with an error each time.
       maxRefusals: native ? Number.POSITIVE_INFINITY : 8,
     },

@@ -241,6 +241,7 @@ export class CloudLink {
         maxAckTimeoutMs: 1_200_000,
         nackDelayMs: 500,
         maxNackDelayMs: 10_000,
+        adaptive: native ? { leastBytes: 8 << 10, initialBytes: 64 << 10 } : undefined,
         maxRefusals: Number.POSITIVE_INFINITY,
       },
       keepalive: native ? nodeKeepalive : stock,

@@ -2,6 +2,7 @@ import { EventLane } from "./event-lane.ts";
 import { Flight } from "./flight.ts";
 import { type Entry, newEntry } from "./queue-entry.ts";
 import { StateLane } from "./state-lane.ts";
+import { WindowControl, type WindowControlOptions } from "./window-control.ts";
 
 /**
  * What a {@link DeliveryQueue} must know about a message. Whoever feeds the queue offers messages in the
@@ -44,6 +45,8 @@ export interface DeliveryQueueOptions {
    * that do not answer everything. Default false: an answer will come, and frees its place in the window.
    */
   readonly expiresInFlight?: boolean;
+  /** The window follows the link: bytes in flight at least and at first. Default: it is as large as it may be. */
+  readonly adaptive?: WindowControlOptions | undefined;
 }
 
 /** What the wire carries next. */
@@ -92,6 +95,7 @@ export class DeliveryQueue<T extends Outgoing> {
   #windowBytes: number;
   readonly #flight: Flight<T>;
   readonly #state = new StateLane<T>();
+  readonly #control: WindowControl | undefined;
   /** Highest priority first. */
   readonly #lanes: EventLane<T>[] = [];
   #waiting = 0;
@@ -101,6 +105,7 @@ export class DeliveryQueue<T extends Outgoing> {
     this.#windowMessages = options.windowMessages;
     this.#windowBytes = options.windowBytes;
     this.#flight = new Flight(options);
+    this.#control = options.adaptive && new WindowControl(options.adaptive);
   }
 
   /** Messages offered and neither in flight nor settled. */
@@ -114,6 +119,18 @@ export class DeliveryQueue<T extends Outgoing> {
 
   get inFlightBytes(): number {
     return this.#flight.bytes;
+  }
+
+  /** Bytes that may be in flight now: what the peer granted, or less where the link carries less. */
+  get windowBytes(): number {
+    return this.#control === undefined
+      ? this.#windowBytes
+      : Math.min(this.#control.windowBytes, this.#windowBytes);
+  }
+
+  /** What is known of the link; `undefined`: the window does not follow it. */
+  get link(): WindowControl | undefined {
+    return this.#control;
   }
 
   get windowMessages(): number {
@@ -155,20 +172,24 @@ export class DeliveryQueue<T extends Outgoing> {
     }
     this.#state.poll(now);
     for (const lane of this.#lanes) lane.poll(now);
-    if (this.#flight.size >= this.#windowMessages) return undefined;
+    if (this.#flight.size >= this.#windowMessages) return this.#idle();
     const lane = this.#choose();
     const entry = lane?.next();
-    if (lane === undefined || entry === undefined) return undefined;
+    if (lane === undefined || entry === undefined) return this.#idle();
     if (entry.item.expiresAt <= wallTime) {
       this.#waiting--;
       lane.drop();
       return { ...record(entry), expired: true };
     }
-    if (this.#flight.size > 0 && this.#flight.bytes + entry.item.size > this.#windowBytes) return undefined;
+    if (this.#flight.size > 0 && this.#flight.bytes + entry.item.size > this.windowBytes) return undefined;
     const resume = lane.enterFlight();
     this.#waiting--;
+    const departure = this.#control?.sent(now, this.#flight.bytes);
     this.#flight.add(entry);
-    return this.#transmit(entry, now, wallTime, resume);
+    const taken = this.#transmit(entry, now, wallTime, resume);
+    // Of a message that goes again nobody knows which one the ack is for.
+    entry.departure = entry.sends === 1 ? departure : undefined;
+    return taken;
   }
 
   /** The peer has it. @returns What that settles; `undefined` for a late or unknown ack. */
@@ -176,6 +197,8 @@ export class DeliveryQueue<T extends Outgoing> {
     const entry = this.#flight.remove(position);
     if (entry === undefined) return undefined;
     this.#flight.progress(now);
+    if (entry.departure !== undefined && entry.sends === 1)
+      this.#control?.acked(entry.departure, entry.item.size, now);
     if (entry.item.kind === "event") this.#laneOf(entry.item.priority).acked();
     this.#finish(entry);
     return record(entry);
@@ -234,6 +257,12 @@ export class DeliveryQueue<T extends Outgoing> {
   sendsOf(position: number): SendRecord<T> | undefined {
     const entry = this.#flight.get(position);
     return entry && record(entry);
+  }
+
+  /** Something else than the window keeps messages back. */
+  #idle(): undefined {
+    this.#control?.idle(this.#flight.bytes);
+    return undefined;
   }
 
   #transmit(entry: Entry<T>, now: number, wallTime: number, resume: boolean): Taken<T> {

@@ -30,3 +30,4 @@ export * from "./rollout.ts";
 export * from "./short-forms.ts";
 export * from "./topic.ts";
 export * from "./version.ts";
+export * from "./window-control.ts";

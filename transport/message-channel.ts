@@ -323,6 +323,7 @@ export class MessageChannel {
   #takeFromQueue(): void {
     const now = this.#clock.now();
     const wallTime = this.#clock.wallTime();
+    if (this.#queue.link !== undefined) this.#out.setPiece(this.#queue.link.pieceBytes);
     while (this.#mayTake()) {
       const next = this.#queue.take(now, wallTime);
       if (next === undefined) break;
