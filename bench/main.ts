@@ -10,6 +10,7 @@ import { pages, type Results, tableOf, withResults } from "./report.ts";
 import type { Scenario } from "./scenario.ts";
 import { agentMemory } from "./scenarios/agent-memory.ts";
 import { bytes } from "./scenarios/bytes.ts";
+import { compression } from "./scenarios/compression.ts";
 import { eventBus } from "./scenarios/event-bus.ts";
 import { fleet } from "./scenarios/fleet.ts";
 import { idle } from "./scenarios/idle.ts";
@@ -31,6 +32,7 @@ const scenarios: readonly Scenario[] = [
   resume,
   webTransport,
   bytes,
+  compression,
   idle,
   eventBus,
   agentMemory,

@@ -88,7 +88,7 @@ export class ShortSender {
 
   #delta(item: StoredMessage): Form | undefined {
     const { deltas } = this.#forms;
-    const base = this.#deltas ? deltas?.held?.get(item.key) : undefined;
+    const base = this.#deltas && item.packed.length >= leastDelta ? deltas?.held?.get(item.key) : undefined;
     const message = base && this.#deltaReady(item);
     if (deltas === undefined || base === undefined || message === undefined) return undefined;
     const { content } = message.wire;
