@@ -113,14 +113,21 @@ export interface Session {
 /** What carries a session: capsules on a stream of HTTP/2. */
 interface Carrier {
   readonly stream: ServerHttp2Stream;
-  readonly capsParser: { parseData(data: Uint8Array): void; drainWrites(): void };
+  readonly capsParser: {
+    parseData(data: Uint8Array): void;
+    drainWrites(): void;
+    writeCapsule(capsule: object): unknown;
+  };
   readonly jsobj: Session;
   closeConnection(why: { reason: string }): void;
 }
 
-/** Makes an error of one session of what would otherwise end the process: wherever a peer breaks the rules. */
+/**
+ * Makes an error of one session of what would otherwise end the process, wherever a peer breaks the rules; and one write of
+ * each capsule.
+ */
 function guard(carrier: Carrier, fail: (error: HubError) => void): void {
-  const { capsParser: parser, jsobj: session } = carrier;
+  const { capsParser: parser, jsobj: session, stream } = carrier;
   let isBroken = false;
   const broken = (text: string, cause?: unknown): void => {
     if (isBroken) return;
@@ -140,6 +147,14 @@ function guard(carrier: Carrier, fail: (error: HubError) => void): void {
   // Of who has broken a rule nothing more is read.
   parser.parseData = guarded((data) => isBroken || parse(data));
   parser.drainWrites = guarded(parser.drainWrites.bind(parser));
+  const write = parser.writeCapsule.bind(parser);
+  // Header and payload are two writes, which would go as two frames in two records of TLS.
+  parser.writeCapsule = (capsule) => {
+    stream.cork();
+    const isBlocked = write(capsule);
+    stream.uncork();
+    return isBlocked;
+  };
   carrier.closeConnection = ({ reason }) => broken(reason);
   session.onClose = guarded(session.onClose.bind(session));
   const begin = session.onStream.bind(session);
