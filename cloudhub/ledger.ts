@@ -77,7 +77,8 @@ export class Ledger {
   observed(node: NodeId): MessageStore {
     const outbox = this.#store.outbox(node);
     return {
-      follow: (signal, wanted) => outbox.follow(signal, wanted),
+      urgentApart: outbox.urgentApart ?? false,
+      follow: (signal, wanted, part) => outbox.follow(signal, wanted, part),
       settle: async (batch) => {
         await outbox.settle(batch);
         this.#settled(node, batch);

@@ -158,9 +158,10 @@ export class NodeLink implements Link {
 /** The outbox, read only after what the node has is known. */
 function heldBack(outbox: MessageStore, ready: Promise<void>): MessageStore {
   return {
-    async *follow(signal, wanted) {
+    urgentApart: outbox.urgentApart ?? false,
+    async *follow(signal, wanted, part) {
       await ready;
-      yield* outbox.follow(signal, wanted);
+      yield* outbox.follow(signal, wanted, part);
     },
     settle: (batch) => outbox.settle(batch),
     refuse: (record, code, text) => outbox.refuse(record, code, text),

@@ -71,6 +71,9 @@ export type Taken<T extends Outgoing> =
   | (Transmission<T> & { readonly expired: false })
   | (SendRecord<T> & { readonly expired: true });
 
+/** How much more than the window may be in flight where what comes next is urgent. */
+const urgentRoom = 1.125;
+
 /**
  * Decides what goes on the wire next. Pure: takes the time as an argument, does no I/O.
  *
@@ -85,6 +88,7 @@ export type Taken<T extends Outgoing> =
  *   waits there already, in its place, so a slow link carries the latest value instead of a history.
  * - Events: any number in flight, in order per priority. A refused one takes all later ones of its lane back.
  * - What has outlived its time to live is forgotten when its turn comes.
+ * - What is urgent (priority above 0) has an eighth of the window more, so that a full window does not hold it up.
  * - The window bounds messages and bytes in flight. Repeats need no room: they are in flight already.
  *
  * Source: docs/delivery.md.
@@ -111,6 +115,13 @@ export class DeliveryQueue<T extends Outgoing> {
   /** Messages offered and neither in flight nor settled. */
   get waiting(): number {
     return this.#waiting;
+  }
+
+  /** Those of them with a priority above 0. */
+  get urgent(): number {
+    let count = 0;
+    for (const lane of this.#lanes) if (lane.priority > 0) count += lane.waiting;
+    return count;
   }
 
   get inFlight(): number {
@@ -172,16 +183,18 @@ export class DeliveryQueue<T extends Outgoing> {
     }
     this.#state.poll(now);
     for (const lane of this.#lanes) lane.poll(now);
-    if (this.#flight.size >= this.#windowMessages) return this.#idle();
     const lane = this.#choose();
     const entry = lane?.next();
     if (lane === undefined || entry === undefined) return this.#idle();
+    const room = entry.item.priority > 0 ? urgentRoom : 1;
+    if (this.#flight.size >= Math.floor(this.#windowMessages * room)) return this.#idle();
     if (entry.item.expiresAt <= wallTime) {
       this.#waiting--;
       lane.drop();
       return { ...record(entry), expired: true };
     }
-    if (this.#flight.size > 0 && this.#flight.bytes + entry.item.size > this.windowBytes) return undefined;
+    if (this.#flight.size > 0 && this.#flight.bytes + entry.item.size > this.windowBytes * room)
+      return undefined;
     const resume = lane.enterFlight();
     this.#waiting--;
     const departure = this.#control?.sent(now, this.#flight.bytes);

@@ -15,6 +15,7 @@ import {
   type SendRecord,
   type Settled,
   type StoredMessage,
+  type StorePart,
 } from "../protocol/index.ts";
 import type { ChannelCounters, ChannelOptions, ChannelOwner, ChannelParts } from "./channel-parts.ts";
 import type { CloseReason, Connection } from "./connection.ts";
@@ -22,6 +23,8 @@ import { Outgoing } from "./outgoing.ts";
 import { Receiver } from "./receiver.ts";
 import { Settlement } from "./settlement.ts";
 
+/** So many urgent messages are read ahead, whatever else waits. */
+const maxUrgent = 256;
 /** Every peer takes messages of so many bytes, before it has said how many. */
 const leastMaxMessageBytes = 1_024;
 const empty = new Uint8Array(0);
@@ -51,12 +54,13 @@ export class MessageChannel {
   #flushScheduled = false;
   #wakeAt = Number.POSITIVE_INFINITY;
   #cancelWake: () => void = () => {};
-  #roomInQueue: (() => void) | undefined;
+  /** Called when the queue has room for what the store holds. */
+  readonly #roomInQueue: (() => void)[] = [];
   #peerMaxMessageBytes: number;
   /** The peer has said what it takes, or has no word for it. Nothing stored is sent before. */
   #granted: boolean;
-  /** The store has handed out all it held. */
-  #readAll = false;
+  /** Parts of the store that have not handed out yet all they held. */
+  readonly #unread = new Set<StorePart>();
   #caughtUp = false;
   #closed = false;
 
@@ -107,7 +111,11 @@ export class MessageChannel {
     if (this.#options.hello)
       this.control({ type: "hello", hello: { ...this.#options.hello, wallTime: this.#clock.wallTime() } });
     if (this.#options.keepalive.pingAlways) this.control({ type: "ping" });
-    void this.#feed(store);
+    const parts: readonly StorePart[] = store.urgentApart ? ["urgent", "rest"] : ["all"];
+    for (const part of parts) {
+      this.#unread.add(part);
+      void this.#feed(store, part);
+    }
     this.#arm();
   }
 
@@ -271,14 +279,14 @@ export class MessageChannel {
   // ── what goes out ──────────────────────────────────────────────────────────────────────────────────────
 
   /** Hands the store's messages to the queue, no further ahead than the queue can use. */
-  async #feed(store: MessageStore): Promise<void> {
+  async #feed(store: MessageStore, part: StorePart): Promise<void> {
     try {
-      for await (const batch of store.follow(this.#ended.signal, () => this.#readAhead())) {
+      for await (const batch of store.follow(this.#ended.signal, () => this.#readAhead(), part)) {
         for (const item of batch) this.#queue.offer(item);
-        if (batch.length === 0) this.#readAll = true;
+        if (batch.length === 0) this.#unread.delete(part);
         this.#schedule();
-        if (this.#queue.waiting >= this.#readAhead())
-          await new Promise<void>((resolve) => (this.#roomInQueue = resolve));
+        if (part === "urgent" ? this.#queue.urgent >= maxUrgent : this.#queue.waiting >= this.#readAhead())
+          await new Promise<void>((resolve) => this.#roomInQueue.push(resolve));
       }
     } catch (error) {
       if (!this.#closed) this.#fail(asHubError(error));
@@ -304,10 +312,7 @@ export class MessageChannel {
     this.#out.add(this.#receiver.takeAcks());
     this.#takeFromQueue();
     this.#send();
-    if (this.#roomInQueue && this.#queue.waiting < this.#readAhead() / 2) {
-      this.#roomInQueue();
-      this.#roomInQueue = undefined;
-    }
+    if (this.#roomInQueue.length > 0 && this.#queue.waiting < this.#readAhead() / 2) this.#readOn();
     if (!this.#caughtUp && this.#isCaughtUp()) {
       this.#caughtUp = true;
       this.#owner.caughtUp?.();
@@ -315,8 +320,15 @@ export class MessageChannel {
     this.#arm();
   }
 
+  /** Whoever reads the store goes on. */
+  #readOn(): void {
+    for (const goOn of this.#roomInQueue.splice(0)) goOn();
+  }
+
   #isCaughtUp(): boolean {
-    return this.#readAll && this.#granted && this.#queue.inFlight === 0 && this.#queue.waiting === 0;
+    return (
+      this.#unread.size === 0 && this.#granted && this.#queue.inFlight === 0 && this.#queue.waiting === 0
+    );
   }
 
   /** Encodes what may go now. */
@@ -466,7 +478,7 @@ export class MessageChannel {
     this.#closed = true;
     this.#cancelWake();
     this.#ended.abort();
-    this.#roomInQueue?.();
+    this.#readOn();
     this.#receiver.close();
     this.#settlement?.close();
     this.#store?.unacked([...this.#queue.unacked()]);

@@ -38,6 +38,8 @@ const messageSql = {
   positions: `SELECT waiting AS position FROM checkpoint WHERE node = ? AND waiting > ?
       UNION ALL SELECT position FROM message WHERE node = ? AND position > ? AND state = 0 AND (kind = 2 OR operation = 'delete')
       ORDER BY 1 LIMIT ?`,
+  urgent:
+    "SELECT position FROM message WHERE node = ? AND position > ? AND state = 0 AND priority > 0 ORDER BY position LIMIT ?",
   waiting: `SELECT ${columns} FROM message WHERE position = ? AND state = 0`,
   backlog:
     "SELECT count(*) AS messages, coalesce(sum(size), 0) AS bytes FROM message WHERE node = ? AND state = 0",

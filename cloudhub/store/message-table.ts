@@ -2,6 +2,7 @@ import type { Database } from "../../platform/sqlite.ts";
 import {
   compareVersions,
   HubError,
+  isOfPart,
   type NodeId,
   newerVersion,
   nextVersion,
@@ -158,22 +159,24 @@ export class MessageTable {
 
   /** Positions first, rows then: what is sorted is small. Complete only if all that waits now was looked for. */
   page(op: Op<"page">): PageRow {
-    let positions = this.#ahead.take(op.node, op.after);
+    const isUrgent = op.part === "urgent";
+    let positions = isUrgent ? [] : this.#ahead.take(op.node, op.after);
     const found = positions.length > 0;
-    if (!found) positions = this.#waitingAfter(op.node, op.after);
+    if (!found)
+      positions = isUrgent ? this.#urgentAfter(op.node, op.after) : this.#waitingAfter(op.node, op.after);
     const rows: Omit<MessageRow, "packed">[] = [];
     const blobs: Uint8Array[] = [];
     let size = 0;
     let read = 0;
     for (; read < positions.length && rows.length < op.messages && size <= op.bytes; read++) {
       const waiting = this.#sql.waiting.get(positions[read]) as MessageRow | undefined;
-      if (waiting === undefined) continue;
+      if (waiting === undefined || !isOfPart(op.part, waiting)) continue;
       const { packed, ...row } = waiting;
       rows.push(row);
       blobs.push(packed);
       size += packed.length;
     }
-    this.#ahead.keep(op.node, rows.at(-1)?.position ?? op.after, positions.slice(read));
+    if (!isUrgent) this.#ahead.keep(op.node, rows.at(-1)?.position ?? op.after, positions.slice(read));
     const complete = !found && read === positions.length && read < positionsAtOnce;
     return { rows, lengths: blobs.map((blob) => blob.length), bytes: Buffer.concat(blobs, size), complete };
   }
@@ -386,6 +389,11 @@ export class MessageTable {
     return (
       queue.messages < this.#limits.maxBacklogMessages && queue.bytes + size <= this.#limits.maxBacklogBytes
     );
+  }
+
+  #urgentAfter(node: number, after: number): number[] {
+    const found = this.#sql.urgent.all(node, after, positionsAtOnce);
+    return (found as { position: number }[]).map(({ position }) => position);
   }
 
   #waitingAfter(node: number, after: number): number[] {

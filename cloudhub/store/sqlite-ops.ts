@@ -1,3 +1,4 @@
+import type { StorePart } from "../../protocol/index.ts";
 import type { LedgerRow, MessageRow } from "./schema.ts";
 
 /** What crosses from the main thread to the writer. Nodes are row ids; times are wall clock ms. */
@@ -24,6 +25,7 @@ export type StoreOp =
       readonly after: number;
       readonly messages: number;
       readonly bytes: number;
+      readonly part: StorePart;
     }
   | { readonly op: "backlog"; readonly node: number }
   /** Resources behind `after`, `limit` at most; `count` buckets. */

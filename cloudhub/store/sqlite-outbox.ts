@@ -11,6 +11,7 @@ import {
   type SendRecord,
   type Settled,
   type StoredMessage,
+  type StorePart,
   unpackMessage,
 } from "../../protocol/index.ts";
 import { OutboxFeed } from "../../transport/index.ts";
@@ -42,6 +43,7 @@ export class SqliteOutbox implements NodeOutbox {
   readonly #clock: Clock;
   readonly #share: TurnShare;
   readonly #feeds = new Set<OutboxFeed>();
+  readonly urgentApart = true;
 
   constructor(node: NodeId, row: number, parts: SqliteOutboxParts) {
     this.#node = node;
@@ -117,12 +119,13 @@ export class SqliteOutbox implements NodeOutbox {
     });
   }
 
-  follow(signal: AbortSignal, wanted?: () => number): OutboxFeed {
+  follow(signal: AbortSignal, wanted?: () => number, part: StorePart = "all"): OutboxFeed {
     const feed: OutboxFeed = new OutboxFeed(
-      (after, limit) => this.#page(after, limit),
+      (after, limit) => this.#page(after, limit, part),
       signal,
       () => this.#feeds.delete(feed),
       wanted,
+      part,
     );
     this.#feeds.add(feed);
     return feed;
@@ -171,9 +174,10 @@ export class SqliteOutbox implements NodeOutbox {
   async #page(
     after: number,
     limit: number,
+    part: StorePart,
   ): Promise<{ messages: readonly StoredMessage[]; complete: boolean }> {
     const messages = Math.min(limit, this.#share.messages);
-    const op: StoreOp = { op: "page", node: this.#row, after, messages, bytes: pageBytes };
+    const op: StoreOp = { op: "page", node: this.#row, after, messages, bytes: pageBytes, part };
     const startedAt = this.#clock.now();
     const { rows, lengths, bytes, complete } = await this.#writer.call<PageRow>(op);
     this.#share.took(this.#clock.now() - startedAt);
