@@ -196,6 +196,7 @@ class WebTransportListening implements TransportListener {
     guest.streams++;
     if (guest.streams > 1)
       return void this.#broken(guest, new HubError("E_BAD_FRAME", "a second session; a connection has one"));
+    stream.once("close", () => setImmediate(() => this.#left(guest)));
     try {
       open?.(stream, headers, 0, []);
     } catch (error) {
@@ -211,9 +212,11 @@ class WebTransportListening implements TransportListener {
     if (guest === undefined || connection === undefined) return void stream.close();
     const words = new StreamWords();
     guest.words = words;
+    const gone = (reason: string): void =>
+      words.fail(new HubError("E_LINK_LOST", reason || "the client went away"));
     session.closed.then(
-      ({ reason }) => words.fail(new HubError("E_LINK_LOST", reason || "the client went away")),
-      () => undefined,
+      ({ reason }) => gone(reason),
+      () => gone(""),
     );
     const serve = async (): Promise<void> => {
       const { value } = await session.incomingBidirectionalStreams.getReader().read();
@@ -260,6 +263,17 @@ class WebTransportListening implements TransportListener {
   }
 
   // ── the end ────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Its session is over: without one it has nothing to do here. */
+  #left(guest: Guest): void {
+    if (guest.connection === undefined) {
+      this.#turnAway(guest, new HubError("E_LINK_LOST", "it has ended its session"), refusalGraceMs);
+      return;
+    }
+    guest.connection.ended(parseReason("", true));
+    clearTimeout(guest.timer);
+    guest.timer = setTimeout(() => guest.socket.destroy(), refusalGraceMs);
+  }
 
   /** It has broken a rule: it is told if it can be, and cut off. */
   #broken(guest: Guest | undefined, error: HubError): void {

@@ -102,6 +102,7 @@ export interface Session {
   readonly ready: Promise<unknown>;
   readonly closed: Promise<{ readonly closeCode: number; readonly reason: string }>;
   readonly draining: Promise<unknown>;
+  readonly state: "connecting" | "connected" | "draining" | "closed" | "failed";
   readonly incomingBidirectionalStreams: ReadableStream<BidirectionalStream>;
   createBidirectionalStream(): Promise<BidirectionalStream>;
   close(info: { closeCode: number; reason: string }): void;
@@ -160,6 +161,8 @@ function guard(carrier: Carrier, fail: (error: HubError) => void): void {
   const begin = session.onStream.bind(session);
   let streams = 0;
   session.onStream = (event) => {
+    // The package would reset it a moment later, where nobody could catch what it throws then.
+    if (session.state === "closed" || session.state === "failed") throw new Error("a stream after the end");
     streams++;
     if (streams > 1 || !event.bidirectional) throw new Error("a second stream; a connection has one");
     begin(event);

@@ -7,6 +7,7 @@ import { PeerHandshake } from "../../protocol/index.ts";
 import { webTransport } from "../../transport/index.ts";
 import { encodeFrame } from "../../transport/stream-frames.ts";
 import { requestText } from "../../transport/stream-request.ts";
+import { randomOf, seeds } from "../support/seeds.ts";
 import { type TestTls, testAuthority } from "../support/transport-certificates.ts";
 import { Harness } from "./conformance.ts";
 import {
@@ -237,13 +238,27 @@ describe("a peer that opens what it should not", () => {
     await session.ended;
   });
 
-  it("(another path, or a plain request) gets nothing, and is cut off when its time is over", async () => {
-    const one = await hub({ handshakeTimeoutMs: 300 });
+  it.each([false, true])(
+    "(an end of its session, and nothing more) is cut off; after a drain: %s",
+    async (drains) => {
+      const one = await hub();
+      const session = await rawSession(one.listener.port, ca);
+      await shake(session, handshake(session, nodeTls));
+      await expect.poll(() => one.accepted.length).toBe(1);
+      if (drains) session.write(capsule(0x78ae, Buffer.alloc(0)));
+      session.write(capsule(capsules.close, Buffer.from([0, 0, 0, 1])));
+      expect(await one.accepted[0]?.start().closed).toEqual(reason("E_LINK_LOST"));
+      await session.ended;
+    },
+  );
+
+  it("(another path) gets nothing and is cut off", async () => {
+    const one = await hub();
     const session = await rawSession(one.listener.port, ca, "/other");
     const [headers] = await once(session.stream, "response");
     expect(headers[":status"]).toBe(404);
     await session.ended;
-    expect(one.refused).toEqual(["E_TIMEOUT"]);
+    expect(one.refused).toEqual(["E_LINK_LOST"]);
   });
 
   it("(HTTP/1, or a WebSocket over it) is cut off", async () => {
@@ -283,4 +298,40 @@ test("a client refuses a hub of its authority under another name", async () => {
   const dialled = one.dial({ tls: nodeTls });
   await expect(dialled).rejects.toEqual(reason("E_IDENTITY"));
   expect(one.accepted).toEqual([]);
+});
+
+describe("whatever a peer says", () => {
+  const types = [
+    ...Object.values(capsules),
+    ...Array.from({ length: 13 }, (_, i) => 0x190b4d38 + i),
+    0x78ae,
+    0x1fff_ffff,
+  ];
+
+  /** A capsule of any kind, about a stream that is there, or one that is not. */
+  function anyCapsule(random: () => number): Buffer {
+    const below = (most: number): number => Math.floor(random() * most);
+    const payload = Buffer.from(Array.from({ length: below(12) }, () => below(256)));
+    if (payload.length > 0 && random() < 0.8) payload[0] = below(6);
+    const bytes = capsule(types[below(types.length)] as number, payload);
+    return random() < 0.1 ? bytes.subarray(0, below(bytes.length)) : bytes;
+  }
+
+  test.each(seeds(20))("the hub goes on and others stay, seed %i", async (seed) => {
+    const random = randomOf(seed);
+    const one = await hub();
+    const other = (await one.dial({ tls: nodeTls })).start();
+    for (let peer = 0; peer < 5; peer++) {
+      const session = await rawSession(one.listener.port, ca);
+      if (random() < 0.5) {
+        await shake(session, handshake(session, nodeTls));
+        one.accepted.at(-1)?.start();
+      }
+      for (let i = 0; i < 40 && !session.stream.destroyed; i++) session.write(anyCapsule(random));
+      await new Promise((resolve) => setImmediate(resolve));
+      session.tls.destroy();
+    }
+    one.accepted[0]?.start().connection.send([Buffer.from("still here")]);
+    expect((await other.got(1)).map(String)).toEqual(["still here"]);
+  });
 });
