@@ -2,7 +2,7 @@ import type { Http2Session } from "node:http2";
 import type { ErrorCode } from "../protocol/index.ts";
 import { formatReason } from "./connection.ts";
 import type { ByteStream } from "./stream-connection.ts";
-import type { Session } from "./webtransport-package.ts";
+import type { Session } from "./webtransport-session.ts";
 
 /** How long a peer may take to go when it has been told why. */
 const endGraceMs = 1_000;

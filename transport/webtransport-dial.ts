@@ -9,15 +9,15 @@ import { StreamWords } from "./stream-words.ts";
 import type { DialOptions } from "./transport.ts";
 import { addressOf, dialError, keyExchange, tlsRecordBytes } from "./websocket.ts";
 import { askToEnter } from "./webtransport-handshake.ts";
+import { loadWebTransport } from "./webtransport-package.ts";
 import {
   clientSettings,
-  loadWebTransport,
   openSession,
   peerSettings,
   pumpInto,
   type Session,
   windowBytes,
-} from "./webtransport-package.ts";
+} from "./webtransport-session.ts";
 
 /**
  * Dials WebTransport over HTTP/2; `url` as `https://host:port/path`. The server is checked against the given authority, and
@@ -132,7 +132,10 @@ class Dialling {
     await this.#orFail(session.ready);
     const { readable, writable } = await this.#orFail(session.createBidirectionalStream());
     const bytes = new SessionStream(session, this.#http2, writable);
-    void pumpInto(readable, (chunk) => this.#words.push(chunk));
+    // Its end says less than the session's, which may follow.
+    void pumpInto(readable, (chunk) => this.#words.push(chunk)).then(() =>
+      setImmediate(() => closed({ reason: "" })),
+    );
     const hubCertificate = this.#tls.getPeerX509Certificate()?.raw;
     const parts = { words: this.#words, bytes, hubCertificate };
     const dialect = await askToEnter(parts, new URL(this.#url).pathname, options);

@@ -17,7 +17,8 @@ import { Turnstile } from "./turnstile.ts";
 import { addressOf, tlsRecordBytes } from "./websocket.ts";
 import { listenError, tlsTerms } from "./websocket-listener.ts";
 import { hearRequest } from "./webtransport-handshake.ts";
-import { hubServer, loadWebTransport, pumpInto, type Taken, windowBytes } from "./webtransport-package.ts";
+import { loadWebTransport } from "./webtransport-package.ts";
+import { hubServer, type OpenStream, pumpInto, type Taken, windowBytes } from "./webtransport-session.ts";
 
 /** How long those that are told why they are cut off have to read it. */
 const refusalGraceMs = 1_000;
@@ -67,18 +68,12 @@ class WebTransportListening implements TransportListener {
   async open(): Promise<void> {
     const { host, port, tls, maxConnections } = this.#options;
     const library = await loadWebTransport();
-    const server = await hubServer(library, pemOf(tls), {
+    const { server, openStream } = await hubServer(library, tls, {
       taken: (taken) => this.#taken(taken),
       broken: (stream, error) => this.#broken(this.#bySession.get(stream.session ?? stream), error),
     });
     this.#server = server;
     server.maxConnections = maxConnections;
-    server.setSecureContext({ ...tls, ...tlsTerms });
-    // No WebSockets, and not the package's ping of every peer once a second.
-    server.removeAllListeners("upgrade");
-    server.removeAllListeners("session");
-    const [openStream] = server.listeners("stream") as StreamListener[];
-    server.removeAllListeners("stream");
     this.#receive(server);
     server.on("secureConnection", (socket: TLSSocket) => this.#secured(socket));
     server.on("tlsClientError", (error: Error, socket: TLSSocket) => this.#tlsFailed(error, socket));
@@ -189,7 +184,7 @@ class WebTransportListening implements TransportListener {
   }
 
   /** One stream of HTTP/2, which is the session. */
-  #stream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, open: StreamListener | undefined): void {
+  #stream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, open: OpenStream): void {
     stream.on("error", () => undefined);
     const guest = stream.session && this.#bySession.get(stream.session);
     if (guest === undefined || guest.isTurnedAway) return void stream.close();
@@ -198,7 +193,7 @@ class WebTransportListening implements TransportListener {
       return void this.#broken(guest, new HubError("E_BAD_FRAME", "a second session; a connection has one"));
     stream.once("close", () => setImmediate(() => this.#left(guest)));
     try {
-      open?.(stream, headers, 0, []);
+      open(stream, headers);
     } catch (error) {
       this.#broken(guest, asHubError(error));
     }
@@ -221,7 +216,10 @@ class WebTransportListening implements TransportListener {
     const serve = async (): Promise<void> => {
       const { value } = await session.incomingBidirectionalStreams.getReader().read();
       if (value === undefined) return;
-      void pumpInto(value.readable, (chunk) => words.push(chunk));
+      // Its end says less than the session's, which may follow.
+      void pumpInto(value.readable, (chunk) => words.push(chunk)).then(() =>
+        setImmediate(() => this.#left(guest)),
+      );
       const bytes = new SessionStream(session, connection, value.writable);
       await this.#admit(guest, words, bytes, session.closed);
     };
@@ -293,17 +291,4 @@ class WebTransportListening implements TransportListener {
     if (graceMs === 0) return void guest.socket.destroy();
     guest.timer = setTimeout(() => guest.socket.destroy(), graceMs);
   }
-}
-
-type StreamListener = (
-  stream: ServerHttp2Stream,
-  headers: IncomingHttpHeaders,
-  flags: number,
-  rawHeaders: string[],
-) => void;
-
-function pemOf({ cert, key }: SecureContextOptions): { cert: string; privKey: string } {
-  if (typeof cert !== "string" || typeof key !== "string")
-    throw new HubError("E_BAD_OPTION", "WebTransport takes its key and certificate as PEM texts");
-  return { cert, privKey: key };
 }
