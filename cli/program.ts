@@ -2,6 +2,7 @@ import { parseDuration } from "../platform/quantities.ts";
 import { version } from "../platform/version.ts";
 import type { Command } from "./command.ts";
 import { type ProgramSpec, runCommandLine, type Values } from "./command-line.ts";
+import { benchCommand } from "./commands/bench.ts";
 import { controllerCommands } from "./commands/controller.ts";
 import { getCommand } from "./commands/get.ts";
 import { nodesCommands } from "./commands/nodes.ts";
@@ -70,6 +71,7 @@ Begin with:
     rolloutCommands,
     queueCommands,
     verifyCommand,
+    benchCommand,
   ],
 };
 
