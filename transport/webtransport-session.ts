@@ -35,21 +35,23 @@ const windows = {
 };
 
 /**
- * The same in a client's SETTINGS, which the package would have sent: the numbers are those of
- * draft-ietf-webtrans-http2 as the package writes them.
+ * The same in a client's SETTINGS, which the package would have sent: numbers of draft-ietf-webtrans-http2 as the package has
+ * them, for the bytes of a session, of a one-way stream, of a two-way stream, and for the streams of each kind.
  */
+const settings: readonly (readonly [number, number])[] = [
+  [0x2b61, windowBytes],
+  [0x2b62, windowBytes],
+  [0x2b63, windowBytes],
+  [0x2b64, oneStream],
+  [0x2b65, oneStream],
+];
 export const clientSettings = {
   enableConnectProtocol: true,
   initialWindowSize: windowBytes,
-  customSettings: {
-    11105: windowBytes,
-    11106: windowBytes,
-    11107: windowBytes,
-    11108: oneStream,
-    11109: oneStream,
-  },
-} as const;
-export const peerSettings = [0x2b61, 0x2b62, 0x2b63, 0x2b64, 0x2b65];
+  customSettings: Object.fromEntries(settings),
+};
+/** Those of the hub that a client wants to read. */
+export const peerSettings = settings.map(([number]) => number);
 
 export interface BidirectionalStream {
   readonly readable: ReadableStream<Uint8Array>;

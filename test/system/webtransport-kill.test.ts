@@ -108,7 +108,7 @@ it(`loses nothing over WebTransport while hub, agent and link are killed in turn
     agent.sendEvents(events, pace),
     trouble(),
   ]);
-  await until("all events arrive", () => received.newest === events);
+  await until("all events arrive", () => received.newest === events, 120_000);
   await until("the node has the newest versions", async () => {
     const { resources } = await agent.report();
     return [...newest].every(([resource, version]) => resources.get(resource) === version);
@@ -119,4 +119,4 @@ it(`loses nothing over WebTransport while hub, agent and link are killed in turn
     seen.some((version, i) => i > 0 && version < (seen[i - 1] as number)),
   );
   expect(wentBack).toEqual([]);
-}, 120_000);
+}, 300_000);
