@@ -30,8 +30,15 @@ export interface CloudConnection extends Dialled {
 
 /** How often a KubeEdge cloud's connection is probed: it is dead when a probe is unanswered at the next one. */
 const probeEveryMs = 5_000;
+/** Somebody must answer so soon, or it is dialled again: TCP would wait ever longer. Longer and longer if nobody does. */
+const connectTimeoutMs = 3_000;
 /** Where the transport is not configured, QUIC has so long before a WebSocket is dialled instead. */
 const quicAttemptMs = 2_000;
+/**
+ * A QUIC handshake that takes so many times as long as earlier ones has lost a packet; at first, and bounds, ms. One that
+ * was slow itself counts for little: it may have lost one, too.
+ */
+const secondTry = { factor: 2, growth: 1.5, firstMs: 400, leastMs: 200, mostMs: 1_500 };
 /** The name of what is remembered. */
 const note = "path";
 
@@ -42,6 +49,10 @@ export class CloudDial {
   readonly #choice: PathChoice;
   /** The package for QUIC is not there; that does not change while this process lives. */
   #hasNoQuic = false;
+  /** When a QUIC handshake has taken too long. */
+  #secondTryMs = secondTry.firstMs;
+  /** Dials in a row that nobody has answered. */
+  #unanswered = 0;
   /** Lets a short handshake resume the last one. */
   #session: Buffer | undefined;
 
@@ -93,15 +104,31 @@ export class CloudDial {
     const { node } = this.#parts.identity();
     const options: DialOptions = {
       ...this.#dialOptions(hub.handshakeTimeoutMs),
+      connectTimeoutMs: Math.min(
+        connectTimeoutMs * 2 ** Math.floor(this.#unanswered / 8),
+        hub.handshakeTimeoutMs,
+      ),
       onSession: (session) => {
         this.#session = session;
       },
     };
     const url = `${hub.server}/${hub.projectId}/${node}/events`;
-    const dialled = await webSocketTransport.dial(url, options, signal);
+    const dialled = await this.#counted(webSocketTransport.dial(url, options, signal));
     if (dialled.dialect === "native") this.#choice.announced(dialled.quicPort ?? 0);
     this.#remember();
     return { ...dialled, transport: "wss" };
+  }
+
+  /** Counts dials in a row that nobody answers. */
+  async #counted<T>(dial: Promise<T>): Promise<T> {
+    try {
+      const dialled = await dial;
+      this.#unanswered = 0;
+      return dialled;
+    } catch (error) {
+      this.#unanswered = asHubError(error).code === "E_TIMEOUT" ? this.#unanswered + 1 : 0;
+      throw error;
+    }
   }
 
   async #dialWebTransport(signal: AbortSignal): Promise<CloudConnection> {
@@ -120,8 +147,14 @@ export class CloudDial {
     const { node } = this.#parts.identity();
     const { hostname } = new URL(hub.server);
     const url = `quic://${hostname}:${port}/${hub.projectId}/${node}/events`;
-    const options = { ...this.#dialOptions(timeoutMs), early: true };
-    return { ...(await quicTransport.dial(url, options, signal)), transport: "quic" };
+    const options = { ...this.#dialOptions(timeoutMs), early: true, secondTryMs: this.#secondTryMs };
+    const startedAt = this.#parts.clock.now();
+    const dialled = await quicTransport.dial(url, options, signal);
+    const { factor, growth, leastMs, mostMs } = secondTry;
+    const tookMs = this.#parts.clock.now() - startedAt;
+    const nextMs = Math.min(factor * tookMs, growth * this.#secondTryMs);
+    this.#secondTryMs = Math.min(Math.max(nextMs, leastMs), mostMs);
+    return { ...dialled, transport: "quic" };
   }
 
   #dialOptions(handshakeTimeoutMs: number): DialOptions {

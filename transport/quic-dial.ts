@@ -5,6 +5,7 @@ import {
   loadQuic,
   QuicByteStream,
   type QuicClient,
+  type QuicPackage,
   quicProtocol,
   quicTerms,
   reasonOfClose,
@@ -17,43 +18,28 @@ import type { DialOptions } from "./transport.ts";
 export async function dialQuic(url: string, options: DialOptions, signal: AbortSignal): Promise<Dialled> {
   if (!options.offerNative)
     throw new HubError("E_UNSUPPORTED", "QUIC carries the dialect of this hub only, not KubeEdge's");
-  const { connectQuic } = await loadQuic();
+  const quic = await loadQuic();
   if (signal.aborted) throw new HubError("E_ABORTED", "gave up before dialling");
-  const { hostname, port, pathname } = new URL(url);
-  const host = hostname.replace(/^\[|\]$/g, "");
-  const { ca, cert, key } = options.tls;
-  const session = connectQuic(
-    { host, port: Number(port), servername: serverName(host) },
-    {
-      ...quicTerms,
-      alpn: [quicProtocol],
-      connectTimeoutMs: options.handshakeTimeoutMs,
-      ...(ca === undefined ? {} : { ca }),
-      ...(cert === undefined ? {} : { cert }),
-      ...(key === undefined ? {} : { key }),
-    },
-  );
-  const life = new DialledSession(session, url);
-  const stopWaiting = life.limit(signal, options.handshakeTimeoutMs);
+  const dialling = new Dialling(quic, url, options);
+  const stopWaiting = dialling.limit(signal);
   try {
-    await life.before(session.ready());
+    const session = await dialling.handshake();
     const stream = session.openStream();
     const bytes = new QuicByteStream(session, stream);
     const connection = new StreamConnection(bytes, {
-      peer: { address: `${host}:${port}`, certificate: undefined },
+      peer: { address: dialling.address, certificate: undefined },
       maxMessageBytes: options.maxMessageBytes,
     });
     const first = new FirstFrame("answer", connection);
     stream.on("error", () => undefined);
     stream.on("data", (chunk: Uint8Array) => first.push(chunk));
-    bytes.write(encodeRequest(pathname, options.headers));
+    bytes.write(encodeRequest(new URL(url).pathname, options.headers));
     session.on("close", (info) => connection.ended(reasonOfClose(info)));
     if (options.early === true)
       return { connection, dialect: "native", answered: answerTo(connection, first) };
-    const dialect = parseAnswer(await life.before(first.text));
-    return { connection, dialect };
+    return { connection, dialect: parseAnswer(await dialling.before(first.text)) };
   } catch (error) {
-    void session.close().catch(() => undefined);
+    dialling.closeAllBut(undefined);
     throw error instanceof HubError ? error : linkLost(url, error as Error);
   } finally {
     stopWaiting();
@@ -72,28 +58,39 @@ async function answerTo(connection: StreamConnection, first: FirstFrame): Promis
   }
 }
 
-/** What may end a session before it is a connection. */
-class DialledSession {
+/** Sessions on their way up, and what may end them. */
+class Dialling {
+  /** `host:port`. */
+  readonly address: string;
+  readonly #quic: QuicPackage;
   readonly #url: string;
+  readonly #options: DialOptions;
+  readonly #host: string;
+  readonly #port: number;
+  readonly #sessions: QuicClient[] = [];
   readonly #ended: Promise<never>;
   #end: (error: HubError) => void = () => undefined;
 
-  constructor(session: QuicClient, url: string) {
+  constructor(quic: QuicPackage, url: string, options: DialOptions) {
+    const { hostname, port } = new URL(url);
+    this.#quic = quic;
     this.#url = url;
+    this.#options = options;
+    this.#host = hostname.replace(/^\[|\]$/g, "");
+    this.#port = Number(port);
+    this.address = `${this.#host}:${port}`;
     this.#ended = new Promise((_, reject) => (this.#end = reject));
     this.#ended.catch(() => undefined);
-    // An `error` says again what `close` says, or what `ready` rejects with.
-    session.on("error", () => undefined);
-    session.on("close", (info) => this.#end(closedWhileDialling(url, info)));
   }
 
   /** @returns Stops minding them. */
-  limit(signal: AbortSignal, timeoutMs: number): () => void {
+  limit(signal: AbortSignal): () => void {
+    const { handshakeTimeoutMs } = this.#options;
     const aborted = (): void => this.#end(new HubError("E_ABORTED", "gave up dialling"));
     signal.addEventListener("abort", aborted, { once: true });
     const timer = setTimeout(
-      () => this.#end(new HubError("E_LINK_LOST", `${this.#url}: no answer within ${timeoutMs} ms`)),
-      timeoutMs,
+      () => this.#end(new HubError("E_LINK_LOST", `${this.#url}: no answer within ${handshakeTimeoutMs} ms`)),
+      handshakeTimeoutMs,
     );
     return () => {
       signal.removeEventListener("abort", aborted);
@@ -101,7 +98,30 @@ class DialledSession {
     };
   }
 
-  /** The value; or the reason, if the session ends before. */
+  /**
+   * A session that is up. QUIC waits a second before it repeats a lost first packet, because it knows nothing of the path
+   * yet; whoever knows better has a second handshake begun meanwhile, and the one that is done first counts.
+   */
+  async handshake(): Promise<QuicClient> {
+    const { secondTryMs } = this.#options;
+    let timer: NodeJS.Timeout | undefined;
+    const tries = [this.#open()];
+    if (secondTryMs !== undefined)
+      tries.push(
+        new Promise((resolve, reject) => {
+          timer = setTimeout(() => this.#open().then(resolve, reject), secondTryMs);
+        }),
+      );
+    try {
+      const session = await this.before(Promise.race(tries));
+      this.closeAllBut(session);
+      return session;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** The value; or the reason, if a session ends before. */
   async before<T>(value: Promise<T>): Promise<T> {
     try {
       return await Promise.race([value, this.#ended]);
@@ -111,6 +131,36 @@ class DialledSession {
       await new Promise((resolve) => setImmediate(resolve));
       return await Promise.race([this.#ended, Promise.reject(linkLost(this.#url, error as Error))]);
     }
+  }
+
+  closeAllBut(session: QuicClient | undefined): void {
+    for (const other of this.#sessions) {
+      if (other === session) continue;
+      other.removeAllListeners("close");
+      void other.close().catch(() => undefined);
+    }
+  }
+
+  async #open(): Promise<QuicClient> {
+    const { tls, handshakeTimeoutMs: connectTimeoutMs } = this.#options;
+    const { ca, cert, key } = tls;
+    const session = this.#quic.connectQuic(
+      { host: this.#host, port: this.#port, servername: serverName(this.#host) },
+      {
+        ...quicTerms,
+        alpn: [quicProtocol],
+        connectTimeoutMs,
+        ...(ca === undefined ? {} : { ca }),
+        ...(cert === undefined ? {} : { cert }),
+        ...(key === undefined ? {} : { key }),
+      },
+    );
+    this.#sessions.push(session);
+    // An `error` says again what `close` says, or what `ready` rejects with.
+    session.on("error", () => undefined);
+    session.on("close", (info) => this.#end(closedWhileDialling(this.#url, info)));
+    await session.ready();
+    return session;
   }
 }
 

@@ -30,9 +30,13 @@ export interface DialOptions {
   /** Offer our dialect, or speak KubeEdge's only. */
   readonly offerNative: boolean;
   readonly handshakeTimeoutMs: number;
+  /** How long nobody need answer at all before that is `E_TIMEOUT`; default: as the handshake. WebSocket only. */
+  readonly connectTimeoutMs?: number;
   readonly maxMessageBytes: number;
   /** Be content with a server that has proven who it is, and do not wait for its answer; see `Dialled.answered`. */
   readonly early?: boolean;
+  /** Over QUIC: begin a second handshake where the first one takes longer than so many ms. */
+  readonly secondTryMs?: number | undefined;
   /** Given a TLS session that makes the next handshake shorter. */
   readonly onSession?: (session: Buffer) => void;
   /** Probe a WebSocket with pings, for a dialect whose peer answers nothing else; 0: no. */
