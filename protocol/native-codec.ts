@@ -8,7 +8,7 @@ import {
   tooManyAcked,
 } from "./control-codec.ts";
 import { type ErrorCode, HubError } from "./errors.ts";
-import type { Frame, Receipt, Refusal, StoredMessage } from "./frame.ts";
+import type { Frame, Hello, Receipt, Refusal, StoredMessage } from "./frame.ts";
 import { type Message, type NodeId, requireNodeId } from "./message.ts";
 import { type Package, PackageReader } from "./package-reader.ts";
 import { packageTypeControl, packMessage, type Unpacked, unpack, usableDelivery } from "./packed-codec.ts";
@@ -108,9 +108,9 @@ export class NativeCodec implements LinkCodec {
     return frame;
   }
 
-  #greeted({ features = [], storeId }: { features?: readonly string[]; storeId: string }): void {
-    this.#sender.greeted(features);
-    this.#receiver.greeted(storeId);
+  #greeted(hello: Hello): void {
+    this.#sender.greeted(hello);
+    this.#receiver.greeted(hello.storeId);
   }
 
   #messageFrame(arrived: Unpacked): Frame {

@@ -1,5 +1,5 @@
 import type { ErrorCode } from "./errors.ts";
-import type { StoredMessage } from "./frame.ts";
+import type { Hello, StoredMessage } from "./frame.ts";
 import { type LinkFields, packageOf, type Unpacked, unpack } from "./packed-codec.ts";
 import { makePatch } from "./patch.ts";
 import { compressedPackage, packDelta } from "./short-codec.ts";
@@ -36,15 +36,18 @@ export class ShortSender {
   readonly #chosen = new Map<number, Form>();
   #deflates = false;
   #deltas = false;
+  /** A longer message stays as it is, so that who sends it sees that the peer does not take it. */
+  #mostCompressed = mostCompressed;
 
   constructor(forms: ShortForms) {
     this.#forms = forms;
   }
 
   /** The peer has said what it can read. */
-  greeted(features: readonly string[]): void {
+  greeted({ features = [], maxMessageBytes }: Hello): void {
     this.#deflates = this.#forms.compression !== undefined && features.includes(deflateFeature);
     this.#deltas = this.#forms.deltas?.held !== undefined && features.includes(deltaFeature);
+    if (maxMessageBytes > 0) this.#mostCompressed = Math.min(mostCompressed, maxMessageBytes);
   }
 
   package(item: StoredMessage, link: LinkFields): Uint8Array {
@@ -114,7 +117,7 @@ export class ShortSender {
   #compressed(packed: Uint8Array, least: number): Form | undefined {
     const { compression } = this.#forms;
     if (!this.#deflates || compression === undefined) return undefined;
-    if (packed.length < least || packed.length > mostCompressed) return undefined;
+    if (packed.length < least || packed.length > this.#mostCompressed) return undefined;
     const bytes = compression.deflate(packed);
     const isSmaller = bytes.length + compressedOverhead < packed.length;
     if (!isSmaller || packed.length > mostInflated(bytes.length)) return undefined;
