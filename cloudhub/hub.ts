@@ -3,6 +3,7 @@ import type { Clock } from "../platform/clock.ts";
 import type { Logger, OncePer } from "../platform/logger.ts";
 import {
   asHubError,
+  type Budgets,
   type Checkpoint,
   contentOf,
   createMessage,
@@ -48,6 +49,7 @@ import { AckedContents } from "./acked-contents.ts";
 import { Ledger } from "./ledger.ts";
 import { LinkTable } from "./link-table.ts";
 import type { HubMetrics } from "./metrics.ts";
+import { NodeBudgets } from "./node-budgets.ts";
 import type { NodeLink, NodeLinkHub } from "./node-link.ts";
 import type { HubOptions } from "./options.ts";
 import { type NodeFacts, rolloutOf } from "./rollout.ts";
@@ -74,6 +76,7 @@ export class Hub implements HubApi, NodeLinkHub {
   readonly counters: ChannelCounters = newCounters();
   readonly links: LinkTable<NodeLink>;
   readonly ledger: Ledger;
+  readonly budgets: NodeBudgets;
   readonly #parts: HubParts;
   readonly #options: HubOptions;
   readonly #upstream: Upstream;
@@ -88,6 +91,7 @@ export class Hub implements HubApi, NodeLinkHub {
     this.#options = options;
     this.#contents = new AckedContents(options.delivery.deltaCacheBytes);
     this.links = new LinkTable(options.nodes.maxNodes);
+    this.budgets = new NodeBudgets(parts.clock, options.budget);
     this.ledger = new Ledger(parts.store, (node, position) => this.links.get(node)?.sendsOf(position));
     const upstream = { maxBytes: options.limits.upstreamBytes, heldMessages, heldMs };
     this.#upstream = new Upstream(parts.clock, upstream, (message, reason) => {
@@ -253,6 +257,8 @@ export class Hub implements HubApi, NodeLinkHub {
       backlogMessages: backlog.messages,
       backlogBytes: backlog.bytes,
       inFlight: link?.load.inFlight ?? 0,
+      budgetWaitMs:
+        link === undefined || link.load.waiting === 0 ? undefined : this.budgets.waitMs(record.node, "bulk"),
     };
   }
 
@@ -331,6 +337,10 @@ export class Hub implements HubApi, NodeLinkHub {
 
   heldBy(node: NodeId): HeldContents {
     return this.#contents.of(node);
+  }
+
+  budgetsOf(node: NodeId): Budgets | undefined {
+    return this.budgets.of(node, this.#parts.store.node(node)?.labels ?? {});
   }
 
   resuming(node: NodeId): ReturnType<NodeLinkHub["resuming"]> {

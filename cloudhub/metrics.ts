@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
-import type { ErrorCode } from "../protocol/index.ts";
+import type { ErrorCode, TrafficClass } from "../protocol/index.ts";
 import type { ChannelCounters, Scheme } from "../transport/index.ts";
 import type { GateLoad } from "./gate.ts";
 import type { ResumeOutcome } from "./resume.ts";
@@ -12,6 +12,7 @@ export interface HubGauges {
   readonly controllers: number;
   readonly knownNodes: number;
   readonly watches: number;
+  readonly budgetWaits: (traffic: TrafficClass) => number;
   readonly gate: GateLoad & { readonly handshakesWaiting: number };
 }
 
@@ -159,6 +160,12 @@ export class HubMetrics {
       "Connections of nodes that wait for their TLS handshake",
       (gauges) => gauges.gate.handshakesWaiting,
     );
+    for (const traffic of ["urgent", "bulk"] as const)
+      gauge(
+        `hub_budget_${traffic}_waits`,
+        `How often the queue of a node has come to a stop for its budget of ${traffic} messages`,
+        (gauges) => gauges.budgetWaits(traffic),
+      );
     gauge("hub_nodes_waiting", "Nodes that wait to be let in", (gauges) => gauges.gate.waiting);
     gauge(
       "hub_nodes_catching_up",

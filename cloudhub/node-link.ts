@@ -4,6 +4,7 @@ import type { Logger } from "../platform/logger.ts";
 import { contentDigest, deflate } from "../platform/short-forms.ts";
 import { version } from "../platform/version.ts";
 import {
+  type Budgets,
   type Dialect,
   type ErrorCode,
   type HeldContents,
@@ -37,6 +38,8 @@ export interface NodeLinkHub {
   /** A message of a node that sends only once: taken, or counted as dropped. */
   receivedOnce(message: Message): void;
   fault(node: NodeId, error: HubError, what: string): void;
+  /** What may be sent to the node. */
+  budgetsOf(node: NodeId): Budgets | undefined;
   /** What the node is thought to have, and what follows from its own word. */
   resuming(node: NodeId): Pick<ResumeParts, "known" | "ended">;
   /** What the node has acknowledged, over this link or an earlier one. */
@@ -180,7 +183,7 @@ function codecOf({ node, dialect, newId, clock, hub }: NodeLinkParts, options: H
 }
 
 function channelOptions(
-  { dialect, storeId }: NodeLinkParts,
+  { dialect, storeId, hub, node }: NodeLinkParts,
   { delivery, limits }: HubOptions,
 ): ChannelOptions {
   const native = dialect === "native";
@@ -192,6 +195,7 @@ function channelOptions(
       maxAckTimeoutMs: delivery.maxAckTimeoutMs,
       nackDelayMs: 500,
       maxNackDelayMs: 30_000,
+      budgets: hub.budgetsOf(node),
       adaptive: native ? { leastBytes: leastWindowBytes, initialBytes: initialWindowBytes } : undefined,
       // A stock edge cannot say that it will never take a message; it answers with an error each time.
       maxRefusals: native ? Number.POSITIVE_INFINITY : 8,

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { claimDirectory } from "../platform/data-directory.ts";
 import { OncePer } from "../platform/logger.ts";
-import { asHubError, type HubError, type NodeId } from "../protocol/index.ts";
+import { asHubError, type HubError, type NodeId, type TrafficClass } from "../protocol/index.ts";
 import { Admin } from "./admin.ts";
 import { kubeconfigName, writeAdminFiles } from "./admin-files.ts";
 import { Revocations } from "./admission.ts";
@@ -131,6 +131,7 @@ async function open(
     controllers: controllers.size,
     knownNodes: store.nodes().length,
     watches: watches(),
+    budgetWaits: (traffic: TrafficClass) => hub.budgets.waits(traffic),
     gate: { ...gate.load, handshakesWaiting: handshakesWaiting() },
   });
   metrics.observe(gauges, parts.processMetrics);

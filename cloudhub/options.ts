@@ -142,6 +142,19 @@ export const hubSchema = section("The hub's configuration", {
       description: "A stock edgecore without keepalive for so many ms is disconnected",
     }),
   }),
+  budget: section(
+    "What each node may be sent, for links that are paid by the byte: encoded messages, without acks and TLS. A node's labels budget/bulk-bytes-per-day and so on say otherwise for it, from its next connection on. What waits for a budget is shown by hubctl",
+    {
+      bulkBytesPerSecond: whole(0, 0, 2 ** 40, {
+        description: "Bytes a second of state, and of events without a priority above 0; 0: no limit",
+      }),
+      bulkBytesPerDay: whole(0, 0, 2 ** 46, { description: "The same in 24 hours; 0: no limit" }),
+      urgentBytesPerSecond: whole(0, 0, 2 ** 40, {
+        description: "Bytes a second of events with a priority above 0; 0: no limit",
+      }),
+      urgentBytesPerDay: whole(0, 0, 2 ** 46, { description: "The same in 24 hours; 0: no limit" }),
+    },
+  ),
   controllers: section("Controllers in the hub's process", {
     disable: texts({
       description:

@@ -1,3 +1,4 @@
+import type { Budgets } from "./byte-budget.ts";
 import { EventLane } from "./event-lane.ts";
 import { Flight } from "./flight.ts";
 import { type Entry, newEntry } from "./queue-entry.ts";
@@ -47,6 +48,8 @@ export interface DeliveryQueueOptions {
   readonly expiresInFlight?: boolean;
   /** The window follows the link: bytes in flight at least and at first. Default: it is as large as it may be. */
   readonly adaptive?: WindowControlOptions | undefined;
+  /** What may be sent at all; default: everything. */
+  readonly budgets?: Budgets | undefined;
 }
 
 /** What the wire carries next. */
@@ -183,7 +186,7 @@ export class DeliveryQueue<T extends Outgoing> {
     }
     this.#state.poll(now);
     for (const lane of this.#lanes) lane.poll(now);
-    const lane = this.#choose();
+    const lane = this.#choose(now);
     const entry = lane?.next();
     if (lane === undefined || entry === undefined) return this.#idle();
     const room = entry.item.priority > 0 ? urgentRoom : 1;
@@ -251,11 +254,21 @@ export class DeliveryQueue<T extends Outgoing> {
 
   /**
    * Monotonic ms of the next moment at which {@link take} may have something that it has not now; never later
-   * than that, though a time to live may end meanwhile. Infinity: not before an ack, a refusal or a new message.
+   * than that, though a time to live may end meanwhile. `now` matters to budgets only. Infinity: not before an ack, a refusal or a new message.
    */
-  nextWakeAt(): number {
+  nextWakeAt(now = 0): number {
     let at = Math.min(this.#flight.wakeAt(), this.#state.wakeAt());
     for (const lane of this.#lanes) at = Math.min(at, lane.wakeAt());
+    return Math.min(at, this.#budgetAt(now));
+  }
+
+  /** When a budget lets something go that waits for it. */
+  #budgetAt(now: number): number {
+    let at = Number.POSITIVE_INFINITY;
+    for (const budget of Object.values(this.#options.budgets ?? {})) {
+      const freeAt = budget.freeAt(now);
+      if (freeAt > now && this.#waiting > 0) at = Math.min(at, freeAt);
+    }
     return at;
   }
 
@@ -296,10 +309,25 @@ export class DeliveryQueue<T extends Outgoing> {
     else this.#state.finish(entry);
   }
 
+  /** So many bytes of a message have gone. */
+  spent({ priority }: T, bytes: number, now: number): void {
+    this.#options.budgets?.[priority > 0 ? "urgent" : "bulk"]?.spend(bytes, now);
+  }
+
   /** Whose turn it is; its `next()` may go now. */
-  #choose(): EventLane<T> | StateLane<T> | undefined {
-    const oldest = this.#state.next();
+  #choose(now: number): EventLane<T> | StateLane<T> | undefined {
+    const { urgent, bulk } = this.#options.budgets ?? {};
+    const hasUrgent = this.#lanes.some((lane) => lane.priority > 0 && lane.next() !== undefined);
+    if (hasUrgent && urgent?.stops(now) !== true) return this.#first(1);
+    const next = this.#first(Number.NEGATIVE_INFINITY, 0);
+    return next !== undefined && bulk?.stops(now) === true ? undefined : next;
+  }
+
+  /** The first one to go of these priorities. */
+  #first(least: number, most = Number.POSITIVE_INFINITY): EventLane<T> | StateLane<T> | undefined {
+    const oldest = least <= 0 ? this.#state.next() : undefined;
     for (const lane of this.#lanes) {
+      if (lane.priority < least || lane.priority > most) continue;
       if (oldest !== undefined && lane.priority < 0) break;
       const entry = lane.next();
       if (entry === undefined) continue;

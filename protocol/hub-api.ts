@@ -214,6 +214,8 @@ export interface NodeView {
   readonly backlogMessages: number;
   readonly backlogBytes: number;
   readonly inFlight: number;
+  /** What waits, waits for the node's byte budget: so many ms more. `undefined`: it does not. */
+  readonly budgetWaitMs: number | undefined;
 }
 
 /** What an operator can do with a hub; needs the verb `admin`. */

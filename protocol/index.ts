@@ -3,6 +3,7 @@
  * no clock, no random source; what a function needs is an argument.
  */
 export * from "./backoff.ts";
+export * from "./byte-budget.ts";
 export * from "./calls.ts";
 export * from "./codec.ts";
 export * from "./delivery.ts";

@@ -361,6 +361,7 @@ export class MessageChannel {
   #encode(item: StoredMessage, resume: boolean): boolean {
     try {
       const bytes = this.#codec.message(item, resume);
+      this.#queue.spent(item, bytes.length, this.#clock.now());
       this.#counters.bytesSaved += Math.max(item.size - bytes.length, 0);
       if (this.#codec.expectsAck(item)) this.#out.addOne(bytes);
       // What cannot wait in line here waits in the queue: it goes when the line is shorter.
@@ -416,7 +417,7 @@ export class MessageChannel {
    * While nothing may be taken, the queue wakes nobody: what ends that state looks at it again.
    */
   #arm(): void {
-    const queueAt = this.#mayTake() ? this.#queue.nextWakeAt() : Number.POSITIVE_INFINITY;
+    const queueAt = this.#mayTake() ? this.#queue.nextWakeAt(this.#clock.now()) : Number.POSITIVE_INFINITY;
     const at = Math.min(queueAt, this.#keepalive.nextWakeAt(), this.#out.wakeAt());
     if (this.#closed || at >= this.#wakeAt) return;
     this.#cancelWake();

@@ -30,7 +30,15 @@ const list = command({
 });
 
 function plainNode(node: NodeView): Record<string, unknown> {
-  return plainRecord(node, ["connectedAt", "address", "dialect", "software", "joinedAt", "lastSeenAt"]);
+  return plainRecord(node, [
+    "connectedAt",
+    "address",
+    "dialect",
+    "software",
+    "joinedAt",
+    "lastSeenAt",
+    "budgetWaitMs",
+  ]);
 }
 
 function nodeColumns(now: number): Column<NodeView>[] {
@@ -49,6 +57,7 @@ function nodeColumns(now: number): Column<NodeView>[] {
 
 function stateOf(node: NodeView): string {
   if (node.flapping) return "flapping";
+  if (node.budgetWaitMs !== undefined) return "over budget";
   if (node.connected) return "connected";
   if (node.lastSeenAt !== undefined) return "away";
   return node.joinedAt === undefined ? "not joined" : "joined";
