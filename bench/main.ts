@@ -17,6 +17,7 @@ import { idle } from "./scenarios/idle.ts";
 import { isolation } from "./scenarios/isolation.ts";
 import { latency } from "./scenarios/latency.ts";
 import { manyNodes } from "./scenarios/many-nodes.ts";
+import { pathReturn } from "./scenarios/path-return.ts";
 import { quic } from "./scenarios/quic.ts";
 import { resume } from "./scenarios/resume.ts";
 import { singleNode } from "./scenarios/single-node.ts";
@@ -31,6 +32,7 @@ const scenarios: readonly Scenario[] = [
   manyNodes,
   isolation,
   resume,
+  pathReturn,
   quic,
   webTransport,
   bytes,

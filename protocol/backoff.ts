@@ -25,6 +25,11 @@ export class Backoff {
     return this.#random() * bound;
   }
 
+  /** Nobody could have heard the try: it disturbs nobody to try again soon. No failure is counted. */
+  soon(): number {
+    return this.#random() * this.#options.minMs;
+  }
+
   /**
    * The peer has said when to come again. No failure is counted.
    *

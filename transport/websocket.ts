@@ -1,4 +1,4 @@
-import type { IncomingMessage } from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { type RawData, WebSocket } from "ws";
@@ -184,7 +184,12 @@ function fitting(text: string): string {
 export function dialWebSocket(url: string, options: DialOptions, signal: AbortSignal): Promise<Dialled> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(new HubError("E_ABORTED", "gave up before dialling"));
+    let request: ClientRequest | undefined;
     const socket = new WebSocket(url, {
+      finishRequest: (made) => {
+        request = made;
+        made.end();
+      },
       headers: { ...options.headers, ...(options.offerNative ? { [offerHeader]: nativeDialect } : {}) },
       ...options.tls,
       ecdhCurve: keyExchange,
@@ -201,6 +206,8 @@ export function dialWebSocket(url: string, options: DialOptions, signal: AbortSi
       reject(signal.aborted ? new HubError("E_ABORTED", "gave up dialling") : dialError(error, url));
     };
     socket.once("error", failed);
+    const { connectTimeoutMs } = options;
+    if (connectTimeoutMs !== undefined) request?.once("socket", (raw) => expectAnswer(raw, connectTimeoutMs));
     socket.once("unexpected-response", (request, response) => {
       void refusalOf(response).then((error) => {
         request.destroy();
@@ -230,6 +237,14 @@ export function dialWebSocket(url: string, options: DialOptions, signal: AbortSi
 function parsePort(header: string | string[] | undefined): number | undefined {
   const port = typeof header === "string" && /^\d{1,5}$/.test(header) ? Number(header) : 0;
   return port > 0 && port <= 65_535 ? port : undefined;
+}
+
+/** A path that swallows everything answers nothing: waiting for TCP's own repeats would take ever longer. */
+function expectAnswer(raw: Socket, timeoutMs: number): void {
+  const timer = setTimeout(() => {
+    raw.destroy(new HubError("E_TIMEOUT", `nobody answered within ${timeoutMs / 1_000} s`));
+  }, timeoutMs);
+  raw.once("connect", () => clearTimeout(timer)).once("close", () => clearTimeout(timer));
 }
 
 /** A stock cloud answers nothing of its own, but its WebSocket library answers pings. */

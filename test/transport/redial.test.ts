@@ -16,7 +16,7 @@ async function pausesAfter(error: HubError, random: number): Promise<number[]> {
     failed: (_error, delayMs) => pauses.push(delayMs),
   });
   redial.start();
-  await clock.advance(100_000);
+  await clock.advance(200_000);
   await redial.stop();
   return pauses;
 }
@@ -52,4 +52,10 @@ test.each([
 test("writes Retry-After in whole seconds, at least one", () => {
   const after = (retryAfterMs?: number) => retryAfterOf(new HubError("E_BUSY", "", { retryAfterMs }));
   expect([after(), after(1), after(1_000), after(1_001)]).toEqual([undefined, "1", "1", "2"]);
+});
+
+it("dials again soon where nobody answers at all, and with growing pauses only much later", async () => {
+  const pauses = await pausesAfter(new HubError("E_TIMEOUT", "nobody answered"), 1);
+  expect(pauses.slice(0, 60)).toEqual(Array.from({ length: 60 }, () => 500));
+  expect(pauses.slice(60, 63)).toEqual([500, 1_000, 2_000]);
 });
