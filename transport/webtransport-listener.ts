@@ -79,7 +79,14 @@ class WebTransportListening implements TransportListener {
     server.on("tlsClientError", (error: Error, socket: TLSSocket) => this.#tlsFailed(error, socket));
     server.on("session", (session) => this.#greet(session));
     server.on("stream", (stream, headers) => this.#stream(stream, headers, openStream));
-    server.on("sessionError", () => undefined);
+    server.on("sessionError", (error: NodeJS.ErrnoException, session: ServerHttp2Session) => {
+      // Everything else is a connection that was lost.
+      if (error.code?.startsWith("ERR_HTTP2"))
+        this.#broken(
+          this.#bySession.get(session),
+          new HubError("E_BAD_FRAME", `no HTTP/2: ${error.message}`),
+        );
+    });
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
       server.listen({ host, port, backlog: 4096 }, resolve);

@@ -140,14 +140,11 @@ export async function pumpInto(
   take: (chunk: Uint8Array) => void,
 ): Promise<void> {
   const reader = readable.getReader();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      take(value);
-    }
-  } catch {
-    // The session's end says why.
+  for (;;) {
+    // Why it has failed, the session's end says.
+    const found = await reader.read().catch(() => undefined);
+    if (found === undefined || found.done) return;
+    take(found.value);
   }
 }
 

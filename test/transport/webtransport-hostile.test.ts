@@ -261,6 +261,14 @@ describe("a peer that opens what it should not", () => {
     expect(one.refused).toEqual(["E_LINK_LOST"]);
   });
 
+  it("(what is no HTTP/2) is cut off", async () => {
+    const one = await hub();
+    const socket = await rawTls(one.listener.port, ca);
+    socket.write(Buffer.alloc(1_000, "no HTTP/2 at all "));
+    await once(socket.resume(), "close");
+    expect(one.refused).toEqual(["E_BAD_FRAME"]);
+  });
+
   it("(HTTP/1, or a WebSocket over it) is cut off", async () => {
     const one = await hub();
     const socket = await rawTls(one.listener.port, ca, ["http/1.1"]);
