@@ -79,6 +79,13 @@ export const pathReturn: Scenario = {
         rounds: figures.all,
         ceiling,
       },
+      {
+        name: "path's return → all of 500 changed resources, against 2 round trips + transfer",
+        unit: "ratio",
+        rounds: figures.all.map((ms, round) => ms / (figures.transfer[round] as number)),
+        goal: 2,
+        lessIsBetter: true,
+      },
       { ...common, name: "path's return → node connected, RTT 200 ms", rounds: figures.back, goal: 1_000 },
       {
         ...common,
