@@ -67,6 +67,13 @@ describe("a handshake over a real connection", () => {
     await expect.poll(() => one.accepted.length).toBe(1);
   });
 
+  it("is about the certificate of its connection, though the hub has got another one meanwhile", async () => {
+    const one = await hub();
+    const session = await rawSession(one.listener.port, ca);
+    one.listener.setTls({ ...(await authority.issue("hub", ["serverAuth"])) });
+    expect(await shake(session, handshake(session, nodeTls))).toEqual({ dialect: "native" });
+  });
+
   it("forged with another key is refused and counted", async () => {
     const one = await hub();
     const session = await rawSession(one.listener.port, ca);
