@@ -182,6 +182,13 @@ describe("compression", () => {
     expect(bytes.length).toBeGreaterThan(100);
   });
 
+  it("leaves a message as it is that is too large for the peer: its sender is to see that", () => {
+    const { hub, node } = new Ends();
+    hub.push(node.control({ type: "hello", hello: { ...hello, maxMessageBytes: 1_000 } })[0] as Uint8Array);
+    const message = aMessage({ content: { text: "x".repeat(2_000) }, delivery: { kind: "volatile" } });
+    expect(hub.volatile(message).length).toBeGreaterThan(2_000);
+  });
+
   it("compresses a message once, however often it is sent", () => {
     let calls = 0;
     const compression = {
