@@ -11,6 +11,7 @@ import type { Scenario } from "./scenario.ts";
 import { agentMemory } from "./scenarios/agent-memory.ts";
 import { bytes } from "./scenarios/bytes.ts";
 import { compression } from "./scenarios/compression.ts";
+import { cores } from "./scenarios/cores.ts";
 import { eventBus } from "./scenarios/event-bus.ts";
 import { fleet } from "./scenarios/fleet.ts";
 import { idle } from "./scenarios/idle.ts";
@@ -22,6 +23,7 @@ import { quic } from "./scenarios/quic.ts";
 import { resume } from "./scenarios/resume.ts";
 import { singleNode } from "./scenarios/single-node.ts";
 import { stockEdge } from "./scenarios/stock-edge.ts";
+import { storm } from "./scenarios/storm.ts";
 import { webTransport } from "./scenarios/web-transport.ts";
 
 const scenarios: readonly Scenario[] = [
@@ -30,6 +32,8 @@ const scenarios: readonly Scenario[] = [
   stockEdge,
   fleet,
   manyNodes,
+  cores,
+  storm,
   isolation,
   resume,
   pathReturn,
