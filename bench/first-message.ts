@@ -27,8 +27,6 @@ export interface Visited {
 const maxMessageBytes = 1 << 20;
 /** A WebSocket resumes the TLS session of its last visit, as the agent's does. */
 let session: Buffer | undefined;
-/** QUIC begins a second handshake when one takes twice as long as earlier ones, as the agent's does. */
-let secondTryMs = 400;
 
 async function visit({ transport, url, node, tls }: Visit): Promise<Visited> {
   const options: DialOptions = {
@@ -38,7 +36,6 @@ async function visit({ transport, url, node, tls }: Visit): Promise<Visited> {
     handshakeTimeoutMs: 30_000,
     maxMessageBytes,
     early: true,
-    secondTryMs,
     probeEveryMs: 0,
     onSession: (ticket) => {
       session = ticket;
@@ -48,7 +45,6 @@ async function visit({ transport, url, node, tls }: Visit): Promise<Visited> {
   const way = transport === "quic" ? quicTransport : webSocketTransport;
   const { connection } = await way.dial(url, options, new AbortController().signal);
   const connectMs = performance.now() - startedAt;
-  if (transport === "quic") secondTryMs = Math.max(Math.min(2 * connectMs, 1.5 * secondTryMs), 200);
   return await new Promise((resolve, reject) => {
     let firstMessageMs = 0;
     const hello = {

@@ -34,11 +34,6 @@ const probeEveryMs = 5_000;
 const connectTimeoutMs = 3_000;
 /** Where the transport is not configured, QUIC has so long before a WebSocket is dialled instead. */
 const quicAttemptMs = 2_000;
-/**
- * A QUIC handshake that takes so many times as long as earlier ones has lost a packet; at first, and bounds, ms. One that
- * was slow itself counts for little: it may have lost one, too.
- */
-const secondTry = { factor: 2, growth: 1.5, firstMs: 400, leastMs: 200, mostMs: 1_500 };
 /** The name of what is remembered. */
 const note = "path";
 
@@ -49,8 +44,6 @@ export class CloudDial {
   readonly #choice: PathChoice;
   /** The package for QUIC is not there; that does not change while this process lives. */
   #hasNoQuic = false;
-  /** When a QUIC handshake has taken too long. */
-  #secondTryMs = secondTry.firstMs;
   /** Dials in a row that nobody has answered. */
   #unanswered = 0;
   /** Lets a short handshake resume the last one. */
@@ -147,14 +140,8 @@ export class CloudDial {
     const { node } = this.#parts.identity();
     const { hostname } = new URL(hub.server);
     const url = `quic://${hostname}:${port}/${hub.projectId}/${node}/events`;
-    const options = { ...this.#dialOptions(timeoutMs), early: true, secondTryMs: this.#secondTryMs };
-    const startedAt = this.#parts.clock.now();
-    const dialled = await quicTransport.dial(url, options, signal);
-    const { factor, growth, leastMs, mostMs } = secondTry;
-    const tookMs = this.#parts.clock.now() - startedAt;
-    const nextMs = Math.min(factor * tookMs, growth * this.#secondTryMs);
-    this.#secondTryMs = Math.min(Math.max(nextMs, leastMs), mostMs);
-    return { ...dialled, transport: "quic" };
+    const options = { ...this.#dialOptions(timeoutMs), early: true };
+    return { ...(await quicTransport.dial(url, options, signal)), transport: "quic" };
   }
 
   #dialOptions(handshakeTimeoutMs: number): DialOptions {

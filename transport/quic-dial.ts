@@ -5,7 +5,6 @@ import {
   loadQuic,
   QuicByteStream,
   type QuicClient,
-  type QuicPackage,
   quicProtocol,
   quicTerms,
   reasonOfClose,
@@ -18,28 +17,43 @@ import type { DialOptions } from "./transport.ts";
 export async function dialQuic(url: string, options: DialOptions, signal: AbortSignal): Promise<Dialled> {
   if (!options.offerNative)
     throw new HubError("E_UNSUPPORTED", "QUIC carries the dialect of this hub only, not KubeEdge's");
-  const quic = await loadQuic();
+  const { connectQuic } = await loadQuic();
   if (signal.aborted) throw new HubError("E_ABORTED", "gave up before dialling");
-  const dialling = new Dialling(quic, url, options);
-  const stopWaiting = dialling.limit(signal);
+  const { hostname, port, pathname } = new URL(url);
+  const host = hostname.replace(/^\[|\]$/g, "");
+  const { ca, cert, key } = options.tls;
+  const session = connectQuic(
+    { host, port: Number(port), servername: serverName(host) },
+    {
+      ...quicTerms,
+      alpn: [quicProtocol],
+      connectTimeoutMs: options.handshakeTimeoutMs,
+      ...(ca === undefined ? {} : { ca }),
+      ...(cert === undefined ? {} : { cert }),
+      ...(key === undefined ? {} : { key }),
+    },
+  );
+  const life = new DialledSession(session, url);
+  const stopWaiting = life.limit(signal, options.handshakeTimeoutMs);
   try {
-    const session = await dialling.handshake();
+    await life.before(session.ready());
     const stream = session.openStream();
     const bytes = new QuicByteStream(session, stream);
     const connection = new StreamConnection(bytes, {
-      peer: { address: dialling.address, certificate: undefined },
+      peer: { address: `${host}:${port}`, certificate: undefined },
       maxMessageBytes: options.maxMessageBytes,
     });
     const first = new FirstFrame("answer", connection);
     stream.on("error", () => undefined);
     stream.on("data", (chunk: Uint8Array) => first.push(chunk));
-    bytes.write(encodeRequest(new URL(url).pathname, options.headers));
+    bytes.write(encodeRequest(pathname, options.headers));
     session.on("close", (info) => connection.ended(reasonOfClose(info)));
     if (options.early === true)
       return { connection, dialect: "native", answered: answerTo(connection, first) };
-    return { connection, dialect: parseAnswer(await dialling.before(first.text)) };
+    const dialect = parseAnswer(await life.before(first.text));
+    return { connection, dialect };
   } catch (error) {
-    dialling.closeAllBut(undefined);
+    void session.close().catch(() => undefined);
     throw error instanceof HubError ? error : linkLost(url, error as Error);
   } finally {
     stopWaiting();
@@ -58,39 +72,28 @@ async function answerTo(connection: StreamConnection, first: FirstFrame): Promis
   }
 }
 
-/** Sessions on their way up, and what may end them. */
-class Dialling {
-  /** `host:port`. */
-  readonly address: string;
-  readonly #quic: QuicPackage;
+/** What may end a session before it is a connection. */
+class DialledSession {
   readonly #url: string;
-  readonly #options: DialOptions;
-  readonly #host: string;
-  readonly #port: number;
-  readonly #sessions: QuicClient[] = [];
   readonly #ended: Promise<never>;
   #end: (error: HubError) => void = () => undefined;
 
-  constructor(quic: QuicPackage, url: string, options: DialOptions) {
-    const { hostname, port } = new URL(url);
-    this.#quic = quic;
+  constructor(session: QuicClient, url: string) {
     this.#url = url;
-    this.#options = options;
-    this.#host = hostname.replace(/^\[|\]$/g, "");
-    this.#port = Number(port);
-    this.address = `${this.#host}:${port}`;
     this.#ended = new Promise((_, reject) => (this.#end = reject));
     this.#ended.catch(() => undefined);
+    // An `error` says again what `close` says, or what `ready` rejects with.
+    session.on("error", () => undefined);
+    session.on("close", (info) => this.#end(closedWhileDialling(url, info)));
   }
 
   /** @returns Stops minding them. */
-  limit(signal: AbortSignal): () => void {
-    const { handshakeTimeoutMs } = this.#options;
+  limit(signal: AbortSignal, timeoutMs: number): () => void {
     const aborted = (): void => this.#end(new HubError("E_ABORTED", "gave up dialling"));
     signal.addEventListener("abort", aborted, { once: true });
     const timer = setTimeout(
-      () => this.#end(new HubError("E_LINK_LOST", `${this.#url}: no answer within ${handshakeTimeoutMs} ms`)),
-      handshakeTimeoutMs,
+      () => this.#end(new HubError("E_LINK_LOST", `${this.#url}: no answer within ${timeoutMs} ms`)),
+      timeoutMs,
     );
     return () => {
       signal.removeEventListener("abort", aborted);
@@ -98,30 +101,7 @@ class Dialling {
     };
   }
 
-  /**
-   * A session that is up. QUIC waits a second before it repeats a lost first packet, because it knows nothing of the path
-   * yet; whoever knows better has a second handshake begun meanwhile, and the one that is done first counts.
-   */
-  async handshake(): Promise<QuicClient> {
-    const { secondTryMs } = this.#options;
-    let timer: NodeJS.Timeout | undefined;
-    const tries = [this.#open()];
-    if (secondTryMs !== undefined)
-      tries.push(
-        new Promise((resolve, reject) => {
-          timer = setTimeout(() => this.#open().then(resolve, reject), secondTryMs);
-        }),
-      );
-    try {
-      const session = await this.before(Promise.race(tries));
-      this.closeAllBut(session);
-      return session;
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  /** The value; or the reason, if a session ends before. */
+  /** The value; or the reason, if the session ends before. */
   async before<T>(value: Promise<T>): Promise<T> {
     try {
       return await Promise.race([value, this.#ended]);
@@ -131,36 +111,6 @@ class Dialling {
       await new Promise((resolve) => setImmediate(resolve));
       return await Promise.race([this.#ended, Promise.reject(linkLost(this.#url, error as Error))]);
     }
-  }
-
-  closeAllBut(session: QuicClient | undefined): void {
-    for (const other of this.#sessions) {
-      if (other === session) continue;
-      other.removeAllListeners("close");
-      void other.close().catch(() => undefined);
-    }
-  }
-
-  async #open(): Promise<QuicClient> {
-    const { tls, handshakeTimeoutMs: connectTimeoutMs } = this.#options;
-    const { ca, cert, key } = tls;
-    const session = this.#quic.connectQuic(
-      { host: this.#host, port: this.#port, servername: serverName(this.#host) },
-      {
-        ...quicTerms,
-        alpn: [quicProtocol],
-        connectTimeoutMs,
-        ...(ca === undefined ? {} : { ca }),
-        ...(cert === undefined ? {} : { cert }),
-        ...(key === undefined ? {} : { key }),
-      },
-    );
-    this.#sessions.push(session);
-    // An `error` says again what `close` says, or what `ready` rejects with.
-    session.on("error", () => undefined);
-    session.on("close", (info) => this.#end(closedWhileDialling(this.#url, info)));
-    await session.ready();
-    return session;
   }
 }
 

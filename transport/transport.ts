@@ -35,8 +35,6 @@ export interface DialOptions {
   readonly maxMessageBytes: number;
   /** Be content with a server that has proven who it is, and do not wait for its answer; see `Dialled.answered`. */
   readonly early?: boolean;
-  /** Over QUIC: begin a second handshake where the first one takes longer than so many ms. */
-  readonly secondTryMs?: number | undefined;
   /** Given a TLS session that makes the next handshake shorter. */
   readonly onSession?: (session: Buffer) => void;
   /** Probe a WebSocket with pings, for a dialect whose peer answers nothing else; 0: no. */
