@@ -61,7 +61,7 @@ export class CloudDial {
     if (hub.transport === "webtransport") return await this.#dialWebTransport(signal);
     const isChosen = hub.transport === "quic";
     const port = this.#choice.quicPort(this.#parts.clock.wallTime());
-    if (port === undefined || (!isChosen && this.#hasNoQuic) || hub.dialect !== "auto")
+    if (port === undefined || (!isChosen && (this.#hasNoQuic || hub.dialect !== "auto")))
       return await this.#dialWebSocket(signal);
     try {
       return await this.#dialQuic(port, isChosen ? hub.handshakeTimeoutMs : quicAttemptMs, signal);
