@@ -83,7 +83,12 @@ export class Process {
 /** A hub as users run it: the built program. */
 export class HubProgram {
   readonly dataDir: string;
-  ports = { nodes: 0, join: 0, api: 0 };
+  /** Those for QUIC and WebTransport are there if they are enabled. */
+  ports: { nodes: number; join: number; api: number; quic?: number; webTransport?: number } = {
+    nodes: 0,
+    join: 0,
+    api: 0,
+  };
   #process: Process | undefined;
 
   constructor(dataDir: string) {
@@ -118,7 +123,7 @@ export class HubProgram {
       flags,
     );
     const started = await this.#process.logged("hub started");
-    this.ports = { nodes: Number(started.nodes), join: Number(started.join), api: Number(started.api) };
+    this.ports = started as typeof this.ports;
   }
 
   /** How `connectHub` reaches it. */

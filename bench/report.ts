@@ -13,24 +13,29 @@ export interface Results {
   }[];
 }
 
-/** The results as a Markdown table: median, spread, what KubeEdge does, what we want. @param isShown Default: all. */
+/** The results as a Markdown table, see {@link rowsOf}. @param isShown Default: all. */
 export function tableOf(results: Results, isShown: (figure: Figure) => boolean = () => true): string {
-  const rows = results.scenarios.flatMap(({ figures }) =>
-    figures.filter(isShown).map((figure) => {
-      const value = median(figure.rounds);
-      const spread = `${shown(Math.min(...figure.rounds), figure.unit)} – ${shown(Math.max(...figure.rounds), figure.unit)}`;
-      const goal =
-        figure.goal === undefined
-          ? ""
-          : `${figure.lessIsBetter ? "≤" : "≥"} ${shown(figure.goal, figure.unit)} ${reached(figure, value) ? "✓" : "✗"}`;
-      return `| ${figure.name} | ${shown(value, figure.unit)}${unitOf(figure)} | ${spread} | ${figure.kubeedge ?? ""} | ${goal} |`;
-    }),
-  );
+  const rows = results.scenarios.flatMap(({ figures }) => rowsOf(figures.filter(isShown)));
   return [
-    "| measured | median | lowest – highest | KubeEdge | goal |",
-    "|---|---|---|---|---|",
-    ...rows,
+    "| measured | median | lowest – highest | ceiling, same run | KubeEdge | goal |",
+    "|---|---|---|---|---|---|",
+    ...rows.map((cells) => `| ${cells.join(" | ")} |`),
   ].join("\n");
+}
+
+/** Of each figure: its name, median, spread, the ceiling of the same run, what KubeEdge does, what we want. */
+export function rowsOf(figures: readonly Figure[]): string[][] {
+  return figures.map((figure) => {
+    const { name, unit, rounds, ceiling, kubeedge, goal } = figure;
+    const value = median(rounds);
+    const spread = `${shown(Math.min(...rounds), unit)} – ${shown(Math.max(...rounds), unit)}`;
+    const bound = ceiling && `${shown(median(ceiling.rounds), unit)}${unitOf(unit)}, ${ceiling.name}`;
+    const wanted =
+      goal === undefined
+        ? ""
+        : `${figure.lessIsBetter ? "≤" : "≥"} ${shown(goal, unit)} ${reached(figure, value) ? "✓" : "✗"}`;
+    return [name, `${shown(value, unit)}${unitOf(unit)}`, spread, bound ?? "", kubeedge ?? "", wanted];
+  });
 }
 
 /** Pages that show results between two marks, and which of them. */
@@ -56,11 +61,12 @@ function reached(figure: Figure, value: number): boolean {
   return figure.lessIsBetter ? value <= goal : value >= goal;
 }
 
-function unitOf({ unit }: Figure): string {
+/** A unit behind a number, with a space. */
+export function unitOf(unit: Figure["unit"]): string {
   return unit === "1/s" || unit === "ratio" ? "" : ` ${unit === "us" ? "µs" : unit}`;
 }
 
-function shown(value: number, unit: Figure["unit"]): string {
+export function shown(value: number, unit: Figure["unit"]): string {
   if (unit === "ratio") return value.toFixed(2);
   if (value >= 1_000) return Math.round(value).toLocaleString("en-US");
   return value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : 2);

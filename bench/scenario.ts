@@ -2,9 +2,11 @@
 export interface Figure {
   /** What was measured, with the conditions: `acked updates/s, RTT 200 ms`. */
   readonly name: string;
-  readonly unit: "1/s" | "ms" | "ratio" | "MiB" | "us";
+  readonly unit: "1/s" | "ms" | "ratio" | "MiB" | "KiB" | "B" | "us";
   /** One value per round. */
   readonly rounds: readonly number[];
+  /** What bounds it from above, or from below if less is better: measured in the same run, in the same unit. */
+  readonly ceiling?: { readonly name: string; readonly rounds: readonly number[] };
   /** The same on KubeEdge, measured on the same kind of machine; `undefined`: not measured. */
   readonly kubeedge?: string;
   /** What we want to reach. */
@@ -16,6 +18,8 @@ export interface Figure {
 export interface Scenario {
   readonly name: string;
   readonly describes: string;
+  /** Takes minutes, or much of the machine: only run by name, or with `--all`. */
+  readonly heavy?: boolean;
   /** @param say Tells people how far it is. */
   run(options: ScenarioOptions, say: (text: string) => void): Promise<Figure[]>;
 }

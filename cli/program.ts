@@ -2,6 +2,7 @@ import { parseDuration } from "../platform/quantities.ts";
 import { version } from "../platform/version.ts";
 import type { Command } from "./command.ts";
 import { type ProgramSpec, runCommandLine, type Values } from "./command-line.ts";
+import { benchCommand } from "./commands/bench.ts";
 import { controllerCommands } from "./commands/controller.ts";
 import { getCommand } from "./commands/get.ts";
 import { nodesCommands } from "./commands/nodes.ts";
@@ -9,6 +10,7 @@ import { publishCommand } from "./commands/publish.ts";
 import { queueCommands } from "./commands/queue.ts";
 import { rolloutCommands } from "./commands/rollout.ts";
 import { tokenCommands } from "./commands/token.ts";
+import { verifyCommand } from "./commands/verify.ts";
 import { whereCommand } from "./commands/where.ts";
 import { Context } from "./context.ts";
 import { exitCodeHelp, exitCodeOf, failureLines, hubErrorOf } from "./failures.ts";
@@ -68,6 +70,8 @@ Begin with:
     whereCommand,
     rolloutCommands,
     queueCommands,
+    verifyCommand,
+    benchCommand,
   ],
 };
 

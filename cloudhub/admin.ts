@@ -82,6 +82,7 @@ export class Admin implements HubAdmin {
     const name = requireNodeId(node);
     await this.#revoke(name);
     const removed = await this.#parts.store.removeNode(name);
+    this.#parts.hub.budgets.forget(name);
     // Told last: an agent with a good token is back at once, and must not meet what is left of itself.
     this.#cutOff(name);
     this.#parts.log.info("node removed", { node: name });

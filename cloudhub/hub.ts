@@ -3,11 +3,13 @@ import type { Clock } from "../platform/clock.ts";
 import type { Logger, OncePer } from "../platform/logger.ts";
 import {
   asHubError,
+  type Budgets,
   type Checkpoint,
   contentOf,
   createMessage,
   event,
   type Filter,
+  type HeldContents,
   type HubApi,
   HubError,
   type LedgerEntry,
@@ -25,6 +27,7 @@ import {
   presenceSource,
   publishEach,
   type ResourceQuery,
+  type ResourceVersion,
   type ResourceView,
   type RolloutNode,
   type RolloutQuery,
@@ -32,6 +35,7 @@ import {
   requireNodeId,
   requireVersion,
   type Subscription,
+  state,
   volatile,
 } from "../protocol/index.ts";
 import {
@@ -41,13 +45,15 @@ import {
   QueuedSubscription,
   type Subscriber,
 } from "../transport/index.ts";
+import { AckedContents } from "./acked-contents.ts";
 import { Ledger } from "./ledger.ts";
 import { LinkTable } from "./link-table.ts";
 import type { HubMetrics } from "./metrics.ts";
+import { NodeBudgets } from "./node-budgets.ts";
 import type { NodeLink, NodeLinkHub } from "./node-link.ts";
 import type { HubOptions } from "./options.ts";
 import { type NodeFacts, rolloutOf } from "./rollout.ts";
-import type { HubStore, NodeRecord } from "./store/hub-store.ts";
+import type { HubStore, NodeRecord, SaidToHold } from "./store/hub-store.ts";
 import { Upstream } from "./upstream.ts";
 
 export interface HubParts {
@@ -57,6 +63,8 @@ export interface HubParts {
   /** Faults are logged once per node and code in its period. */
   readonly once: OncePer;
   readonly metrics: HubMetrics;
+  /** The node connects too often, and is slowed down. */
+  readonly isFlapping: (node: NodeId) => boolean;
 }
 
 /** What is held of one stock edge while nobody takes its messages. */
@@ -68,9 +76,11 @@ export class Hub implements HubApi, NodeLinkHub {
   readonly counters: ChannelCounters = newCounters();
   readonly links: LinkTable<NodeLink>;
   readonly ledger: Ledger;
+  readonly budgets: NodeBudgets;
   readonly #parts: HubParts;
   readonly #options: HubOptions;
   readonly #upstream: Upstream;
+  readonly #contents: AckedContents;
   readonly #presence = new Set<Subscriber>();
   /** Links that came in place of another one. */
   readonly #tookOver = new WeakSet<NodeLink>();
@@ -79,7 +89,9 @@ export class Hub implements HubApi, NodeLinkHub {
   constructor(parts: HubParts, options: HubOptions) {
     this.#parts = parts;
     this.#options = options;
+    this.#contents = new AckedContents(options.delivery.deltaCacheBytes);
     this.links = new LinkTable(options.nodes.maxNodes);
+    this.budgets = new NodeBudgets(parts.clock, options.budget);
     this.ledger = new Ledger(parts.store, (node, position) => this.links.get(node)?.sendsOf(position));
     const upstream = { maxBytes: options.limits.upstreamBytes, heldMessages, heldMs };
     this.#upstream = new Upstream(parts.clock, upstream, (message, reason) => {
@@ -239,6 +251,7 @@ export class Hub implements HubApi, NodeLinkHub {
     return {
       ...record,
       connected: link !== undefined,
+      flapping: this.#parts.isFlapping(record.node),
       connectedAt: link?.connectedAt,
       address: link?.address,
       dialect: link?.dialect,
@@ -246,6 +259,8 @@ export class Hub implements HubApi, NodeLinkHub {
       backlogMessages: backlog.messages,
       backlogBytes: backlog.bytes,
       inFlight: link?.load.inFlight ?? 0,
+      budgetWaitMs:
+        link === undefined || link.load.waiting === 0 ? undefined : this.budgets.waitMs(record.node, "bulk"),
     };
   }
 
@@ -322,6 +337,47 @@ export class Hub implements HubApi, NodeLinkHub {
       this.#parts.log.warn(what, { node, error, ...(held > 0 ? { heldBack: held } : {}) });
   }
 
+  heldBy(node: NodeId): HeldContents {
+    return this.#contents.of(node);
+  }
+
+  budgetsOf(node: NodeId): Budgets | undefined {
+    return this.budgets.of(node, this.#parts.store.node(node)?.labels ?? {});
+  }
+
+  resuming(node: NodeId): ReturnType<NodeLinkHub["resuming"]> {
+    const { store, metrics } = this.#parts;
+    return {
+      known: {
+        digest: (count) => store.digest(node, count),
+        held: (count, buckets) => store.held(node, count, buckets),
+        correct: (held) => this.#correct(node, held),
+      },
+      ended: (outcome) => metrics.resumed(outcome),
+    };
+  }
+
+  /** What is lost and does not wait is published again by whoever looks at what the node is to get. */
+  async #correct(node: NodeId, held: readonly SaidToHold[]): Promise<void> {
+    const { store, metrics, log } = this.#parts;
+    const { settled, deletions, lost, ahead } = await store.correct(node, held);
+    this.ledger.corrected(node, settled);
+    for (const { resource, version } of deletions)
+      await this.put(this.messageOf(deletionOf(node, resource, version)));
+    metrics.corrected("settled", settled.length);
+    metrics.corrected("deleted", deletions.length);
+    metrics.corrected("lost", lost);
+    metrics.corrected("ahead", ahead);
+    if (lost + ahead + deletions.length === 0) return;
+    log.warn("a node has not what it was thought to have", {
+      node,
+      lost,
+      ahead,
+      deletedAgain: deletions.length,
+    });
+    if (lost + ahead > 0 && this.links.get(node) !== undefined) this.#announce(node, true);
+  }
+
   closed(link: NodeLink, reason: CloseReason): void {
     const current = this.links.remove(link);
     const { node } = link;
@@ -384,6 +440,11 @@ export class Hub implements HubApi, NodeLinkHub {
     const draft = { node, source: presenceSource, resource: presenceResource, operation, content };
     return createMessage(draft, { id: randomUUID(), timestamp, delivery: () => volatile });
   }
+}
+
+/** What a node still has of a resource whose deletion it has acked is deleted again. */
+function deletionOf(node: NodeId, resource: string, resourceVersion: ResourceVersion): PublishDraft {
+  return { node, resource, operation: "delete", resourceVersion, delivery: state, content: {} };
 }
 
 /** KubeEdge's cloud takes the deletion of a node object as the end of the node's session, and sends it nothing. */

@@ -13,7 +13,7 @@ import {
   type StoredMessage,
 } from "../protocol/index.ts";
 import { RecentPuts } from "./recent-puts.ts";
-import type { HubStore } from "./store/hub-store.ts";
+import type { Corrected, HubStore } from "./store/hub-store.ts";
 
 /** The end of a message, for those who wait for it. */
 type End = { readonly ok: true } | { readonly ok: false; readonly error: HubError };
@@ -22,6 +22,9 @@ interface Waiter {
   readonly published: Wanted;
   readonly done: (end: End) => void;
 }
+
+/** What is asked of a message that has ended. */
+type EndedMessage = Pick<StoredMessage, "id" | "kind" | "key" | "version">;
 
 /** What somebody waits for. */
 type Wanted = Pick<Published, "node" | "id" | "resource" | "version">;
@@ -46,7 +49,7 @@ class Waiters {
   }
 
   /** Those for whom this end of a message is the end of waiting. */
-  concerned(item: StoredMessage, ok: boolean): Waiter[] {
+  concerned(item: EndedMessage, ok: boolean): Waiter[] {
     const found = [...(this.#byId.get(item.id) ?? [])];
     if (!ok || item.kind !== "state") return found;
     for (const waiter of this.#byResource.get(item.key) ?? []) {
@@ -81,7 +84,8 @@ export class Ledger {
   observed(node: NodeId): MessageStore {
     const outbox = this.#store.outbox(node);
     return {
-      follow: (signal, wanted) => outbox.follow(signal, wanted),
+      urgentApart: outbox.urgentApart ?? false,
+      follow: (signal, wanted, part) => outbox.follow(signal, wanted, part),
       settle: async (batch) => {
         await outbox.settle(batch);
         this.#settled(node, batch);
@@ -186,6 +190,14 @@ export class Ledger {
     return undefined;
   }
 
+  /** The node has said that it has these, which it had not acked. */
+  corrected(node: NodeId, settled: Corrected["settled"]): void {
+    for (const { id, resource, version } of settled) {
+      const item = { id, key: resource, version, kind: "state" } as const;
+      this.#ended(node, item, { ok: true });
+    }
+  }
+
   #settled(node: NodeId, batch: readonly Settled[]): void {
     const awaited = this.#waiters.has(node);
     for (const { item } of batch) {
@@ -194,7 +206,7 @@ export class Ledger {
     }
   }
 
-  #ended(node: NodeId, item: StoredMessage, end: End): void {
+  #ended(node: NodeId, item: EndedMessage, end: End): void {
     if (item.kind === "state") this.#recent.ended(node, item.key, item.id, end.ok);
     for (const waiter of this.#waiters.get(node)?.concerned(item, end.ok) ?? []) waiter.done(end);
   }

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import type { SecureContextOptions } from "node:tls";
 import type { Clock } from "../platform/clock.ts";
 import type { Logger, OncePer } from "../platform/logger.ts";
@@ -7,23 +6,16 @@ import {
   type Admitted,
   type Connection,
   listenWebSocket,
+  type TransportListener,
   type UpgradeRequest,
-  type WebSocketListening,
 } from "../transport/index.ts";
 import type { Admin } from "./admin.ts";
-import {
-  type AdmittedNode,
-  admitNode,
-  type CertificateIdentity,
-  type CertificateRecord,
-  type Identify,
-  type Revocations,
-} from "./admission.ts";
+import type { CertificateIdentity, CertificateRecord, Identify, Revocations } from "./admission.ts";
 import { type ControllerEnd, ControllerLink } from "./controller-link.ts";
 import type { Credentials, Identified } from "./credentials.ts";
+import type { Gate } from "./gate.ts";
 import type { Hub } from "./hub.ts";
 import type { HubMetrics } from "./metrics.ts";
-import { NodeLink } from "./node-link.ts";
 import type { HubOptions } from "./options.ts";
 import type { HubStore } from "./store/hub-store.ts";
 
@@ -38,69 +30,11 @@ export interface ListenerParts {
   readonly revocations: Revocations;
   readonly credentials: Credentials;
   readonly tls: SecureContextOptions;
+  readonly gate: Gate;
 }
 
-/** What of one node is handled before others have their turn, bytes: about half a millisecond of work. */
-const inflowTurnBytes = 8 << 10;
-/** What a node may bring at once beyond its share, ms of it: enough for the few messages of a node that is quiet else. */
-const inflowBurstMs = 60;
 /** What kubectl asks for with an upgrade. */
 const intoContainer = /\/pods\/[^/]+\/(?:exec|attach|portforward)(?:\?|$)/;
-
-/** Where nodes connect: a client certificate of our CA, and the node it names. */
-export function listenForNodes(parts: ListenerParts, options: HubOptions): Promise<WebSocketListening> {
-  const { hub, store, clock, log } = parts;
-  const identified = (request: UpgradeRequest): AdmittedNode => {
-    const admitted = admitNode(request, parts, options.nodes.allowUnboundCertificates);
-    if (!hub.links.hasRoom(admitted.node)) throw hub.full();
-    return admitted;
-  };
-  const admit = async (request: UpgradeRequest): Promise<Admitted> => {
-    const { node, serial } = identified(request);
-    if (store.node(node) === undefined) await store.saveNode(node, {});
-    const dialect = request.offersNative ? "native" : "kubeedge";
-    return {
-      dialect,
-      accept: (connection) => {
-        const linkParts = {
-          node,
-          dialect,
-          connection,
-          hub,
-          clock,
-          log,
-          counters: hub.counters,
-          newId: randomUUID,
-          storeId: store.storeId,
-          serial,
-        } as const;
-        hub.connect(new NodeLink(linkParts, options));
-      },
-    };
-  };
-  const { host, port, handshakeTimeoutMs, maxNodes } = options.nodes;
-  const listen = {
-    host,
-    port,
-    tls: parts.tls,
-    clientCertificate: "require" as const,
-    maxMessageBytes: options.limits.messageBytes,
-    handshakeTimeoutMs,
-    // Room for those that shake hands, are refused, or replace an older link of theirs.
-    maxConnections: maxNodes * 2 + 1_000,
-    inflow: {
-      perTurnBytes: inflowTurnBytes,
-      bytesPerSecond: options.limits.nodeBytesPerSecond,
-      burstBytes: (options.limits.nodeBytesPerSecond * inflowBurstMs) / 1_000,
-    },
-  };
-  return listenWebSocket(listen, {
-    admit,
-    // A node is told without becoming a link, which would replace the one it has: `edgehub check` asks.
-    wouldAdmit: (request) => request.header("node_id") !== undefined && identified(request) !== undefined,
-    refused: (error, address) => refused(parts, "nodes", error, address),
-  });
-}
 
 /** The controllers' links and their listener. */
 export class Controllers {
@@ -133,7 +67,7 @@ export class Controllers {
   listen(
     admin: Admin,
     request: NonNullable<Parameters<typeof listenWebSocket>[1]["request"]>,
-  ): Promise<WebSocketListening> {
+  ): Promise<TransportListener> {
     const { host, port, maxControllers } = this.#options.api;
     const listen = {
       host,
@@ -249,7 +183,13 @@ function notGoodHere(text: string, cause?: unknown): HubError {
   return new HubError("E_IDENTITY", `${text}; ${advice}`, { cause });
 }
 
-function refused(parts: ListenerParts, port: "nodes" | "api", error: HubError, address: string): void {
+/** Counts it, and logs it once in a while. */
+export function refused(
+  parts: ListenerParts,
+  port: "nodes" | "quic" | "webtransport" | "api",
+  error: HubError,
+  address: string,
+): void {
   const known = asHubError(error);
   parts.metrics.refused(port, known.code);
   const held = parts.once.pass(`${port} ${known.code} ${address.slice(0, address.lastIndexOf(":"))}`);

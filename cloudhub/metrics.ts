@@ -1,6 +1,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
-import type { ErrorCode } from "../protocol/index.ts";
-import type { ChannelCounters } from "../transport/index.ts";
+import type { ErrorCode, TrafficClass } from "../protocol/index.ts";
+import type { ChannelCounters, Scheme } from "../transport/index.ts";
+import type { GateLoad } from "./gate.ts";
+import type { ResumeOutcome } from "./resume.ts";
 import type { DropReason } from "./upstream.ts";
 
 /** What the gauges read when Prometheus asks. */
@@ -10,6 +12,8 @@ export interface HubGauges {
   readonly controllers: number;
   readonly knownNodes: number;
   readonly watches: number;
+  readonly budgetWaits: (traffic: TrafficClass) => number;
+  readonly gate: GateLoad & { readonly handshakesWaiting: number };
 }
 
 const apiVerbs: ReadonlySet<string> = new Set([
@@ -23,8 +27,11 @@ export class HubMetrics {
   readonly #linksClosed: Counter<"code">;
   readonly #dropped: Counter<"reason">;
   readonly #refused: Counter<"port" | "code">;
+  readonly #admitted: Counter<"transport">;
   readonly #apiRequests: Counter<"verb" | "code">;
   readonly #watchesStalled: Counter;
+  readonly #resumed: Counter<"outcome">;
+  readonly #corrected: Counter<"what">;
 
   constructor() {
     const registers = [this.registry];
@@ -52,10 +59,28 @@ export class HubMetrics {
       labelNames: ["port", "code"],
       registers,
     });
+    this.#admitted = new Counter({
+      name: "hub_node_links_opened_total",
+      help: "Nodes' connections that were let in, by transport",
+      labelNames: ["transport"],
+      registers,
+    });
     this.#apiRequests = new Counter({
       name: "hub_api_requests_total",
       help: "Requests to the Kubernetes API, by verb and status",
       labelNames: ["verb", "code"],
+      registers,
+    });
+    this.#resumed = new Counter({
+      name: "hub_resumes_total",
+      help: "Nodes that came back, by how what they have compares with what they were thought to have",
+      labelNames: ["outcome"],
+      registers,
+    });
+    this.#corrected = new Counter({
+      name: "hub_resources_corrected_total",
+      help: "Resources of which a node has something else than it was thought to have",
+      labelNames: ["what"],
       registers,
     });
     this.#watchesStalled = new Counter({
@@ -63,6 +88,16 @@ export class HubMetrics {
       help: "Watches of the Kubernetes API that were cut off because the client did not read",
       registers,
     });
+  }
+
+  /** A node has come back and said what it has, or has not. */
+  resumed(outcome: ResumeOutcome): void {
+    this.#resumed.inc({ outcome });
+  }
+
+  /** So many resources of a node are not as they were thought to be. */
+  corrected(what: "settled" | "lost" | "ahead" | "deleted", count: number): void {
+    this.#corrected.inc({ what }, count);
   }
 
   /** @param verb As roles name it; of a client's own invention it is `other`. */
@@ -86,8 +121,12 @@ export class HubMetrics {
     this.#dropped.inc({ reason });
   }
 
-  refused(port: "nodes" | "join" | "api", code: ErrorCode): void {
+  refused(port: "nodes" | "quic" | "webtransport" | "join" | "api", code: ErrorCode): void {
     this.#refused.inc({ port, code });
+  }
+
+  nodeAdmitted(transport: Scheme): void {
+    this.#admitted.inc({ transport });
   }
 
   /** Adds what is read at the moment of the question. */
@@ -116,6 +155,28 @@ export class HubMetrics {
     };
     gauge("hub_nodes_connected", "Nodes with a link", (gauges) => gauges.load.nodes);
     gauge("hub_nodes_known", "Nodes the hub knows", (gauges) => gauges.knownNodes);
+    gauge(
+      "hub_handshakes_waiting",
+      "Connections of nodes that wait for their TLS handshake",
+      (gauges) => gauges.gate.handshakesWaiting,
+    );
+    for (const traffic of ["urgent", "bulk"] as const)
+      gauge(
+        `hub_budget_${traffic}_waits`,
+        `How often the queue of a node has come to a stop for its budget of ${traffic} messages`,
+        (gauges) => gauges.budgetWaits(traffic),
+      );
+    gauge("hub_nodes_waiting", "Nodes that wait to be let in", (gauges) => gauges.gate.waiting);
+    gauge(
+      "hub_nodes_catching_up",
+      "Nodes let in that have not yet all that waited for them",
+      (gauges) => gauges.gate.inside,
+    );
+    gauge(
+      "hub_nodes_flapping",
+      "Nodes that connect again and again, and are slowed down",
+      (gauges) => gauges.gate.flapping,
+    );
     gauge("hub_api_watches", "Watches of the Kubernetes API that are open", (gauges) => gauges.watches);
     gauge("hub_controllers_connected", "Controllers with a link", (gauges) => gauges.controllers);
     gauge(
@@ -144,6 +205,11 @@ export class HubMetrics {
       (counters) => counters.ignored,
     );
     total("hub_sent_bytes_total", "Bytes sent on links, before TLS", (counters) => counters.bytesSent);
+    total(
+      "hub_saved_bytes_total",
+      "Bytes that messages to nodes would have taken more without compression and deltas",
+      (counters) => counters.bytesSaved,
+    );
     total(
       "hub_received_bytes_total",
       "Bytes received on links, before TLS",

@@ -1,20 +1,21 @@
 import { join } from "node:path";
 import { claimDirectory } from "../platform/data-directory.ts";
 import { OncePer } from "../platform/logger.ts";
-import { asHubError, type HubError } from "../protocol/index.ts";
-import type { Listener } from "../transport/index.ts";
+import { asHubError, type HubError, type TrafficClass } from "../protocol/index.ts";
 import { Admin } from "./admin.ts";
 import { kubeconfigName, writeAdminFiles } from "./admin-files.ts";
 import { Revocations } from "./admission.ts";
 import { Credentials } from "./credentials.ts";
+import { Gate } from "./gate.ts";
 import { LaterRequests } from "./http/later-requests.ts";
 import { Hub } from "./hub.ts";
 import { checkRecord, openResources, openStore } from "./hub-stores.ts";
 import { type Authority, openAuthority } from "./join/authority.ts";
 import type { Enrolment } from "./join/enrolment.ts";
 import { JoinTokens } from "./join/tokens.ts";
-import { Controllers, type ListenerParts, listenForNodes } from "./listeners.ts";
+import { Controllers, type ListenerParts } from "./listeners.ts";
 import { HubMetrics } from "./metrics.ts";
+import { listenForNodes } from "./node-listeners.ts";
 import { advertisedNames, type HubOptions } from "./options.ts";
 import { type HubServerParts, RunningHub } from "./running-hub.ts";
 import type { SqliteResourceStore } from "./store/sqlite-resource-store.ts";
@@ -73,14 +74,19 @@ async function open(
 
   const metrics = new HubMetrics();
   const once = new OncePer(clock, logPeriodMs);
-  const hub = new Hub({ store, clock, log, once, metrics }, options);
+  const gate = new Gate(clock, options);
+  const hub = new Hub(
+    { store, clock, log, once, metrics, isFlapping: (node) => gate.isFlapping(node) },
+    options,
+  );
   opened.push(() => hub.close());
   const credentials = new Credentials(store);
   const revocations = await Revocations.load(store);
   const identify: ListenerParts["identify"] = (certificate, now) => authority.identify(certificate, now);
   const tls = serverTls(authority);
   const shared = { hub, store, clock, log, once, metrics, identify, revocations, credentials };
-  const controllers = new Controllers({ ...shared, tls }, options);
+  const listenerParts: ListenerParts = { ...shared, tls, gate };
+  const controllers = new Controllers(listenerParts, options);
   const tokens = new JoinTokens(
     { records: store.records("join-token"), authority, clock },
     { acceptUnrecorded: options.join.acceptUnrecordedTokens },
@@ -94,7 +100,7 @@ async function open(
   });
   const requests = new LaterRequests();
   const apiListener = await controllers.listen(admin, requests.listener);
-  const nodeListener = await listenForNodes({ ...shared, tls }, options);
+  const nodeListener = await listenForNodes(listenerParts, options);
   const stopListening = async (): Promise<void> => {
     await nodeListener.close();
     controllers.closeAll();
@@ -117,12 +123,14 @@ async function open(
     controllers: controllers.size,
     knownNodes: store.nodes().length,
     watches: apis.watches(),
+    budgetWaits: (traffic: TrafficClass) => hub.budgets.waits(traffic),
+    gate: { ...gate.load, handshakesWaiting: nodeListener.waiting ?? 0 },
   });
   metrics.observe(gauges, parts.processMetrics);
   opened.push(keepFresh(authority, enrolment, [joinApi, apiListener, nodeListener], parts));
   opened.push(stopListening);
 
-  const ports = { nodes: nodeListener.port, join: joinApi.port, api: apiListener.port };
+  const ports = { ...nodeListener.ports, join: joinApi.port, api: apiListener.port };
   const adminFile = await writeAdminFiles(options, ports, { authority, credentials, clock });
   log.info("hub started", {
     ...ports,
@@ -138,7 +146,7 @@ function serverTls(authority: Authority): { key: string; cert: string; ca: strin
   return { ...authority.serverTls(), ca: authority.caCertificatePem };
 }
 
-type TlsListener = Listener & { setTls(tls: { key: string; cert: string; ca: string }): void };
+type TlsListener = { setTls(tls: { key: string; cert: string; ca: string }): void };
 
 /** Once a day: replaces the hub's certificate before it ends, forgets records of ended ones. @returns Stops that. */
 function keepFresh(

@@ -29,9 +29,40 @@ export const hubSchema = section("The hub's configuration", {
       description:
         "Milliseconds a client may take for its TLS handshake, and again for its upgrade request; raise it for very slow links",
     }),
+    handshakesPerSecond: whole(250, 1, 100_000, {
+      description:
+        "TLS handshakes begun in a second; each takes the hub a few milliseconds, in which connected nodes wait. Raise it on a fast machine whose fleet must be back sooner",
+    }),
+    admitAtOnce: whole(256, 1, 100_000, {
+      description:
+        "Nodes let in at once that have not yet all that waited for them; others wait up to 10 s for their turn",
+    }),
+    admitWaiting: whole(1_024, 0, 100_000, {
+      description: "Nodes that wait so; more are told when to come again (E_BUSY, 503 with Retry-After)",
+    }),
+    reconnectBurst: whole(20, 1, 100_000, {
+      description: "Connections a node may open in a row before the hub slows it down (E_FLAPPING)",
+    }),
+    reconnectEveryMs: whole(5_000, 1, 3_600_000, {
+      description: "A node that flaps is let in once in so many ms",
+    }),
     allowUnboundCertificates: flag(false, {
       description:
         "Admit certificates of this hub's CA that name no node, as a KubeEdge 1.15 cloud issued them; any of them can then claim any node name",
+    }),
+    quic: section("Over QUIC as well: connections that come up faster where packets get lost", {
+      enable: flag(false, {
+        description:
+          "Listen for QUIC, on the same address as above; needs Node.js 24 and the package @currentspace/http3, without which the hub says so and goes on. Our agents learn of it when they connect by WebSocket",
+      }),
+      port: port(10_001, "UDP port for nodes (KubeEdge: 10001, which speaks another QUIC)"),
+    }),
+    webTransport: section("Over WebTransport as well: HTTP/2 without client certificates", {
+      enable: flag(false, {
+        description:
+          "Listen for WebTransport, on the same address as above; for networks that let neither client certificates nor WebSockets through. Nodes prove their key in a handshake of our own",
+      }),
+      port: port(10_006, "TCP port for nodes that connect so"),
     }),
   }),
   join: section("Where machines get their certificate: HTTPS", {
@@ -103,10 +134,27 @@ export const hubSchema = section("The hub's configuration", {
     maxAckTimeoutMs: whole(1_200_000, 100, 3_600_000, {
       description: "Longest pause between two repeats, ms",
     }),
+    deltaCacheBytes: whole(64 << 20, 0, 2 ** 40, {
+      description:
+        "Bytes of memory for what our agents have acknowledged, all nodes together: the next version of it goes as a delta. What has no room is sent in full; 0: everything is",
+    }),
     kubeedgeKeepaliveMs: whole(30_000, 1_000, 3_600_000, {
       description: "A stock edgecore without keepalive for so many ms is disconnected",
     }),
   }),
+  budget: section(
+    "What each node may be sent, for links that are paid by the byte: encoded messages, without acks and TLS. A node's labels budget/bulk-bytes-per-day and so on say otherwise for it, from its next connection on. What waits for a budget is shown by hubctl",
+    {
+      bulkBytesPerSecond: whole(0, 0, 2 ** 40, {
+        description: "Bytes a second of state, and of events without a priority above 0; 0: no limit",
+      }),
+      bulkBytesPerDay: whole(0, 0, 2 ** 46, { description: "The same in 24 hours; 0: no limit" }),
+      urgentBytesPerSecond: whole(0, 0, 2 ** 40, {
+        description: "Bytes a second of events with a priority above 0; 0: no limit",
+      }),
+      urgentBytesPerDay: whole(0, 0, 2 ** 46, { description: "The same in 24 hours; 0: no limit" }),
+    },
+  ),
   controllers: section("Controllers in the hub's process", {
     disable: texts({
       description:

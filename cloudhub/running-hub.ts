@@ -43,7 +43,15 @@ export class RunningHub implements HubApi {
   /** The Kubernetes objects that the hub keeps, with all rights. */
   readonly objects: ObjectsApi;
   /** The ports that are listened on, also where 0 was configured. */
-  readonly ports: { readonly nodes: number; readonly join: number; readonly api: number };
+  readonly ports: {
+    readonly nodes: number;
+    /** UDP; `undefined`: nodes cannot connect over QUIC. */
+    readonly quic?: number;
+    /** `undefined`: nodes cannot connect over WebTransport. */
+    readonly webTransport?: number;
+    readonly join: number;
+    readonly api: number;
+  };
   /** The hub's CA certificate, PEM; and the hash that join tokens carry. */
   readonly ca: { readonly pem: string; readonly hash: string };
   /** File with address and token of the admin; `hubctl` reads it. */

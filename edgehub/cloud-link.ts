@@ -3,10 +3,10 @@ import { hostname } from "node:os";
 import type { Clock } from "../platform/clock.ts";
 import { type Logger, OncePer } from "../platform/logger.ts";
 import { watchNetwork } from "../platform/network-watch.ts";
+import { contentDigest, deflate } from "../platform/short-forms.ts";
 import { version } from "../platform/version.ts";
 import {
   Backoff,
-  type Frame,
   HubError,
   type KeepaliveOptions,
   KubeEdgeEdgeCodec,
@@ -14,20 +14,23 @@ import {
   type MessageId,
   NativeCodec,
   type NodeId,
-  nativeKeepalive,
+  nodeKeepalive,
+  type OwnersFrame,
+  type ShortForms,
 } from "../protocol/index.ts";
 import {
   type ChannelCounters,
   type ChannelOptions,
   type CloseReason,
-  type Dialled,
-  dialWebSocket,
   MessageChannel,
   Redial,
   reasonError,
+  type Scheme,
 } from "../transport/index.ts";
+import { type CloudConnection, CloudDial } from "./cloud-dial.ts";
 import type { Identity } from "./join.ts";
 import type { EdgeOptions } from "./options.ts";
+import { Resumption } from "./resume.ts";
 import type { EdgeStore } from "./store/edge-store.ts";
 
 export interface CloudLinkParts {
@@ -53,32 +56,31 @@ export interface CloudLinkParts {
 export const edgeSoftware = `edgehub/${version}`;
 /** Faults are logged once in so long per code. */
 const logPeriodMs = 60_000;
-/** How often a KubeEdge cloud's connection is probed: it is dead when a probe is unanswered at the next one. */
-const probeEveryMs = 5_000;
 
 /** The agent's connection to the cloud, kept for ever: dial, dialect, channel, reconnect. */
 export class CloudLink {
   readonly #parts: CloudLinkParts;
   readonly #options: EdgeOptions;
-  readonly #redial: Redial<Dialled>;
+  readonly #redial: Redial<CloudConnection>;
   readonly #once: OncePer;
+  readonly #dial: CloudDial;
   #channel: MessageChannel | undefined;
   #dialect: "native" | "kubeedge" | undefined;
-  /** Lets a short handshake resume the last one. */
-  #session: Buffer | undefined;
+  #transport: Scheme | undefined;
   #stopWatching: () => void = () => {};
 
   constructor(parts: CloudLinkParts, options: EdgeOptions) {
     this.#parts = parts;
     this.#options = options;
     this.#once = new OncePer(parts.clock, logPeriodMs);
-    this.#redial = new Redial<Dialled>({
+    this.#dial = new CloudDial({ ...parts, notes: parts.store }, options);
+    this.#redial = new Redial<CloudConnection>({
       clock: parts.clock,
       backoff: new Backoff(
         { minMs: options.hub.reconnectMinMs, maxMs: options.hub.reconnectMaxMs },
         parts.random,
       ),
-      dial: (signal) => this.#dial(signal),
+      dial: (signal) => this.#dial.dial(signal),
       use: (dialled) => this.#use(dialled),
       failed: (error, delayMs) => this.#failed(error, delayMs),
     });
@@ -89,10 +91,16 @@ export class CloudLink {
     return this.#dialect;
   }
 
+  /** What carries the link; `undefined`: not connected. */
+  get transport(): Scheme | undefined {
+    return this.#transport;
+  }
+
   start(): void {
     const { clock, addresses } = this.#parts;
     this.#redial.start();
     this.#stopWatching = watchNetwork({ clock, ...(addresses ? { addresses } : {}) }, () => {
+      this.#dial.networkChanged();
       if (this.#channel === undefined) this.#parts.log.info("the network is back; trying at once");
       this.#redial.hurry();
     });
@@ -114,33 +122,24 @@ export class CloudLink {
     await this.#redial.stop();
   }
 
-  #dial(signal: AbortSignal): Promise<Dialled> {
-    const { hub, delivery } = this.#options;
-    const { node, caPem, certPem, keyPem } = this.#parts.identity();
-    return dialWebSocket(
-      `${hub.server}/${hub.projectId}/${node}/events`,
-      {
-        headers: { Node_id: node, Project_id: hub.projectId, ConnectionUse: "msg" },
-        tls: { ca: caPem, cert: certPem, key: keyPem, session: this.#session },
-        offerNative: hub.dialect === "auto",
-        handshakeTimeoutMs: hub.handshakeTimeoutMs,
-        maxMessageBytes: delivery.messageBytes,
-        onSession: (session) => {
-          this.#session = session;
-        },
-        probeEveryMs,
-      },
-      signal,
-    );
-  }
-
-  #use({ connection, dialect }: Dialled): Promise<CloseReason> {
+  #use(dialled: CloudConnection): Promise<CloseReason> {
+    const { connection, dialect, transport } = dialled;
     const { clock, log, counters, store } = this.#parts;
     const identity = this.#parts.identity();
     const node = identity.node as NodeId;
     // A KubeEdge cloud does not name its store; its certificate authority stands for it.
     let origin = dialect === "native" ? undefined : `ca:${identity.caHash}`;
-    log.info("connected", { hub: this.#options.hub.server, dialect });
+    let resumption: Resumption | undefined;
+    let cameUpAt: number | undefined;
+    let isOver = false;
+    const isUp = (): void => {
+      if (isOver) return;
+      cameUpAt = clock.now();
+      log.info("connected", { hub: this.#options.hub.server, dialect, transport });
+      this.#dialect = dialect;
+      this.#transport = transport;
+      this.#parts.connection(true);
+    };
     return new Promise((resolve) => {
       const owner = {
         received: async (message: Message) => {
@@ -149,8 +148,15 @@ export class CloudLink {
           await this.#parts.received(message, origin);
           return undefined;
         },
-        control: (frame: Extract<Frame, { type: "hello" | "call" | "reply" }>) => {
-          if (frame.type === "hello") origin = frame.hello.storeId;
+        control: (frame: OwnersFrame) => {
+          if (frame.type === "hello") {
+            origin = frame.hello.storeId;
+            if (frame.hello.resumes !== true) return;
+            resumption = new Resumption(store.held, origin);
+            this.#channel?.control(resumption.digest());
+          } else if (frame.type === "differs" && resumption !== undefined) {
+            for (const part of resumption.answer(frame)) this.#channel?.control(part);
+          }
         },
         withdraws: this.#parts.withdraws,
         fault: (error: HubError, what: string) => {
@@ -158,24 +164,39 @@ export class CloudLink {
           if (held !== undefined) log.warn(what, { error, ...(held > 0 ? { heldBack: held } : {}) });
         },
         closed: (reason: CloseReason) => {
+          isOver = true;
           this.#channel = undefined;
           this.#dialect = undefined;
-          this.#parts.connection(false);
+          this.#transport = undefined;
+          if (cameUpAt !== undefined) {
+            this.#dial.ended(dialled, reason, clock.now() - cameUpAt);
+            this.#parts.connection(false);
+          }
           resolve(reason);
         },
       };
       const limits = { maxMessageBytes: this.#options.delivery.messageBytes };
       const stamp = { newId: randomUUID, wallTime: () => clock.wallTime() };
       const codec =
-        dialect === "native" ? new NativeCodec(node, limits) : new KubeEdgeEdgeCodec(node, stamp, limits);
-      this.#dialect = dialect;
+        dialect === "native"
+          ? new NativeCodec(node, limits, this.#forms())
+          : new KubeEdgeEdgeCodec(node, stamp, limits);
       this.#channel = new MessageChannel(
         { connection, codec, owner, clock, counters },
         this.#channelOptions(dialect === "native"),
       );
       this.#channel.start(store.outbox);
-      this.#parts.connection(true);
+      if (dialled.answered === undefined) isUp();
+      // Who has been refused hears of it as the end of the connection.
+      else dialled.answered.then(isUp, () => undefined);
     });
+  }
+
+  /** How messages are kept small. */
+  #forms(): ShortForms {
+    const { meta } = this.#parts.store;
+    const stored = (resource: string, origin: string) => meta.contentOf(resource, origin);
+    return { compression: deflate, deltas: { digest: contentDigest, stored } };
   }
 
   #failed(failure: HubError | CloseReason, delayMs: number): void {
@@ -183,7 +204,7 @@ export class CloudLink {
     const { code, message: text } = error;
     const retryInMs = Math.round(delayMs);
     if (code === "E_IDENTITY" || code === "E_REVOKED") {
-      this.#session = undefined;
+      this.#dial.forgetSession();
       this.#parts.turnedAway(error);
     }
     if (code === "E_REPLACED") {
@@ -220,9 +241,10 @@ export class CloudLink {
         maxAckTimeoutMs: 1_200_000,
         nackDelayMs: 500,
         maxNackDelayMs: 10_000,
+        adaptive: native ? { leastBytes: 8 << 10, initialBytes: 64 << 10 } : undefined,
         maxRefusals: Number.POSITIVE_INFINITY,
       },
-      keepalive: native ? nativeKeepalive : stock,
+      keepalive: native ? nodeKeepalive : stock,
       anyTrafficCounts: true,
       hello: native
         ? {
@@ -231,6 +253,7 @@ export class CloudLink {
             windowMessages: delivery.windowMessages,
             windowBytes: delivery.windowBytes,
             maxMessageBytes: delivery.messageBytes,
+            resumes: true,
           }
         : undefined,
       maxWindowMessages: delivery.upstreamWindowMessages,

@@ -11,7 +11,7 @@ import {
   type NodeId,
   requireNodeId,
 } from "../protocol/index.ts";
-import { type ChannelCounters, newCounters } from "../transport/index.ts";
+import { type ChannelCounters, newCounters, type Scheme } from "../transport/index.ts";
 import type { Agent, UpstreamDraft } from "./agent.ts";
 import { CloudLink } from "./cloud-link.ts";
 import { Dispatcher } from "./dispatcher.ts";
@@ -41,6 +41,8 @@ export interface EdgeStatus {
   readonly joined: boolean;
   /** `undefined`: not connected. */
   readonly dialect: "native" | "kubeedge" | undefined;
+  /** What carries the link; `undefined`: not connected. */
+  readonly transport: Scheme | undefined;
   readonly resources: number;
   readonly outbox: Readonly<OutboxCounts>;
   /** End of the certificate's life, wall clock ms; `undefined` before joining. */
@@ -183,6 +185,7 @@ export class EdgeHub implements Agent {
       node: this.node,
       joined: this.#membership.identity !== undefined,
       dialect: this.#link.dialect,
+      transport: this.#link.transport,
       resources: this.store.meta.count(),
       outbox: { ...this.store.outbox.counts },
       certificateEndsAt: this.#membership.identity?.notAfter,

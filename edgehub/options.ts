@@ -35,6 +35,15 @@ export const edgeSchema = section("The edge agent's configuration", {
     dialect: choice("auto", ["auto", "kubeedge"] as const, {
       description: "auto: our dialect where the hub speaks it, KubeEdge's elsewhere",
     }),
+    transport: choice("auto", ["auto", "wss", "quic", "webtransport"] as const, {
+      description:
+        "What carries the link. auto: QUIC where the hub offers it, the package @currentspace/http3 is installed and the way lets it through, else WebSocket; what works is remembered. wss, quic, webtransport: only that",
+    }),
+    quicPort: whole(0, 0, 65_535, {
+      description:
+        "UDP port where the hub takes QUIC; 0: the one it names when this node connects by WebSocket, else 10001",
+    }),
+    webTransportPort: whole(10_006, 1, 65_535, { description: "TCP port where the hub takes WebTransport" }),
     handshakeTimeoutMs: whole(30_000, 100, 600_000, {
       description: "Milliseconds a connection may take to come up",
     }),

@@ -4,6 +4,8 @@ import {
   createPublicKey,
   generateKeyPair,
   type KeyObject,
+  sign,
+  verify,
   X509Certificate,
 } from "node:crypto";
 import { SocketAddress } from "node:net";
@@ -144,6 +146,25 @@ export function verifyCertificate(
 /** Lower-case hex SHA-256. */
 export function sha256Hex(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
+}
+
+/** Signs the SHA-256 of the bytes with a private key in PEM. @returns For an EC key, DER of the two numbers. */
+export function signWith(keyPem: string, bytes: Uint8Array): Uint8Array {
+  return sign("sha256", bytes, keyPem);
+}
+
+/**
+ * True if the signature over the SHA-256 of the bytes was made with the key of this certificate (DER), which must be an EC
+ * key on one of the curves that certificates are issued for. False for anything that is no certificate.
+ */
+export function isSignedWith(certificate: Uint8Array, bytes: Uint8Array, signature: Uint8Array): boolean {
+  try {
+    const { publicKey } = new X509Certificate(certificate);
+    if (!curves.includes(publicKey.asymmetricKeyDetails?.namedCurve ?? "")) return false;
+    return verify("sha256", bytes, publicKey, signature);
+  } catch {
+    return false;
+  }
 }
 
 /** An IP address in its shortest form, in which two can be compared. */

@@ -25,6 +25,21 @@ export class Backoff {
     return this.#random() * bound;
   }
 
+  /** Nobody could have heard the try: it disturbs nobody to try again soon. No failure is counted. */
+  soon(): number {
+    return this.#random() * this.#options.minMs;
+  }
+
+  /**
+   * The peer has said when to come again. No failure is counted.
+   *
+   * @returns ms to wait: no less than it said, and up to half as long again, so that those it told the same do not
+   *   come in step.
+   */
+  told(retryAfterMs: number): number {
+    return retryAfterMs * (1 + this.#random() / 2);
+  }
+
   /** A try succeeded: start again from the shortest pause. */
   reset(): void {
     this.#failures = 0;

@@ -1,4 +1,5 @@
-import type { Frame, Receipt, Refusal, StoredMessage } from "./frame.ts";
+import type { ErrorCode } from "./errors.ts";
+import type { Frame, OwnersFrame, Receipt, Refusal, StoredMessage } from "./frame.ts";
 import type { Message } from "./message.ts";
 
 /** How frames look on a link. `native` is spoken between our own halves, `kubeedge` with KubeEdge's. */
@@ -38,8 +39,12 @@ export interface LinkCodec {
   acks(received: readonly Received[], receipts: readonly Receipt[]): Uint8Array[];
   /** Empty if the dialect has no such word. */
   nack(received: Received, refusal: Refusal): Uint8Array[];
-  /** hello, ping, bye, call, reply; empty if the dialect has no such word. */
+  /** hello, ping, bye, call, reply and what a node has; empty if the dialect has no such word. */
   control(frame: ControlFrame): Uint8Array[];
+  /** The peer has acked this. */
+  acked(item: StoredMessage): void;
+  /** The peer has refused it. @returns True: only the form in which it came; it goes again at once, in another. */
+  refused(item: StoredMessage, code: ErrorCode): boolean;
   /** The peer will not ack this any more. */
   forget(position: number): void;
   /**
@@ -50,4 +55,4 @@ export interface LinkCodec {
   push(chunk: Uint8Array): Frame[];
 }
 
-export type ControlFrame = Extract<Frame, { type: "hello" | "ping" | "bye" | "call" | "reply" }>;
+export type ControlFrame = OwnersFrame | Extract<Frame, { type: "ping" | "bye" }>;

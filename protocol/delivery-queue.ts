@@ -1,7 +1,9 @@
+import type { Budgets } from "./byte-budget.ts";
 import { EventLane } from "./event-lane.ts";
 import { Flight } from "./flight.ts";
 import { type Entry, newEntry } from "./queue-entry.ts";
 import { StateLane } from "./state-lane.ts";
+import { WindowControl, type WindowControlOptions } from "./window-control.ts";
 
 /**
  * What a {@link DeliveryQueue} must know about a message. Whoever feeds the queue offers messages in the
@@ -44,6 +46,10 @@ export interface DeliveryQueueOptions {
    * that do not answer everything. Default false: an answer will come, and frees its place in the window.
    */
   readonly expiresInFlight?: boolean;
+  /** The window follows the link: bytes in flight at least and at first. Default: it is as large as it may be. */
+  readonly adaptive?: WindowControlOptions | undefined;
+  /** What may be sent at all; default: everything. */
+  readonly budgets?: Budgets | undefined;
 }
 
 /** What the wire carries next. */
@@ -68,6 +74,9 @@ export type Taken<T extends Outgoing> =
   | (Transmission<T> & { readonly expired: false })
   | (SendRecord<T> & { readonly expired: true });
 
+/** How much more than the window may be in flight where what comes next is urgent. */
+const urgentRoom = 1.125;
+
 /**
  * Decides what goes on the wire next. Pure: takes the time as an argument, does no I/O.
  *
@@ -82,6 +91,7 @@ export type Taken<T extends Outgoing> =
  *   waits there already, in its place, so a slow link carries the latest value instead of a history.
  * - Events: any number in flight, in order per priority. A refused one takes all later ones of its lane back.
  * - What has outlived its time to live is forgotten when its turn comes.
+ * - What is urgent (priority above 0) has an eighth of the window more, so that a full window does not hold it up.
  * - The window bounds messages and bytes in flight. Repeats need no room: they are in flight already.
  *
  * Source: docs/delivery.md.
@@ -92,6 +102,7 @@ export class DeliveryQueue<T extends Outgoing> {
   #windowBytes: number;
   readonly #flight: Flight<T>;
   readonly #state = new StateLane<T>();
+  readonly #control: WindowControl | undefined;
   /** Highest priority first. */
   readonly #lanes: EventLane<T>[] = [];
   #waiting = 0;
@@ -101,11 +112,19 @@ export class DeliveryQueue<T extends Outgoing> {
     this.#windowMessages = options.windowMessages;
     this.#windowBytes = options.windowBytes;
     this.#flight = new Flight(options);
+    this.#control = options.adaptive && new WindowControl(options.adaptive);
   }
 
   /** Messages offered and neither in flight nor settled. */
   get waiting(): number {
     return this.#waiting;
+  }
+
+  /** Those of them with a priority above 0. */
+  get urgent(): number {
+    let count = 0;
+    for (const lane of this.#lanes) if (lane.priority > 0) count += lane.waiting;
+    return count;
   }
 
   get inFlight(): number {
@@ -114,6 +133,18 @@ export class DeliveryQueue<T extends Outgoing> {
 
   get inFlightBytes(): number {
     return this.#flight.bytes;
+  }
+
+  /** Bytes that may be in flight now: what the peer granted, or less where the link carries less. */
+  get windowBytes(): number {
+    return this.#control === undefined
+      ? this.#windowBytes
+      : Math.min(this.#control.windowBytes, this.#windowBytes);
+  }
+
+  /** What is known of the link; `undefined`: the window does not follow it. */
+  get link(): WindowControl | undefined {
+    return this.#control;
   }
 
   get windowMessages(): number {
@@ -155,20 +186,26 @@ export class DeliveryQueue<T extends Outgoing> {
     }
     this.#state.poll(now);
     for (const lane of this.#lanes) lane.poll(now);
-    if (this.#flight.size >= this.#windowMessages) return undefined;
-    const lane = this.#choose();
+    const lane = this.#choose(now);
     const entry = lane?.next();
-    if (lane === undefined || entry === undefined) return undefined;
+    if (lane === undefined || entry === undefined) return this.#idle();
+    const room = entry.item.priority > 0 ? urgentRoom : 1;
+    if (this.#flight.size >= Math.floor(this.#windowMessages * room)) return this.#idle();
     if (entry.item.expiresAt <= wallTime) {
       this.#waiting--;
       lane.drop();
       return { ...record(entry), expired: true };
     }
-    if (this.#flight.size > 0 && this.#flight.bytes + entry.item.size > this.#windowBytes) return undefined;
+    if (this.#flight.size > 0 && this.#flight.bytes + entry.item.size > this.windowBytes * room)
+      return undefined;
     const resume = lane.enterFlight();
     this.#waiting--;
+    const departure = this.#control?.sent(now, this.#flight.bytes);
     this.#flight.add(entry);
-    return this.#transmit(entry, now, wallTime, resume);
+    const taken = this.#transmit(entry, now, wallTime, resume);
+    // Of a message that goes again nobody knows which one the ack is for.
+    entry.departure = entry.sends === 1 ? departure : undefined;
+    return taken;
   }
 
   /** The peer has it. @returns What that settles; `undefined` for a late or unknown ack. */
@@ -176,6 +213,8 @@ export class DeliveryQueue<T extends Outgoing> {
     const entry = this.#flight.remove(position);
     if (entry === undefined) return undefined;
     this.#flight.progress(now);
+    if (entry.departure !== undefined && entry.sends === 1)
+      this.#control?.acked(entry.departure, entry.item.size, now);
     if (entry.item.kind === "event") this.#laneOf(entry.item.priority).acked();
     this.#finish(entry);
     return record(entry);
@@ -207,13 +246,29 @@ export class DeliveryQueue<T extends Outgoing> {
     return undefined;
   }
 
+  /** The peer could not read the form of a state message: it may be taken again at once. */
+  again(position: number, now: number): void {
+    const entry = this.#flight.remove(position);
+    if (entry !== undefined && this.#state.goBack(entry, now)) this.#waiting++;
+  }
+
   /**
    * Monotonic ms of the next moment at which {@link take} may have something that it has not now; never later
-   * than that, though a time to live may end meanwhile. Infinity: not before an ack, a refusal or a new message.
+   * than that, though a time to live may end meanwhile. `now` matters to budgets only. Infinity: not before an ack, a refusal or a new message.
    */
-  nextWakeAt(): number {
+  nextWakeAt(now = 0): number {
     let at = Math.min(this.#flight.wakeAt(), this.#state.wakeAt());
     for (const lane of this.#lanes) at = Math.min(at, lane.wakeAt());
+    return Math.min(at, this.#budgetAt(now));
+  }
+
+  /** When a budget lets something go that waits for it. */
+  #budgetAt(now: number): number {
+    let at = Number.POSITIVE_INFINITY;
+    for (const budget of Object.values(this.#options.budgets ?? {})) {
+      const freeAt = budget.freeAt(now);
+      if (freeAt > now && this.#waiting > 0) at = Math.min(at, freeAt);
+    }
     return at;
   }
 
@@ -228,6 +283,12 @@ export class DeliveryQueue<T extends Outgoing> {
   sendsOf(position: number): SendRecord<T> | undefined {
     const entry = this.#flight.get(position);
     return entry && record(entry);
+  }
+
+  /** Something else than the window keeps messages back. */
+  #idle(): undefined {
+    this.#control?.idle(this.#flight.bytes);
+    return undefined;
   }
 
   #transmit(entry: Entry<T>, now: number, wallTime: number, resume: boolean): Taken<T> {
@@ -248,10 +309,25 @@ export class DeliveryQueue<T extends Outgoing> {
     else this.#state.finish(entry);
   }
 
+  /** So many bytes of a message have gone. */
+  spent({ priority }: T, bytes: number, now: number): void {
+    this.#options.budgets?.[priority > 0 ? "urgent" : "bulk"]?.spend(bytes, now);
+  }
+
   /** Whose turn it is; its `next()` may go now. */
-  #choose(): EventLane<T> | StateLane<T> | undefined {
-    const oldest = this.#state.next();
+  #choose(now: number): EventLane<T> | StateLane<T> | undefined {
+    const { urgent, bulk } = this.#options.budgets ?? {};
+    const hasUrgent = this.#lanes.some((lane) => lane.priority > 0 && lane.next() !== undefined);
+    if (hasUrgent && urgent?.stops(now) !== true) return this.#first(1);
+    const next = this.#first(Number.NEGATIVE_INFINITY, 0);
+    return next !== undefined && bulk?.stops(now) === true ? undefined : next;
+  }
+
+  /** The first one to go of these priorities. */
+  #first(least: number, most = Number.POSITIVE_INFINITY): EventLane<T> | StateLane<T> | undefined {
+    const oldest = least <= 0 ? this.#state.next() : undefined;
     for (const lane of this.#lanes) {
+      if (lane.priority < least || lane.priority > most) continue;
       if (oldest !== undefined && lane.priority < 0) break;
       const entry = lane.next();
       if (entry === undefined) continue;

@@ -24,6 +24,8 @@ export const errorTable = {
   E_TOKEN_USED_UP: { retryable: false, meaning: "the token has been used as often as it may be" },
   E_CA_MISMATCH: { retryable: false, meaning: "the hub's CA is not the one the token names" },
   E_FORBIDDEN: { retryable: false, meaning: "the caller's rights do not cover this" },
+  E_BUSY: { retryable: true, meaning: "the hub lets in only so many at a time" },
+  E_FLAPPING: { retryable: true, meaning: "the node connects again and again; the hub slows it down" },
   E_NODE_LIMIT: { retryable: true, meaning: "the hub holds as many nodes as it may" },
   // Where a message ended
   E_UNKNOWN_NODE: { retryable: false, meaning: "no node of that name is known to the hub" },
@@ -33,6 +35,10 @@ export const errorTable = {
   E_NO_CONSUMER: { retryable: true, meaning: "nobody at the cloud takes such messages now" },
   E_NO_MODULE: { retryable: false, meaning: "no module at the edge takes such messages" },
   E_OUT_OF_ORDER: { retryable: true, meaning: "an earlier event of the same sender is still unsettled" },
+  E_DELTA_MISMATCH: {
+    retryable: true,
+    meaning: "a delta does not fit what the receiver has; the message comes again in full",
+  },
   E_REFUSED: { retryable: false, meaning: "the receiver can never accept this message" },
   E_EXPIRED: { retryable: false, meaning: "the message's time to live ended before it was delivered" },
   E_DROPPED: { retryable: false, meaning: "the message was dropped by a configured limit" },
@@ -65,11 +71,18 @@ export class HubError extends Error {
   override readonly name = "HubError";
   readonly code: ErrorCode;
   readonly retryable: boolean;
+  /** The peer wants to be left alone for so many ms; `undefined`: it has not said. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(code: ErrorCode, text: string, more: { cause?: unknown; retryable?: boolean } = {}) {
+  constructor(
+    code: ErrorCode,
+    text: string,
+    more: { cause?: unknown; retryable?: boolean; retryAfterMs?: number | undefined } = {},
+  ) {
     super(text, more.cause === undefined ? undefined : { cause: more.cause });
     this.code = code;
     this.retryable = more.retryable ?? errorTable[code].retryable;
+    this.retryAfterMs = more.retryAfterMs;
   }
 
   override toString(): string {

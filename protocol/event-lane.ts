@@ -31,6 +31,11 @@ export class EventLane<T extends Outgoing> {
     return this.#entries.length;
   }
 
+  /** Those that have not been sent, or are to go again. */
+  get waiting(): number {
+    return this.#entries.length - this.#done - this.#inFlight;
+  }
+
   add(entry: Entry<T>): void {
     this.#entries.push(entry);
   }

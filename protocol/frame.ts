@@ -26,6 +26,10 @@ export interface Hello {
   readonly maxMessageBytes: number;
   /** Its wall clock, ms since 1970: to notice clocks that are wrong. */
   readonly wallTime: number;
+  /** It says what it has, or takes what the other one says; see `resume.ts`. */
+  readonly resumes?: boolean;
+  /** What it takes beyond the dialect, in words such as `deflate.1`; the codec writes its own. Unknown ones mean nothing. */
+  readonly features?: readonly string[];
 }
 
 /** What the receiver adds to an ack when the sender could not know it. */
@@ -66,12 +70,27 @@ export type Frame =
       readonly error: Refusal | undefined;
       readonly body: Uint8Array;
     }
+  /** What a node has, as bytes of `resume.ts`: the digest, the buckets that the hub asks for, what is in them. */
+  | { readonly type: "digest"; readonly body: Uint8Array }
+  | { readonly type: "differs"; readonly body: Uint8Array }
+  | { readonly type: "held"; readonly body: Uint8Array }
   /** The transport answers this itself, at once, with these bytes. */
   | { readonly type: "answer"; readonly bytes: Uint8Array }
   /** A message with a field that cannot be used; the link stays. `position` 0: it expects no ack. */
   | { readonly type: "unusable"; readonly position: number; readonly error: HubError }
   /** Well formed, and nothing to do: a late ack, an empty message, an error report without an addressee. */
   | { readonly type: "ignored"; readonly why: IgnoredReason };
+
+/** What is none of a channel's business, but its owner's. */
+export type OwnersFrame = Extract<
+  Frame,
+  | { type: "hello" }
+  | { type: "call" }
+  | { type: "reply" }
+  | { type: "digest" }
+  | { type: "differs" }
+  | { type: "held" }
+>;
 
 export interface Refusal {
   readonly code: ErrorCode;

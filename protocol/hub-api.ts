@@ -200,6 +200,8 @@ export interface NodeView {
   readonly node: NodeId;
   readonly labels: Readonly<Record<string, string>>;
   readonly connected: boolean;
+  /** It connects again and again, and the hub slows it down (`E_FLAPPING`). */
+  readonly flapping: boolean;
   /** Of the link: since when, from where, in which dialect. */
   readonly connectedAt: number | undefined;
   readonly address: string | undefined;
@@ -212,6 +214,8 @@ export interface NodeView {
   readonly backlogMessages: number;
   readonly backlogBytes: number;
   readonly inFlight: number;
+  /** What waits, waits for the node's byte budget: so many ms more. `undefined`: it does not. */
+  readonly budgetWaitMs: number | undefined;
 }
 
 /** What an operator can do with a hub; needs the verb `admin`. */

@@ -88,6 +88,15 @@ export class KubeEdgeCloudCodec implements LinkCodec {
     return [];
   }
 
+  acked({ position }: StoredMessage): void {
+    this.forget(position);
+  }
+
+  refused({ position }: StoredMessage): boolean {
+    this.forget(position);
+    return false;
+  }
+
   forget(position: number): void {
     const id = this.#ids.get(position);
     if (id === undefined) return;
@@ -168,6 +177,12 @@ export class KubeEdgeEdgeCodec implements LinkCodec {
     const route = { source: "websocket", group: "resource", operation: "keepalive", resource: "node" };
     const content = new TextEncoder().encode('"ping"');
     return [writeText({ ...newWire(this.#stamp, ""), ...route, content })];
+  }
+
+  acked(): void {}
+
+  refused(): boolean {
+    return false;
   }
 
   forget(): void {}

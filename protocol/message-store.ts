@@ -7,6 +7,14 @@ export interface Settled extends SendRecord<StoredMessage> {
   readonly receipt: Receipt | undefined;
 }
 
+/** What has a priority above 0, or what has not. */
+export type StorePart = "all" | "urgent" | "rest";
+
+/** True for a message of this part. */
+export function isOfPart(part: StorePart, { priority }: Pick<StoredMessage, "priority">): boolean {
+  return part === "all" || priority > 0 === (part === "urgent");
+}
+
 /**
  * Messages on their way to one peer, as a link sees them. The hub has one per node, the edge one towards
  * the hub, a controller one in memory.
@@ -14,11 +22,18 @@ export interface Settled extends SendRecord<StoredMessage> {
 export interface MessageStore {
   /**
    * All unsettled messages in the order of their positions, then new ones as they are stored; ends with the
-   * signal. For one key that order is the order of versions.
+   * signal. For one key that order is the order of versions. An empty batch says: this is all for now.
    *
    * @param wanted So many messages the reader can use at once; what it gets may be less, or more.
+   * @param part Default: all.
    */
-  follow(signal: AbortSignal, wanted?: () => number): AsyncIterable<readonly StoredMessage[]>;
+  follow(
+    signal: AbortSignal,
+    wanted?: () => number,
+    part?: StorePart,
+  ): AsyncIterable<readonly StoredMessage[]>;
+  /** It can be followed in two parts, so that what is urgent is found at once behind any number of others. */
+  readonly urgentApart?: boolean;
   /** Acked: writes the checkpoint and drops the message unless a newer one has replaced it. Resolves once durable. */
   settle(batch: readonly Settled[]): Promise<void>;
   /** Never acceptable to the peer: kept for people, not sent again. */

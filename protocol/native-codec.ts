@@ -1,28 +1,21 @@
-import protobuf from "protobufjs/minimal.js";
 import type { ControlFrame, FrameLimits, LinkCodec, Received } from "./codec.ts";
-import { type ErrorCode, HubError, isErrorCode } from "./errors.ts";
+import {
+  encodeAcks,
+  encodeControl,
+  encodeNack,
+  maxAcked,
+  readControl,
+  tooManyAcked,
+} from "./control-codec.ts";
+import { type ErrorCode, HubError } from "./errors.ts";
 import type { Frame, Hello, Receipt, Refusal, StoredMessage } from "./frame.ts";
 import { type Message, type NodeId, requireNodeId } from "./message.ts";
 import { type Package, PackageReader } from "./package-reader.ts";
-import {
-  endOf,
-  newPackage,
-  packageHeaderLength,
-  packageOf,
-  packageTypeControl,
-  packMessage,
-  readable,
-  requireEnd,
-  unpack,
-  usableDelivery,
-  writeString,
-} from "./packed-codec.ts";
-import { parseVersion } from "./version.ts";
+import { packageTypeControl, packMessage, type Unpacked, unpack, usableDelivery } from "./packed-codec.ts";
+import type { ShortForms } from "./short-forms.ts";
+import { ShortReceiver } from "./short-receiver.ts";
+import { ShortSender } from "./short-sender.ts";
 import { fromWire, messageFrame } from "./wire-message.ts";
-
-const { Reader, Writer } = protobuf;
-type Reader = protobuf.Reader;
-type Writer = protobuf.Writer;
 
 /** The word under which a peer offers this dialect; the number grows with each incompatible change. */
 export const nativeDialect = "native.1";
@@ -36,6 +29,7 @@ const overhead = 8 * 1024;
  *
  * @param node The node of the link: its messages do not repeat the name. `undefined` on a link that
  *   carries messages of many nodes (a controller's); each message names its node then.
+ * @param forms How messages are kept small, with peers that can read that; default: not at all.
  */
 export class NativeCodec implements LinkCodec {
   readonly dialect = "native";
@@ -45,10 +39,14 @@ export class NativeCodec implements LinkCodec {
   readonly resumes = true;
   readonly #node: NodeId | undefined;
   readonly #packages: PackageReader;
+  readonly #sender: ShortSender;
+  readonly #receiver: ShortReceiver;
 
-  constructor(node: NodeId | undefined, limits: FrameLimits) {
+  constructor(node: NodeId | undefined, limits: FrameLimits, forms: ShortForms = {}) {
     this.#node = node;
     this.#packages = new PackageReader(limits.maxMessageBytes + overhead);
+    this.#sender = new ShortSender(forms);
+    this.#receiver = new ShortReceiver(forms, limits.maxMessageBytes + overhead);
   }
 
   expectsAck(): boolean {
@@ -56,31 +54,39 @@ export class NativeCodec implements LinkCodec {
   }
 
   message(item: StoredMessage & { readonly node?: NodeId }, resume: boolean): Uint8Array {
-    return packageOf(item.packed, {
-      position: item.position,
-      resume,
-      node: this.#node ? undefined : item.node,
-    });
+    const node = this.#node ? undefined : item.node;
+    return this.#sender.package(item, { position: item.position, resume, node });
   }
 
   volatile(message: Message): Uint8Array {
     const node = this.#node ? undefined : message.node;
-    return packageOf(packMessage(message), { position: 0, resume: false, node });
+    return this.#sender.once(packMessage(message), { position: 0, resume: false, node });
   }
 
   acks(received: readonly Received[], receipts: readonly Receipt[]): Uint8Array[] {
-    return [controlPackage(2, (out) => writeAck(received, receipts, out))];
+    return [encodeAcks(received, receipts)];
   }
 
   nack(received: Received, refusal: Refusal): Uint8Array[] {
-    return [controlPackage(3, (out) => writeNack(received.position, refusal, out))];
+    return [encodeNack(received.position, refusal)];
   }
 
   control(frame: ControlFrame): Uint8Array[] {
-    return [encodeControl(frame)];
+    if (frame.type !== "hello") return [encodeControl(frame)];
+    return [encodeControl({ type: "hello", hello: { ...frame.hello, features: this.#receiver.features } })];
   }
 
-  forget(): void {}
+  acked(item: StoredMessage): void {
+    this.#sender.acked(item);
+  }
+
+  refused(item: StoredMessage, code: ErrorCode): boolean {
+    return this.#sender.refused(item, code);
+  }
+
+  forget(position: number): void {
+    this.#sender.forget(position);
+  }
 
   push(chunk: Uint8Array): Frame[] {
     let acked = 0;
@@ -92,218 +98,37 @@ export class NativeCodec implements LinkCodec {
     });
   }
 
-  #frameOf(found: Package): Frame {
-    if (found.type === packageTypeControl) return readControl(found.payload);
-    const { wire, delivery, link, packed } = unpack(found.payload);
+  #frameOf({ type, compressed, payload }: Package): Frame {
+    if (type !== packageTypeControl)
+      return this.#messageFrame(
+        compressed && this.#receiver.inflates ? this.#receiver.inflate(payload) : unpack(payload),
+      );
+    const frame = readControl(payload);
+    if (frame.type === "hello") this.#greeted(frame.hello);
+    return frame;
+  }
+
+  #greeted(hello: Hello): void {
+    this.#sender.greeted(hello);
+    this.#receiver.greeted(hello.storeId);
+  }
+
+  #messageFrame(arrived: Unpacked): Frame {
+    const { delivery, link } = arrived;
+    const whole = this.#whole(arrived);
+    if (whole instanceof HubError) return { type: "unusable", position: link.position, error: whole };
+    const { wire, packed } = whole;
     return messageFrame(link, () =>
       fromWire(wire, this.#node ?? requireNodeId(link.node), { delivery: usableDelivery(delivery), packed }),
     );
   }
-}
 
-// ── writing ──────────────────────────────────────────────────────────────────────────────────────────────
-
-function controlPackage(field: number, write: (out: Writer) => void): Uint8Array {
-  const out = Writer.create();
-  out.uint32((field << 3) | 2).fork();
-  write(out);
-  const payload = out.ldelim().finish();
-  const bytes = newPackage(packageTypeControl, payload.length);
-  bytes.set(payload, packageHeaderLength);
-  return bytes;
-}
-
-function encodeControl(frame: ControlFrame): Uint8Array {
-  switch (frame.type) {
-    case "hello":
-      return controlPackage(1, (out) => writeHello(frame.hello, out));
-    case "ping":
-      return controlPackage(4, () => {});
-    case "bye":
-      return controlPackage(5, (out) => {
-        writeString(1, frame.code, out);
-        writeString(2, frame.text, out);
-      });
-    case "call":
-      return controlPackage(6, (out) => {
-        out.uint32(8).uint64(frame.call);
-        writeString(2, frame.method, out);
-        out.uint32(26).bytes(frame.body);
-      });
-    case "reply":
-      return controlPackage(7, (out) => {
-        out.uint32(8).uint64(frame.call).uint32(18).bytes(frame.body);
-        if (frame.error === undefined) return;
-        writeString(3, frame.error.code, out);
-        writeString(4, frame.error.text, out);
-        out.uint32(40).bool(frame.error.retryable);
-      });
+  /** The message with its content in place of the delta. */
+  #whole(arrived: Unpacked): Pick<Unpacked, "wire" | "packed"> | HubError {
+    const { wire, delta } = arrived;
+    if (delta === undefined) return arrived;
+    if (wire.content.length > 0) throw new HubError("E_BAD_FRAME", "a message has a content and a delta");
+    const content = this.#receiver.content(wire.resource, delta);
+    return content instanceof HubError ? content : { wire: { ...wire, content }, packed: undefined };
   }
-}
-
-function writeHello(hello: Hello, out: Writer): void {
-  writeString(1, hello.software, out);
-  writeString(2, hello.storeId, out);
-  out.uint32(24).uint32(hello.windowMessages).uint32(32).uint64(hello.windowBytes);
-  out.uint32(40).uint64(hello.maxMessageBytes).uint32(48).uint64(hello.wallTime);
-}
-
-/**
- * Runs of neighbouring positions: acks mostly come in order, so a whole window is one run. A repeated
- * message may have been taken twice; it is named once.
- */
-function writeAck(received: readonly Received[], receipts: readonly Receipt[], out: Writer): void {
-  const positions = [...new Set(received.map((one) => one.position))].sort((a, b) => a - b);
-  out.uint32(10).fork();
-  let end = 0;
-  for (let i = 0; i < positions.length; ) {
-    const start = positions[i] as number;
-    let next = i + 1;
-    while (next < positions.length && positions[next] === start + next - i) next++;
-    out.uint64(start - end).uint32(next - i);
-    end = start + next - i;
-    i = next;
-  }
-  out.ldelim();
-  for (const receipt of receipts) {
-    out.uint32(18).fork().uint32(8).uint64(receipt.position);
-    if (receipt.stale) out.uint32(16).bool(true);
-    writeString(3, receipt.version ?? "", out);
-    out.ldelim();
-  }
-}
-
-function writeNack(position: number, refusal: Refusal, out: Writer): void {
-  out.uint32(8).uint64(position);
-  writeString(2, refusal.code, out);
-  writeString(3, refusal.text, out);
-  if (refusal.retryable) out.uint32(32).bool(true);
-}
-
-// ── reading ──────────────────────────────────────────────────────────────────────────────────────────────
-
-/** A field of a flat sub-message: number, text or bytes by its wire type. */
-type Field = number | Uint8Array;
-
-function readControl(payload: Uint8Array): Frame {
-  try {
-    const reader = Reader.create(payload);
-    const tag = reader.tag();
-    if ((tag & 7) !== 2) throw new HubError("E_BAD_FRAME", "a control package must hold one message");
-    const end = endOf(reader, reader.uint32());
-    return controlFrame(tag >>> 3, reader, end);
-  } catch (cause) {
-    if (cause instanceof HubError) throw cause;
-    throw new HubError(
-      "E_BAD_FRAME",
-      `not a control package: ${cause instanceof Error ? cause.message : cause}`,
-      { cause },
-    );
-  }
-}
-
-function controlFrame(field: number, reader: Reader, end: number): Frame {
-  if (field === 2) return readAck(reader, end);
-  if (field === 4) return { type: "ping" };
-  const fields = readFields(reader, end);
-  const number = (at: number): number =>
-    typeof fields.get(at) === "number" ? (fields.get(at) as number) : 0;
-  const bytes = (at: number): Uint8Array =>
-    fields.get(at) instanceof Uint8Array ? (fields.get(at) as Uint8Array) : empty;
-  const text = (at: number): string => utf8.decode(bytes(at));
-  switch (field) {
-    case 1:
-      return {
-        type: "hello",
-        hello: {
-          software: text(1),
-          storeId: text(2),
-          windowMessages: number(3),
-          windowBytes: number(4),
-          maxMessageBytes: number(5),
-          wallTime: number(6),
-        },
-      };
-    case 3:
-      return {
-        type: "nack",
-        position: number(1),
-        code: codeOf(text(2)),
-        text: text(3),
-        retryable: number(4) !== 0,
-      };
-    case 5:
-      return { type: "bye", code: codeOf(text(1)), text: text(2) };
-    case 6:
-      return { type: "call", call: number(1), method: text(2), body: bytes(3) };
-    case 7: {
-      const code = text(3);
-      const error =
-        code === "" ? undefined : { code: codeOf(code), text: text(4), retryable: number(5) !== 0 };
-      return { type: "reply", call: number(1), body: bytes(2), error };
-    }
-    default:
-      throw new HubError("E_BAD_FRAME", `unknown control message ${field}`);
-  }
-}
-
-const empty = new Uint8Array(0);
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-function codeOf(text: string): ErrorCode {
-  return isErrorCode(text) ? text : "E_INTERNAL";
-}
-
-function readFields(reader: Reader, end: number): Map<number, Field> {
-  const fields = new Map<number, Field>();
-  while (reader.pos < end) {
-    const tag = reader.tag();
-    const field = tag >>> 3;
-    if ((tag & 7) === 0 && field > 0) fields.set(field, Number(readable(reader.uint64())));
-    else if ((tag & 7) === 2 && field > 0) fields.set(field, reader.bytes());
-    else reader.skipType(tag & 7, 0, field);
-  }
-  requireEnd(reader, end);
-  return fields;
-}
-
-/** So many messages the acks of one chunk may name: more than any window. */
-const maxAcked = 131_072;
-
-function tooManyAcked(): HubError {
-  return new HubError("E_BAD_FRAME", "an ack names too many messages");
-}
-
-function readAck(reader: Reader, end: number): Frame {
-  const positions: number[] = [];
-  const receipts: Receipt[] = [];
-  while (reader.pos < end) {
-    const tag = reader.tag();
-    if (tag === 10) readRuns(reader, endOf(reader, reader.uint32()), positions);
-    else if (tag === 18) receipts.push(readReceipt(reader, endOf(reader, reader.uint32())));
-    else reader.skipType(tag & 7, 0, tag >>> 3);
-  }
-  requireEnd(reader, end);
-  return { type: "ack", positions, receipts };
-}
-
-function readRuns(reader: Reader, end: number, positions: number[]): void {
-  let at = 0;
-  while (reader.pos < end) {
-    at += Number(readable(reader.uint64()));
-    const length = reader.uint32();
-    if (positions.length + length > maxAcked) throw tooManyAcked();
-    for (let i = 0; i < length; i++) positions.push(at++);
-  }
-  requireEnd(reader, end);
-}
-
-function readReceipt(reader: Reader, end: number): Receipt {
-  const fields = readFields(reader, end);
-  const version = fields.get(3);
-  return {
-    position: Number(fields.get(1) ?? 0),
-    stale: fields.get(2) === 1,
-    version: version instanceof Uint8Array ? parseVersion(utf8.decode(version)) : undefined,
-  };
 }

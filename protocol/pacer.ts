@@ -28,6 +28,11 @@ export class Pacer {
     return true;
   }
 
+  /** True: nothing has gone for so long that a whole burst may. */
+  isFull(now: number): boolean {
+    return this.#credit + Math.max(0, now - this.#at) / this.#everyMs >= this.#burst - 1e-9;
+  }
+
   /** When {@link take} will say yes. */
   wakeAt(): number {
     return this.#at + Math.max(0, 1 - this.#credit) * this.#everyMs;

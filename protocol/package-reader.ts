@@ -1,8 +1,10 @@
 import { HubError } from "./errors.ts";
-import { packageHeaderLength } from "./packed-codec.ts";
+import { compressedFlag, packageHeaderLength } from "./packed-codec.ts";
 
 export interface Package {
   readonly type: number;
+  /** viaduct's flag: the payload is compressed. */
+  readonly compressed: boolean;
   readonly payload: Uint8Array;
 }
 
@@ -39,7 +41,11 @@ export class PackageReader {
         this.#needed = end - at;
         break;
       }
-      found.push({ type: bytes[at + 4] as number, payload: bytes.subarray(at + packageHeaderLength, end) });
+      found.push({
+        type: bytes[at + 4] as number,
+        compressed: ((bytes[at + 5] as number) & compressedFlag) !== 0,
+        payload: bytes.subarray(at + packageHeaderLength, end),
+      });
       at = end;
     }
     this.#chunks = at === bytes.length ? [] : [bytes.subarray(at)];

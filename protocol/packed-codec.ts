@@ -15,6 +15,8 @@ type Writer = protobuf.Writer;
 export const packageHeaderLength = 10;
 export const packageTypeMessage = 1;
 export const packageTypeControl = 4;
+/** Of the header's flags: the payload is compressed. */
+export const compressedFlag = 0x80;
 
 /** Field number and wire type as one number, as protobuf writes it: 0 varint, 2 length-delimited. */
 const varint = (field: number): number => field << 3;
@@ -84,28 +86,28 @@ export function packWire(wire: WireMessage, content: PackedContent, delivery?: D
   return out.finish();
 }
 
-/** A whole package: header, stored message, link fields. */
-export function packageOf(packed: Uint8Array, link: LinkFields): Uint8Array {
+/** A whole package: header, stored message, link fields. @param flags Of the header. */
+export function packageOf(packed: Uint8Array, link: LinkFields, flags = 0): Uint8Array {
   const tail = Writer.create();
   if (link.position !== 0) tail.uint32(varint(30)).uint64(link.position);
   if (link.node !== undefined) writeString(31, link.node, tail);
   if (link.resume) tail.uint32(varint(32)).bool(true);
   const fields = tail.finish();
-  const out = newPackage(packageTypeMessage, packed.length + fields.length);
+  const out = newPackage(packageTypeMessage, packed.length + fields.length, flags);
   out.set(packed, packageHeaderLength);
   out.set(fields, packageHeaderLength + packed.length);
   return out;
 }
 
 /** A package with its header written and room for the payload. */
-export function newPackage(type: number, payloadLength: number): Uint8Array {
+export function newPackage(type: number, payloadLength: number, flags = 0): Uint8Array {
   const out = Writer.alloc(packageHeaderLength + payloadLength);
   out[0] = 1;
   out[1] = 1;
   out[2] = 1;
   out[3] = 0;
   out[4] = type;
-  out[5] = 0;
+  out[5] = flags;
   out[6] = payloadLength >>> 24;
   out[7] = (payloadLength >>> 16) & 0xff;
   out[8] = (payloadLength >>> 8) & 0xff;
@@ -127,6 +129,8 @@ export interface Unpacked {
   readonly link: { position: number; resume: boolean; node: string };
   /** The part without link fields; `undefined` if the sender did not write them last. */
   readonly packed: Uint8Array | undefined;
+  /** In place of the content: what makes it out of an older version's, see short-codec.ts. */
+  readonly delta: Uint8Array | undefined;
 }
 
 /**
@@ -222,6 +226,7 @@ function readMessage(payload: Uint8Array): Unpacked {
   let router: ReturnType<typeof readRouter> | undefined;
   let content: Uint8Array = nothing;
   let contentKind = 0;
+  let delta: Uint8Array | undefined;
   const delivery = { kind: 0, priority: 0, ttlMs: 0 };
   const link = { position: 0, resume: false, node: "" };
   let storedEnd = -1;
@@ -256,6 +261,9 @@ function readMessage(payload: Uint8Array): Unpacked {
       case varint(19):
         delivery.ttlMs = Number(readable(reader.uint64()));
         break;
+      case bytes(20):
+        delta = reader.bytes();
+        break;
       case varint(30):
         link.position = Number(readable(reader.uint64()));
         break;
@@ -289,6 +297,7 @@ function readMessage(payload: Uint8Array): Unpacked {
     delivery,
     link,
     packed,
+    delta,
   };
 }
 

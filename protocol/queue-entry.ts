@@ -1,4 +1,5 @@
 import type { Outgoing } from "./delivery-queue.ts";
+import type { Departure } from "./window-control.ts";
 
 /** A message in the queue and what became of it so far. */
 export interface Entry<T extends Outgoing> {
@@ -12,6 +13,8 @@ export interface Entry<T extends Outgoing> {
   /** In flight: monotonic ms of the last time it was sent, and how long it may take from then. */
   sentAt: number;
   timeoutMs: number;
+  /** In flight for the first time: how things stood when it was sent, if the window follows the link. */
+  departure: Departure | undefined;
   /** Refused state: when to try again. */
   dueAt: number;
   refusals: number;
@@ -29,6 +32,7 @@ export function newEntry<T extends Outgoing>(item: T): Entry<T> {
     inFlight: false,
     sentAt: 0,
     timeoutMs: 0,
+    departure: undefined,
     dueAt: 0,
     refusals: 0,
     done: false,

@@ -7,7 +7,7 @@ import { expect, it } from "vitest";
  * them; everything else is refused.
  */
 const rules: Record<string, { folders: readonly string[]; packages: Readonly<Record<string, RegExp>> }> = {
-  protocol: { folders: [], packages: { "protobufjs/minimal.js": /(packed|native)-codec\.ts$/ } },
+  protocol: { folders: [], packages: { "protobufjs/minimal.js": /(packed|control|short)-codec\.ts$/ } },
   platform: {
     folders: ["protocol"],
     packages: {
@@ -18,7 +18,14 @@ const rules: Record<string, { folders: readonly string[]; packages: Readonly<Rec
     },
   },
   kubernetes: { folders: [], packages: { re2js: /schema\/pattern\.ts$/ } },
-  transport: { folders: ["protocol", "platform"], packages: { ws: /websocket(-listener)?\.ts$/ } },
+  transport: {
+    folders: ["protocol", "platform"],
+    packages: {
+      ws: /websocket(-listener)?\.ts$/,
+      "@currentspace/http3": /quic-package\.ts$/,
+      "@fails-components/webtransport": /webtransport-package\.ts$/,
+    },
+  },
   cloudhub: {
     folders: ["protocol", "platform", "transport", "kubernetes"],
     packages: {
@@ -44,7 +51,8 @@ const rules: Record<string, { folders: readonly string[]; packages: Readonly<Rec
     folders: ["sdk", "protocol", "platform", "kubernetes"],
     packages: { fastify: /router\/rest-server\.ts$/ },
   },
-  cli: { folders: ["sdk", "platform"], packages: { commander: /^cli\//, yaml: /^cli\// } },
+  testbed: { folders: ["sdk", "edgehub", "protocol", "platform", "transport"], packages: {} },
+  cli: { folders: ["sdk", "platform", "testbed"], packages: { commander: /^cli\//, yaml: /^cli\// } },
 };
 
 /** Programs put together what does not know of each other. */
@@ -56,6 +64,7 @@ const programs: Readonly<Record<string, readonly string[]>> = { "cloudhub/progra
 const shelves: Readonly<Record<string, readonly string[]>> = {
   platform: Object.keys(rules),
   kubernetes: ["edgehub"],
+  testbed: ["cli"],
 };
 /** What the agent may load of `kubernetes/`, source bytes: schemas and validation have no place on a node. */
 const agentsShare = 60_000;

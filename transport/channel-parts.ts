@@ -1,7 +1,6 @@
 import type { Clock } from "../platform/clock.ts";
 import {
   type DeliveryQueueOptions,
-  type Frame,
   type Hello,
   type HubError,
   type KeepaliveOptions,
@@ -9,6 +8,7 @@ import {
   type Message,
   type MessageId,
   nativeKeepalive,
+  type OwnersFrame,
   type Pace,
   type Receipt,
 } from "../protocol/index.ts";
@@ -25,8 +25,8 @@ export interface ChannelOwner {
    * they came, without waiting for earlier ones.
    */
   received(message: Message): Promise<ReceiptContent | undefined>;
-  /** The peer's own words about itself, calls and replies. */
-  control(frame: Extract<Frame, { type: "hello" | "call" | "reply" }>): void;
+  /** The peer's own words about itself and what it has, calls and replies. */
+  control(frame: OwnersFrame): void;
   /**
    * The peer will take a message later, perhaps. @returns True: it is of no use then; it is forgotten instead of sent
    * again. Without this method nothing is.
@@ -34,6 +34,8 @@ export interface ChannelOwner {
   withdraws?(id: MessageId, error: HubError): boolean;
   /** Something was refused or failed; the channel goes on. To be counted and logged. */
   fault(error: HubError, what: string): void;
+  /** Once: the peer has acked all that the store held when the link began, and nothing has come meanwhile. */
+  caughtUp?(): void;
   /** Once; nothing else is called afterwards. */
   closed(reason: CloseReason): void;
 }
@@ -83,6 +85,8 @@ export interface ChannelCounters {
   refused: number;
   ignored: number;
   bytesSent: number;
+  /** What messages would have taken more without compression and deltas. */
+  bytesSaved: number;
   bytesReceived: number;
 }
 
@@ -97,6 +101,7 @@ export function newCounters(): ChannelCounters {
     refused: 0,
     ignored: 0,
     bytesSent: 0,
+    bytesSaved: 0,
     bytesReceived: 0,
   };
 }

@@ -6,6 +6,8 @@ export interface CloseReason {
   readonly text: string;
   /** True if the peer ended it or vanished. */
   readonly remote: boolean;
+  /** The peer wants to be left alone for so many ms; `undefined`: it has not said. */
+  readonly retryAfterMs?: number | undefined;
 }
 
 export interface Peer {
@@ -48,6 +50,13 @@ export interface Connection {
 export interface Dialled {
   readonly connection: Connection;
   readonly dialect: Dialect;
+  /**
+   * Set if the server has not answered yet: what is sent meanwhile it reads once it lets this client in, and then this
+   * resolves. If it refuses, the connection ends with its reason, and this rejects.
+   */
+  readonly answered?: Promise<void> | undefined;
+  /** The UDP port on which the other side says it takes QUIC. */
+  readonly quicPort?: number | undefined;
 }
 
 export interface Listener {
@@ -70,5 +79,5 @@ export function parseReason(text: string, remote: boolean): CloseReason {
 
 /** A closed connection as an error. */
 export function reasonError(reason: CloseReason): HubError {
-  return new HubError(reason.code, reason.text);
+  return new HubError(reason.code, reason.text, { retryAfterMs: reason.retryAfterMs });
 }

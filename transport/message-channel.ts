@@ -15,6 +15,7 @@ import {
   type SendRecord,
   type Settled,
   type StoredMessage,
+  type StorePart,
 } from "../protocol/index.ts";
 import type { ChannelCounters, ChannelOptions, ChannelOwner, ChannelParts } from "./channel-parts.ts";
 import type { CloseReason, Connection } from "./connection.ts";
@@ -24,8 +25,11 @@ import { Settlement } from "./settlement.ts";
 
 /** So many messages are encoded for one peer before others have their turn: about a millisecond of work. */
 const takenPerTurn = 64;
+/** So many urgent messages are read ahead, whatever else waits. */
+const maxUrgent = 256;
 /** Every peer takes messages of so many bytes, before it has said how many. */
 const leastMaxMessageBytes = 1_024;
+const empty = new Uint8Array(0);
 
 /**
  * The shell around the delivery machine, the same for every link and direction: reads the store as fast as
@@ -52,10 +56,14 @@ export class MessageChannel {
   #flushScheduled = false;
   #wakeAt = Number.POSITIVE_INFINITY;
   #cancelWake: () => void = () => {};
-  #roomInQueue: (() => void) | undefined;
+  /** Called when the queue has room for what the store holds. */
+  readonly #roomInQueue: (() => void)[] = [];
   #peerMaxMessageBytes: number;
   /** The peer has said what it takes, or has no word for it. Nothing stored is sent before. */
   #granted: boolean;
+  /** Parts of the store that have not handed out yet all they held. */
+  readonly #unread = new Set<StorePart>();
+  #caughtUp = false;
   #closed = false;
 
   constructor(parts: ChannelParts, options: ChannelOptions) {
@@ -105,7 +113,11 @@ export class MessageChannel {
     if (this.#options.hello)
       this.control({ type: "hello", hello: { ...this.#options.hello, wallTime: this.#clock.wallTime() } });
     if (this.#options.keepalive.pingAlways) this.control({ type: "ping" });
-    void this.#feed(store);
+    const parts: readonly StorePart[] = store.urgentApart ? ["urgent", "rest"] : ["all"];
+    for (const part of parts) {
+      this.#unread.add(part);
+      void this.#feed(store, part);
+    }
     this.#arm();
   }
 
@@ -153,6 +165,7 @@ export class MessageChannel {
     if (this.#closed) return;
     this.#counters.bytesReceived += chunk.length;
     if (this.#options.anyTrafficCounts) this.#heard();
+    if (chunk.length === 0 && this.#codec.joinable) this.#pinged();
     const settled: Settled[] = [];
     try {
       for (const frame of this.#codec.push(chunk)) {
@@ -175,6 +188,11 @@ export class MessageChannel {
     this.#keepalive.heard(this.#clock.now());
   }
 
+  #pinged(): void {
+    this.#heard();
+    if (this.#keepalive.answers(this.#clock.now())) this.#ping();
+  }
+
   #frame(frame: Frame, settled: Settled[]): void {
     switch (frame.type) {
       case "message":
@@ -187,7 +205,7 @@ export class MessageChannel {
         this.#nacked(frame);
         return;
       case "ping":
-        this.#heard();
+        this.#pinged();
         return;
       case "answer":
         this.#out.addOne(frame.bytes);
@@ -202,6 +220,9 @@ export class MessageChannel {
         return;
       case "call":
       case "reply":
+      case "digest":
+      case "differs":
+      case "held":
         this.#owner.control(frame);
         return;
       case "unusable":
@@ -229,9 +250,9 @@ export class MessageChannel {
       this.#counters.ignored++;
       return;
     }
-    this.#codec.forget(position);
     const receipt = receipts.length === 0 ? undefined : receipts.find((one) => one.position === position);
     const { item, sends, firstSentAt, lastSentAt } = record;
+    this.#codec.acked(item);
     settled.push({ item, sends, firstSentAt, lastSentAt, receipt });
   }
 
@@ -239,11 +260,16 @@ export class MessageChannel {
     this.#counters.nacked++;
     const behind = frame.code === "E_OUT_OF_ORDER";
     const error = new HubError(frame.code, frame.text, { retryable: frame.retryable });
-    const item = behind || !frame.retryable ? undefined : this.#queue.sendsOf(frame.position)?.item;
+    const sent = this.#queue.sendsOf(frame.position)?.item;
+    if (sent !== undefined && this.#codec.refused(sent, frame.code)) {
+      this.#queue.again(frame.position, this.#clock.now());
+      this.#owner.fault(error, "the peer could not read the form of a message; it goes again in full");
+      return;
+    }
+    const item = behind || !frame.retryable ? undefined : sent;
     const withdrawn = item !== undefined && this.#owner.withdraws?.(item.id, error) === true;
     const again = frame.retryable && !withdrawn;
     const givenUp = this.#queue.nack(frame.position, again, this.#clock.now(), behind);
-    this.#codec.forget(frame.position);
     if (withdrawn) {
       this.#settlement?.write((store) => store.expire(item));
       return;
@@ -255,13 +281,14 @@ export class MessageChannel {
   // ── what goes out ──────────────────────────────────────────────────────────────────────────────────────
 
   /** Hands the store's messages to the queue, no further ahead than the queue can use. */
-  async #feed(store: MessageStore): Promise<void> {
+  async #feed(store: MessageStore, part: StorePart): Promise<void> {
     try {
-      for await (const batch of store.follow(this.#ended.signal, () => this.#readAhead())) {
+      for await (const batch of store.follow(this.#ended.signal, () => this.#readAhead(), part)) {
         for (const item of batch) this.#queue.offer(item);
+        if (batch.length === 0) this.#unread.delete(part);
         this.#schedule();
-        if (this.#queue.waiting >= this.#readAhead())
-          await new Promise<void>((resolve) => (this.#roomInQueue = resolve));
+        if (part === "urgent" ? this.#queue.urgent >= maxUrgent : this.#queue.waiting >= this.#readAhead())
+          await new Promise<void>((resolve) => this.#roomInQueue.push(resolve));
       }
     } catch (error) {
       if (!this.#closed) this.#fail(asHubError(error));
@@ -287,17 +314,30 @@ export class MessageChannel {
     this.#out.add(this.#receiver.takeAcks());
     this.#takeFromQueue();
     this.#send();
-    if (this.#roomInQueue && this.#queue.waiting < this.#readAhead() / 2) {
-      this.#roomInQueue();
-      this.#roomInQueue = undefined;
+    if (this.#roomInQueue.length > 0 && this.#queue.waiting < this.#readAhead() / 2) this.#readOn();
+    if (!this.#caughtUp && this.#isCaughtUp()) {
+      this.#caughtUp = true;
+      this.#owner.caughtUp?.();
     }
     this.#arm();
+  }
+
+  /** Whoever reads the store goes on. */
+  #readOn(): void {
+    for (const goOn of this.#roomInQueue.splice(0)) goOn();
+  }
+
+  #isCaughtUp(): boolean {
+    return (
+      this.#unread.size === 0 && this.#granted && this.#queue.inFlight === 0 && this.#queue.waiting === 0
+    );
   }
 
   /** Encodes what may go now, the rest of it in the next turn. */
   #takeFromQueue(): void {
     const now = this.#clock.now();
     const wallTime = this.#clock.wallTime();
+    if (this.#queue.link !== undefined) this.#out.setPiece(this.#queue.link.pieceBytes);
     for (let taken = 0; this.#mayTake(); taken++) {
       if (taken === takenPerTurn) {
         this.#schedule();
@@ -327,6 +367,8 @@ export class MessageChannel {
   #encode(item: StoredMessage, resume: boolean): boolean {
     try {
       const bytes = this.#codec.message(item, resume);
+      this.#queue.spent(item, bytes.length, this.#clock.now());
+      this.#counters.bytesSaved += Math.max(item.size - bytes.length, 0);
       if (this.#codec.expectsAck(item)) this.#out.addOne(bytes);
       // What cannot wait in line here waits in the queue: it goes when the line is shorter.
       else this.#out.addUnanswered({ bytes, position: item.position });
@@ -381,7 +423,7 @@ export class MessageChannel {
    * While nothing may be taken, the queue wakes nobody: what ends that state looks at it again.
    */
   #arm(): void {
-    const queueAt = this.#mayTake() ? this.#queue.nextWakeAt() : Number.POSITIVE_INFINITY;
+    const queueAt = this.#mayTake() ? this.#queue.nextWakeAt(this.#clock.now()) : Number.POSITIVE_INFINITY;
     const at = Math.min(queueAt, this.#keepalive.nextWakeAt(), this.#out.wakeAt());
     if (this.#closed || at >= this.#wakeAt) return;
     this.#cancelWake();
@@ -393,7 +435,7 @@ export class MessageChannel {
     this.#wakeAt = Number.POSITIVE_INFINITY;
     if (this.#closed) return;
     const due = this.#keepalive.poll(this.#clock.now());
-    if (due === "ping") this.control({ type: "ping" });
+    if (due === "ping") this.#ping();
     // A process that slept has its peer's words still unread: look once more after this turn's input.
     if (due === "dead") this.#clock.atTurnEnd(() => this.#clock.atTurnEnd(() => this.#dieIfSilent()));
     else this.#flush();
@@ -405,9 +447,15 @@ export class MessageChannel {
     if (this.#options.anyTrafficCounts && this.#connection.bytesReceived !== this.#bytesHeard) this.#heard();
     if (this.#closed) return;
     const due = this.#keepalive.poll(this.#clock.now());
-    if (due === "ping") this.control({ type: "ping" });
+    if (due === "ping") this.#ping();
     if (due === "dead") this.#die();
     else this.#arm();
+  }
+
+  /** The shortest ping is a transport message without bytes; where each of them is a text, it needs words. */
+  #ping(): void {
+    if (this.#codec.joinable) this.#add([empty]);
+    else this.control({ type: "ping" });
   }
 
   #die(): void {
@@ -437,7 +485,7 @@ export class MessageChannel {
     this.#closed = true;
     this.#cancelWake();
     this.#ended.abort();
-    this.#roomInQueue?.();
+    this.#readOn();
     this.#receiver.close();
     this.#settlement?.close();
     this.#store?.unacked([...this.#queue.unacked()]);

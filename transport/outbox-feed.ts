@@ -1,4 +1,4 @@
-import type { StoredMessage } from "../protocol/index.ts";
+import { isOfPart, type StoredMessage, type StorePart } from "../protocol/index.ts";
 
 /** Reads on from a position: messages in order, and whether that was all. */
 export type ReadPage = (
@@ -26,6 +26,7 @@ export class OutboxFeed implements AsyncIterableIterator<readonly StoredMessage[
   readonly #signal: AbortSignal;
   readonly #onEnd: () => void;
   readonly #wanted: () => number;
+  readonly #part: StorePart;
   /** Everything up to here has been handed out, or is in `#held`. */
   #cursor = 0;
   /** True: all that is stored beyond the cursor will come through `committed`. */
@@ -34,18 +35,22 @@ export class OutboxFeed implements AsyncIterableIterator<readonly StoredMessage[
   #heldBytes = 0;
   /** Committed while a page is being read: in that page, or behind it. `undefined`: no page is being read. */
   #meanwhile: StoredMessage[] | undefined;
+  /** The reader knows that it has all there was. */
+  #toldAll = false;
   /** More was committed meanwhile than is held: another page will bring it. */
   #missed = false;
   #nextPage = firstPage;
   #wake: (() => void) | undefined;
 
-  /** @param wanted So many messages the reader can use at once. */
+  /** @param wanted So many messages the reader can use at once. @param part Of which the pages are. */
   constructor(
     readPage: ReadPage,
     signal: AbortSignal,
     onEnd: () => void,
     wanted: () => number = () => longestPage,
+    part: StorePart = "all",
   ) {
+    this.#part = part;
     this.#wanted = wanted;
     this.#readPage = readPage;
     this.#signal = signal;
@@ -55,6 +60,7 @@ export class OutboxFeed implements AsyncIterableIterator<readonly StoredMessage[
 
   /** A message of this outbox has been committed. */
   committed(message: StoredMessage): void {
+    if (!isOfPart(this.#part, message)) return;
     if (this.#meanwhile === undefined) {
       if (this.#live) this.#hold(message);
     } else if (this.#meanwhile.length < maxHeldMessages) {
@@ -75,6 +81,10 @@ export class OutboxFeed implements AsyncIterableIterator<readonly StoredMessage[
   async next(): Promise<IteratorResult<readonly StoredMessage[]>> {
     while (!this.#signal.aborted) {
       if (this.#held.length > 0) return { done: false, value: this.#takeHeld() };
+      if (this.#live && !this.#toldAll) {
+        this.#toldAll = true;
+        return { done: false, value: [] };
+      }
       if (this.#live) await new Promise<void>((resolve) => (this.#wake = resolve));
       else await this.#page();
       this.#wake = undefined;

@@ -20,6 +20,8 @@ export class Outgoing {
   readonly #connection: Connection;
   readonly #joinable: boolean;
   readonly #pacer: Pacer | undefined;
+  /** Bytes of a transport message, about. */
+  #pieceBytes = joinedBytes;
   readonly #left: (positions: readonly number[]) => void;
   #messages: Uint8Array[] = [];
   #positions: number[] = [];
@@ -56,6 +58,11 @@ export class Outgoing {
     return true;
   }
 
+  /** From now on frames are joined into messages of about so many bytes. */
+  setPiece(bytes: number): void {
+    this.#pieceBytes = Math.min(bytes, joinedBytes);
+  }
+
   /** When something paced may go; Infinity if nothing waits. */
   wakeAt(): number {
     if (this.#pacer === undefined || this.#paced.length === 0) return Number.POSITIVE_INFINITY;
@@ -66,7 +73,8 @@ export class Outgoing {
   flush(now: number): { bytes: number; room: boolean } {
     this.#pace(now);
     if (this.#messages.length === 0) return { bytes: 0, room: true };
-    const messages = this.#joinable && this.#messages.length > 1 ? joined(this.#messages) : this.#messages;
+    const messages =
+      this.#joinable && this.#messages.length > 1 ? joined(this.#messages, this.#pieceBytes) : this.#messages;
     const positions = this.#positions;
     this.#messages = [];
     if (positions.length > 0) this.#positions = [];
@@ -97,12 +105,12 @@ export class Outgoing {
 }
 
 /** The same bytes in fewer pieces. */
-function joined(parts: readonly Uint8Array[]): Uint8Array[] {
+function joined(parts: readonly Uint8Array[], pieceBytes: number): Uint8Array[] {
   const pieces: Uint8Array[] = [];
   for (let from = 0; from < parts.length; ) {
     let length = (parts[from] as Uint8Array).length;
     let to = from + 1;
-    for (; to < parts.length && length + (parts[to] as Uint8Array).length <= joinedBytes; to++)
+    for (; to < parts.length && length + (parts[to] as Uint8Array).length <= pieceBytes; to++)
       length += (parts[to] as Uint8Array).length;
     pieces.push(to === from + 1 ? (parts[from] as Uint8Array) : concatenated(parts, { from, to, length }));
     from = to;

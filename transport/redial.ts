@@ -26,6 +26,11 @@ const slowCodes: ReadonlySet<string> = new Set([
   "E_TOKEN_EXPIRED",
 ]);
 const slowPauseMs = 30_000;
+/** The other side asks for patience; where it does not say how long, so long. */
+const busyCodes: ReadonlySet<string> = new Set(["E_BUSY", "E_FLAPPING"]);
+const busyPauseMs = 5_000;
+/** Where nobody answers at all, so many dials follow each other fast: the path may be back any moment. */
+const fastDials = 60;
 
 /** Keeps a connection: dials, uses, dials again, with growing pauses. */
 export class Redial<T> {
@@ -33,6 +38,8 @@ export class Redial<T> {
   readonly #stopped = new AbortController();
   #pausing: AbortController | undefined;
   #running: Promise<void> | undefined;
+  /** Dials in a row that nobody answered. */
+  #unanswered = 0;
 
   constructor(parts: RedialParts<T>) {
     this.#parts = parts;
@@ -62,12 +69,21 @@ export class Redial<T> {
       const error = await this.#once(signal);
       if (signal.aborted || error === undefined) return;
       if (clock.now() - startedAt >= goodLinkMs) backoff.reset();
-      const delayMs = slowCodes.has(error.code) ? Math.max(backoff.next(), slowPauseMs) : backoff.next();
+      const delayMs = this.#pauseAfter(error);
       // Whoever is told may hurry or stop at once.
       this.#pausing = new AbortController();
       this.#parts.failed(error, delayMs);
       await pause(clock, delayMs, this.#pausing.signal);
     }
+  }
+
+  #pauseAfter(error: HubError | CloseReason): number {
+    const { backoff } = this.#parts;
+    this.#unanswered = error.code === "E_TIMEOUT" ? this.#unanswered + 1 : 0;
+    if (this.#unanswered > 0 && this.#unanswered <= fastDials) return backoff.soon();
+    if (error.retryAfterMs !== undefined) return backoff.told(error.retryAfterMs);
+    if (busyCodes.has(error.code)) return backoff.told(busyPauseMs);
+    return slowCodes.has(error.code) ? Math.max(backoff.next(), slowPauseMs) : backoff.next();
   }
 
   async #once(signal: AbortSignal): Promise<HubError | CloseReason | undefined> {

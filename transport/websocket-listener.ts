@@ -5,46 +5,28 @@ import type { Duplex } from "node:stream";
 import type { SecureContextOptions, TLSSocket } from "node:tls";
 import { WebSocketServer } from "ws";
 import { asHubError, type Dialect, HubError, nativeDialect } from "../protocol/index.ts";
-import type { Connection, Listener, Peer } from "./connection.ts";
-import { bodyOf, statusOf } from "./http-refusal.ts";
-import type { InflowOptions } from "./inflow.ts";
-import { addressOf, choiceHeader, keyExchange, offerHeader, WebSocketConnection } from "./websocket.ts";
+import type { Peer } from "./connection.ts";
+import { bodyOf, retryAfterOf, statusOf } from "./http-refusal.ts";
+import type {
+  ListenOptions,
+  ListenParts,
+  Transport,
+  TransportListener,
+  UpgradeRequest,
+} from "./transport.ts";
+import { Turnstile } from "./turnstile.ts";
+import {
+  addressOf,
+  choiceHeader,
+  dialWebSocket,
+  keyExchange,
+  offerHeader,
+  quicPortHeader,
+  WebSocketConnection,
+} from "./websocket.ts";
 
-/** What a client says before it is let in. */
-export interface UpgradeRequest {
-  /** First value of a header; the name in any case. `undefined` if it is missing. */
-  header(name: string): string | undefined;
-  readonly path: string;
-  readonly peer: Peer;
-  readonly offersNative: boolean;
-}
-
-export interface Admitted {
-  readonly dialect: Dialect;
-  /** Takes the connection; called once the client has its answer. */
-  accept(connection: Connection): void;
-}
-
-export interface ListenOptions {
-  readonly host: string;
-  readonly port: number;
-  readonly tls: SecureContextOptions;
-  /** `require`: no TLS without a certificate of our CA. `request`: it is checked by who admits. */
-  readonly clientCertificate: "require" | "request";
-  readonly maxMessageBytes: number;
-  /** From the end of the TLS handshake to the end of the upgrade request, and as long for the handshake. */
-  readonly handshakeTimeoutMs: number;
-  /** Connections at once, admitted or not. */
-  readonly maxConnections: number;
-  /** How fast each peer is listened to; default: as it talks. */
-  readonly inflow?: InflowOptions | undefined;
-}
-
-export interface ListenParts {
-  /** Decides who is let in. Throws a HubError to refuse: the client gets its code and text, and is cut off. */
-  admit(request: UpgradeRequest): Admitted | Promise<Admitted>;
-  /** Somebody was turned away, by us or by TLS. */
-  refused(error: HubError, address: string): void;
+/** What a port for WebSockets answers besides. */
+export interface WebSocketListenParts extends ListenParts {
   /**
    * Somebody asks, by a GET without an upgrade, whether it would be let in: it gets 200, or the refusal that an upgrade
    * would get. Throws a HubError to refuse; false: that is not what it asks, and it gets 400.
@@ -52,29 +34,29 @@ export interface ListenParts {
   readonly wouldAdmit?: (request: UpgradeRequest) => boolean;
   /** Answers other requests that are no upgrade. Default: 400. */
   readonly request?: RequestListener;
+  /** Clients of our dialect are told of this port; `undefined`: there is none. */
+  readonly quicPort?: () => number | undefined;
 }
 
-export interface WebSocketListening extends Listener {
-  /** Uses another certificate for connections from now on. */
-  setTls(tls: SecureContextOptions): void;
-}
+/** WebSocket over TLS; the only one that speaks KubeEdge's dialect too. */
+export const webSocketTransport: Transport = { scheme: "wss", dial: dialWebSocket, listen: listenWebSocket };
 
 /** Listens for WebSockets over TLS. Rejects with `E_PORT_TAKEN`, or `E_BAD_OPTION` for an address that is not ours. */
 export async function listenWebSocket(
   options: ListenOptions,
-  parts: ListenParts,
-): Promise<WebSocketListening> {
+  parts: WebSocketListenParts,
+): Promise<TransportListener> {
   const listening = new Listening(options, parts);
   await listening.listen();
   return listening;
 }
 
 /** For every certificate the listener is given. */
-const tlsTerms = { minVersion: "TLSv1.2", ecdhCurve: keyExchange } as const;
+export const tlsTerms = { minVersion: "TLSv1.2", ecdhCurve: keyExchange } as const;
 
-class Listening implements WebSocketListening {
+class Listening implements TransportListener {
   readonly #options: ListenOptions;
-  readonly #parts: ListenParts;
+  readonly #parts: WebSocketListenParts;
   readonly #server: Server;
   readonly #sockets: WebSocketServer;
   /** In their TLS handshake, by address: the socket that comes out of it is another one. */
@@ -84,8 +66,9 @@ class Listening implements WebSocketListening {
   /** Shook hands and has not upgraded yet. */
   readonly #pending = new Map<Duplex, NodeJS.Timeout>();
   readonly #dialects = new WeakMap<IncomingMessage, Dialect>();
+  readonly #turnstile: Turnstile | undefined;
 
-  constructor(options: ListenOptions, parts: ListenParts) {
+  constructor(options: ListenOptions, parts: WebSocketListenParts) {
     this.#options = options;
     this.#parts = parts;
     this.#server = createServer({
@@ -110,7 +93,10 @@ class Listening implements WebSocketListening {
       handleProtocols: () => false,
     });
     this.#sockets.on("headers", (lines, request) => {
-      if (this.#dialects.get(request) === "native") lines.push(`${choiceHeader}: ${nativeDialect}`);
+      if (this.#dialects.get(request) !== "native") return;
+      lines.push(`${choiceHeader}: ${nativeDialect}`);
+      const quicPort = parts.quicPort?.();
+      if (quicPort !== undefined) lines.push(`${quicPortHeader}: ${quicPort}`);
     });
     this.#sockets.on("wsClientError", (error, socket) =>
       this.#turnAway(new HubError("E_BAD_FRAME", error.message), socket),
@@ -129,10 +115,16 @@ class Listening implements WebSocketListening {
       this.#handshaking.set(address, socket);
       socket.once("close", () => this.#handshaking.delete(address));
     });
+    if (options.handshakesPerSecond !== undefined)
+      this.#turnstile = this.#pacedHandshakes(options.handshakesPerSecond);
     this.#server.on(
       "upgrade",
       (request, socket, head) => void this.#upgrade(request, socket as TLSSocket, head),
     );
+  }
+
+  get waiting(): number {
+    return this.#turnstile?.waiting ?? 0;
   }
 
   get port(): number {
@@ -155,8 +147,25 @@ class Listening implements WebSocketListening {
   close(): Promise<void> {
     this.#server.close();
     this.#server.closeIdleConnections();
+    this.#turnstile?.close();
     for (const socket of this.#pending.keys()) socket.destroy();
     return Promise.resolve();
+  }
+
+  /** Puts a turnstile in front of what begins the TLS handshake: the server's own listener for new connections. */
+  #pacedHandshakes(perSecond: number): Turnstile {
+    const [begin, ...others] = this.#server.listeners("connection") as ((socket: Socket) => void)[];
+    const turnstile = new Turnstile(
+      {
+        enter: (socket) => begin?.call(this.#server, socket),
+        refused: (error, socket) => this.#parts.refused(error, addressOf(socket)),
+      },
+      { perSecond, maxWaitMs: this.#options.handshakeTimeoutMs },
+    );
+    this.#server.removeAllListeners("connection");
+    for (const other of others) this.#server.on("connection", other);
+    this.#server.on("connection", (socket: Socket) => turnstile.add(socket));
+    return turnstile;
   }
 
   /** A client that shakes hands and then dawdles is cut off, however slowly it speaks. */
@@ -185,7 +194,7 @@ class Listening implements WebSocketListening {
     try {
       if (!sameOrigin(request)) throw new HubError("E_FORBIDDEN", "the Origin header names another host");
       const admission = await this.#parts.admit(requestOf(request, peerOf(socket)));
-      if (socket.destroyed) return;
+      if (socket.destroyed) return admission.abandoned?.();
       this.#dialects.set(request, admission.dialect);
       this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
         socket.off("error", onError);
@@ -225,8 +234,10 @@ class Listening implements WebSocketListening {
     this.#parts.refused(error, (under && this.#addresses.get(under)) ?? addressOf(socket as TLSSocket));
     if (!socket.writable) return void socket.destroy();
     const body = bodyOf(error);
+    const retryAfter = retryAfterOf(error);
     socket.end(
       `HTTP/1.1 ${statusOf(error.code)}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n` +
+        `${retryAfter === undefined ? "" : `Retry-After: ${retryAfter}\r\n`}` +
         `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
     );
     const timer = setTimeout(() => socket.destroy(), 1_000);
@@ -279,7 +290,7 @@ function answerNoUpgrade(_request: IncomingMessage, response: ServerResponse): v
   response.end("this port takes WebSocket connections only\n");
 }
 
-function listenError(error: NodeJS.ErrnoException, host: string, port: number): HubError {
+export function listenError(error: NodeJS.ErrnoException, host: string, port: number): HubError {
   if (error.code === "EADDRINUSE") {
     return new HubError(
       "E_PORT_TAKEN",

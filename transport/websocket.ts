@@ -1,4 +1,4 @@
-import type { IncomingMessage } from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { type RawData, WebSocket } from "ws";
@@ -12,11 +12,15 @@ import {
   type Peer,
   parseReason,
 } from "./connection.ts";
+import { parseRetryAfter } from "./http-refusal.ts";
 import { Inflow, type InflowOptions } from "./inflow.ts";
+import type { DialOptions } from "./transport.ts";
 
 /** The request header in which a client offers our dialect, and the answer's. A KubeEdge peer ignores both. */
 export const offerHeader = "hub-dialects";
 export const choiceHeader = "hub-dialect";
+/** In the answer to a client of our dialect: the UDP port where the same hub takes QUIC. */
+export const quicPortHeader = "hub-quic-port";
 
 /** Key exchange groups: the default of Node.js costs a thin link 4 KiB more a handshake. */
 export const keyExchange = "X25519:P-256:P-384";
@@ -26,7 +30,7 @@ const highWaterBytes = 1 << 20;
 /** How long a peer may take to answer a close frame. */
 const closeGraceMs = 1_000;
 /** Larger TLS records would make a thin link look dead: nothing is heard before a record is complete. */
-const tlsRecordBytes = 4_096;
+export const tlsRecordBytes = 4_096;
 /** The longest close reason that fits into a close frame. */
 const maxReasonBytes = 123;
 
@@ -172,20 +176,6 @@ function fitting(text: string): string {
 
 // ── dialling ─────────────────────────────────────────────────────────────────────────────────────────────
 
-export interface DialOptions {
-  readonly headers: Readonly<Record<string, string>>;
-  /** What the server is checked against and what it is shown. */
-  readonly tls: { ca?: string; cert?: string; key?: string; session?: Buffer | undefined };
-  /** Offer our dialect, or speak KubeEdge's only. */
-  readonly offerNative: boolean;
-  readonly handshakeTimeoutMs: number;
-  readonly maxMessageBytes: number;
-  /** Given a TLS session that makes the next handshake shorter. */
-  readonly onSession?: (session: Buffer) => void;
-  /** Probe the connection with WebSocket pings, for a dialect whose peer answers nothing else; 0: no. */
-  readonly probeEveryMs: number;
-}
-
 /**
  * Dials a WebSocket over TLS. The dialect is ours if the server takes the offer, else KubeEdge's.
  *
@@ -194,7 +184,12 @@ export interface DialOptions {
 export function dialWebSocket(url: string, options: DialOptions, signal: AbortSignal): Promise<Dialled> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(new HubError("E_ABORTED", "gave up before dialling"));
+    let request: ClientRequest | undefined;
     const socket = new WebSocket(url, {
+      finishRequest: (made) => {
+        request = made;
+        made.end();
+      },
       headers: { ...options.headers, ...(options.offerNative ? { [offerHeader]: nativeDialect } : {}) },
       ...options.tls,
       ecdhCurve: keyExchange,
@@ -211,6 +206,8 @@ export function dialWebSocket(url: string, options: DialOptions, signal: AbortSi
       reject(signal.aborted ? new HubError("E_ABORTED", "gave up dialling") : dialError(error, url));
     };
     socket.once("error", failed);
+    const { connectTimeoutMs } = options;
+    if (connectTimeoutMs !== undefined) request?.once("socket", (raw) => expectAnswer(raw, connectTimeoutMs));
     socket.once("unexpected-response", (request, response) => {
       void refusalOf(response).then((error) => {
         request.destroy();
@@ -230,10 +227,24 @@ export function dialWebSocket(url: string, options: DialOptions, signal: AbortSi
         resolve({
           connection: new WebSocketConnection(socket, raw, { peer, dialect, side: "client" }),
           dialect,
+          quicPort: dialect === "native" ? parsePort(response.headers[quicPortHeader]) : undefined,
         });
       });
     });
   });
+}
+
+function parsePort(header: string | string[] | undefined): number | undefined {
+  const port = typeof header === "string" && /^\d{1,5}$/.test(header) ? Number(header) : 0;
+  return port > 0 && port <= 65_535 ? port : undefined;
+}
+
+/** A path that swallows everything answers nothing: waiting for TCP's own repeats would take ever longer. */
+function expectAnswer(raw: Socket, timeoutMs: number): void {
+  const timer = setTimeout(() => {
+    raw.destroy(new HubError("E_TIMEOUT", `nobody answered within ${timeoutMs / 1_000} s`));
+  }, timeoutMs);
+  raw.once("connect", () => clearTimeout(timer)).once("close", () => clearTimeout(timer));
 }
 
 /** A stock cloud answers nothing of its own, but its WebSocket library answers pings. */
@@ -263,10 +274,12 @@ async function refusalOf(response: IncomingMessage): Promise<HubError> {
   return new HubError(
     reason.code,
     reason.code === "E_LINK_LOST" ? `the hub answered ${response.statusCode}${said}` : reason.text,
+    { retryAfterMs: parseRetryAfter(response.headers["retry-after"]) },
   );
 }
 
-function dialError(error: Error, url: string): HubError {
+/** Why there is no connection: TLS, or everything else. */
+export function dialError(error: Error, url: string): HubError {
   if (error instanceof HubError) return error;
   const code = (error as { code?: string }).code ?? "";
   const isTls = /CERT|SIGNATURE|SIGNED|ISSUER|ERR_TLS|SSL/.test(code);

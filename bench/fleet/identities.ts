@@ -2,13 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createKey, readCertificate, readKey } from "../../platform/certificate.ts";
 import { issueCertificate, leafBackdateMs } from "../../platform/x509.ts";
-
-/** What simulated nodes need to connect; all PEM. They share one key, which a real fleet must not. */
-export interface FleetIdentities {
-  readonly ca: string;
-  readonly key: string;
-  readonly nodes: readonly { readonly node: string; readonly cert: string }[];
-}
+import type { FleetIdentities } from "../../testbed/fleet/fleet-nodes.ts";
 
 /** Issues certificates for simulated nodes, `prefix-0` and so on, with the CA of a hub's data directory. */
 export async function issueFleet(

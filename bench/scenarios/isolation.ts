@@ -2,15 +2,15 @@ import { setPriority } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { connectHub, type HubClient } from "../../sdk/index.ts";
-import { type FleetIdentities, issueFleet } from "../fleet/identities.ts";
-import type { RawNodeMode } from "../fleet/raw-node.ts";
+import type { FleetIdentities } from "../../testbed/fleet/fleet-nodes.ts";
+import type { RawNodeMode } from "../../testbed/fleet/raw-node.ts";
+import { issueFleet } from "../fleet/identities.ts";
+import { Probe } from "../probe.ts";
 import { HubProgram, Process } from "../programs.ts";
 import { type Figure, quantile, type Scenario } from "../scenario.ts";
 import { configMap } from "../updates.ts";
 
 const nodes = 200;
-/** Updates per second to all of them together, at fixed times, whether the last ones are acked or not. */
-const perSecond = 400;
 /** What a node that joins is to get; and how many of them join one after the other. */
 const objects = 5_000;
 const joiners = 3;
@@ -35,48 +35,6 @@ async function connectNodes(
 ): Promise<void> {
   await load.ask({ mode, port: hub.ports.nodes, identities, window, bytes: 300 });
   load.send("start");
-}
-
-/** Publishes to the nodes in turn; each time from when it was due to the node's ack, ms. */
-class Probe {
-  readonly #client: HubClient;
-  readonly #nodes: readonly string[];
-  #count = 0;
-
-  constructor(client: HubClient, names: readonly string[]) {
-    this.#client = client;
-    this.#nodes = names;
-  }
-
-  /** Measures until `done` resolves, at least so long. */
-  async during(ms: number, done: Promise<unknown> = Promise.resolve()): Promise<number[]> {
-    const times: number[] = [];
-    const pending: Promise<void>[] = [];
-    let over = false;
-    void done.then(() => {
-      over = true;
-    });
-    const startedAt = performance.now();
-    for (let sent = 0; !over || performance.now() - startedAt < ms; ) {
-      const due = startedAt + (sent * 1_000) / perSecond;
-      const early = due - performance.now();
-      if (early > 0) await pause(early);
-      sent++;
-      pending.push(
-        this.#update().then(() => {
-          times.push(performance.now() - due);
-        }),
-      );
-    }
-    await Promise.all(pending);
-    return times;
-  }
-
-  async #update(): Promise<void> {
-    const count = this.#count++;
-    const node = this.#nodes[count % this.#nodes.length] as string;
-    await this.#client.publish(configMap(node, count % 1_000, count + 1), { until: "acked" });
-  }
 }
 
 /** Puts objects into the queue of a node that is away. */
@@ -128,8 +86,8 @@ export const isolation: Scenario = {
     const flooding = await issueFleet(hub.dataDir, 1, "flooding");
     for (const { node } of [fleet, joining, silent, flooding].flatMap((one) => one.nodes))
       await client.admin.addNode(node);
-    const load = new Process("bench/fleet/client.ts");
-    const other = new Process("bench/fleet/client.ts");
+    const load = new Process("testbed/fleet/worker.ts");
+    const other = new Process("testbed/fleet/worker.ts");
     setPriority(other.pid, disturberNiceness);
     await connectNodes(load, hub, { mode: "ack", identities: fleet });
     const probe = new Probe(

@@ -30,13 +30,21 @@ const list = command({
 });
 
 function plainNode(node: NodeView): Record<string, unknown> {
-  return plainRecord(node, ["connectedAt", "address", "dialect", "software", "joinedAt", "lastSeenAt"]);
+  return plainRecord(node, [
+    "connectedAt",
+    "address",
+    "dialect",
+    "software",
+    "joinedAt",
+    "lastSeenAt",
+    "budgetWaitMs",
+  ]);
 }
 
 function nodeColumns(now: number): Column<NodeView>[] {
   return [
     { title: "NODE", cell: (one) => one.node },
-    { title: "STATE", cell: stateOf, colour: (one) => (one.connected ? "green" : "yellow") },
+    { title: "STATE", cell: stateOf, colour: (one) => (one.connected && !one.flapping ? "green" : "yellow") },
     { title: "SINCE", cell: (one) => ageOf(one, now) },
     { title: "DIALECT", cell: (one) => one.dialect },
     { title: "BACKLOG", cell: (one) => one.backlogMessages, align: "right" },
@@ -48,6 +56,8 @@ function nodeColumns(now: number): Column<NodeView>[] {
 }
 
 function stateOf(node: NodeView): string {
+  if (node.flapping) return "flapping";
+  if (node.budgetWaitMs !== undefined) return "over budget";
   if (node.connected) return "connected";
   if (node.lastSeenAt !== undefined) return "away";
   return node.joinedAt === undefined ? "not joined" : "joined";

@@ -1,7 +1,7 @@
 import { stringify } from "yaml";
-import { counted, formatAge, formatBytes } from "../../platform/quantities.ts";
+import { counted, formatAge, formatBytes, formatDuration } from "../../platform/quantities.ts";
 import { type Column, formatFields } from "../../platform/table.ts";
-import { HubError, type LedgerEntry } from "../../sdk/index.ts";
+import { HubError, type LedgerEntry, type NodeView } from "../../sdk/index.ts";
 import { type CommandGroup, command } from "../command.ts";
 import { colourOf, plainEntry, reasonOf, stageOf } from "../ledger-view.ts";
 import { defaulted, optional, required } from "../option.ts";
@@ -37,13 +37,19 @@ const list = command({
     const view = nodes.find((one) => one.node === node);
     if (view && all.length > 0)
       output.note(
-        `${counted(view.backlogMessages, "message")} waiting (${formatBytes(view.backlogBytes)}), ${view.inFlight} in flight, ${refused.length} refused; ${node} is ${view.connected ? "connected" : "away"}`,
+        `${counted(view.backlogMessages, "message")} waiting (${formatBytes(view.backlogBytes)}), ${view.inFlight} in flight, ${refused.length} refused; ${node} is ${view.connected ? "connected" : "away"}${budgetWords(view)}`,
       );
     if (refused.length > 0)
       output.note(`See one: hubctl queue show ${node} POSITION. Again: hubctl queue requeue ${node}`);
     return undefined;
   },
 });
+
+function budgetWords({ budgetWaitMs }: NodeView): string {
+  return budgetWaitMs === undefined
+    ? ""
+    : `; what waits, waits for its byte budget: ${formatDuration(budgetWaitMs)} more`;
+}
 
 function columns(now: number): Column<LedgerEntry>[] {
   return [

@@ -1,8 +1,11 @@
 import type {
+  Buckets,
   Checkpoint,
+  HeldVersion,
   LedgerEntry,
   LedgerQuery,
   Message,
+  MessageId,
   MessageStore,
   NodeId,
   ResourceQuery,
@@ -63,6 +66,21 @@ export interface Holding {
   readonly expired: boolean;
 }
 
+/** A resource and what a node says it has of it. */
+export type SaidToHold = readonly [resource: string, version: ResourceVersion | undefined];
+
+/** What followed from what a node says it has. */
+export interface Corrected {
+  /** Messages that waited, and that the node has. */
+  readonly settled: readonly { id: MessageId; resource: string; version: ResourceVersion }[];
+  /** What it still has though its deletion was acked: to be deleted again. */
+  readonly deletions: readonly HeldVersion[];
+  /** So many resources of which it has nothing, or an older version than it acked; nothing that waits brings them. */
+  readonly lost: number;
+  /** So many of which it has more than was ever accepted for it. */
+  readonly ahead: number;
+}
+
 /** A small JSON document with a revision, for tokens, controllers and certificates. */
 export interface Stored<T> {
   readonly name: string;
@@ -97,6 +115,12 @@ export interface HubStore {
   outbox(node: NodeId): NodeOutbox;
   checkpoint(node: NodeId, resource: string): Promise<Checkpoint | undefined>;
   resources(query: ResourceQuery & { readonly node: NodeId }): Promise<ResourceView[]>;
+  /** The digest of what a node is thought to have, in so many buckets. */
+  digest(node: NodeId, count: number): Promise<Buckets>;
+  /** What it is thought to have in these of so many buckets. */
+  held(node: NodeId, count: number, buckets: readonly number[]): Promise<HeldVersion[]>;
+  /** The node says what it has of these resources; `undefined`: nothing. The checkpoints follow. */
+  correct(node: NodeId, held: readonly SaidToHold[]): Promise<Corrected>;
   /** Of one resource, what each node has, of nodes that have it or are to get it. */
   holdings(resource: string): Promise<Holding[]>;
   ledger(query: LedgerQuery & { readonly node: NodeId }): Promise<LedgerEntry[]>;

@@ -81,6 +81,12 @@ export class HubTables implements OpHandler<StoreOp> {
         return this.#messages.page(op);
       case "backlog":
         return this.#messages.backlog(op.node);
+      case "digest":
+        return this.#messages.held.digest(op);
+      case "held":
+        return this.#messages.held.held(op);
+      case "correct":
+        return this.#messages.held.correct(op);
       case "checkpoint":
         return this.#messages.checkpoint(op);
       case "resources":

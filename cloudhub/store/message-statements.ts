@@ -23,9 +23,10 @@ const messageSql = {
   // ── accepting
   resource:
     "SELECT version, deleted, accepted_version, accepted_deleted, waiting, refused FROM checkpoint WHERE node = ? AND resource = ?",
-  accept: `INSERT INTO checkpoint (node, resource, accepted_version, accepted_deleted, accepted_id, accepted_at, waiting) VALUES (?, ?, ?, ?, ?, ?, ?)
+  accept: `INSERT INTO checkpoint (node, resource, accepted_version, accepted_deleted, accepted_id, accepted_at, waiting, listed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT DO UPDATE SET accepted_version = excluded.accepted_version, accepted_deleted = excluded.accepted_deleted,
-        accepted_id = excluded.accepted_id, accepted_at = excluded.accepted_at, waiting = excluded.waiting, refused = NULL`,
+        accepted_id = excluded.accepted_id, accepted_at = excluded.accepted_at, waiting = excluded.waiting, refused = NULL,
+        listed = max(listed, excluded.listed)`,
   insert: `INSERT INTO message (position, node, state, id, resource, operation, kind, version, priority, expires_at, size, accepted_at, packed)
       VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   supersede:
@@ -46,6 +47,8 @@ const messageSql = {
     "SELECT waiting AS position FROM checkpoint WHERE node = ? AND resource > ? AND waiting > ? AND waiting <= ?",
   orderedPositions: `SELECT position FROM message WHERE node = ? AND position > ? AND position <= ?
         AND state = 0 AND (kind = 2 OR operation = 'delete') ORDER BY position LIMIT ?`,
+  urgent:
+    "SELECT position FROM message WHERE node = ? AND position > ? AND state = 0 AND priority > 0 ORDER BY position LIMIT ?",
   waiting: `SELECT ${columns} FROM message WHERE position = ? AND state = 0`,
   backlog:
     "SELECT count(*) AS messages, coalesce(sum(size), 0) AS bytes FROM message WHERE node = ? AND state = 0",

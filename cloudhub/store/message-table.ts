@@ -13,6 +13,7 @@ import {
   zeroVersion,
 } from "../../protocol/index.ts";
 import { AckedPuts } from "./acked-puts.ts";
+import { HeldTable } from "./held-table.ts";
 import { type MessageStatements, prepareMessages } from "./message-statements.ts";
 import { QueuePages } from "./queue-pages.ts";
 import { kindNumbers, type LedgerRow, type MessageRow, messageStates } from "./schema.ts";
@@ -72,6 +73,8 @@ export class MessageTable {
   readonly #sql: MessageStatements;
   readonly #ackedPuts: AckedPuts;
   readonly #queuePages: QueuePages;
+  /** What nodes say they have. */
+  readonly held: HeldTable;
 
   constructor(database: Database, limits: TableLimits, wallTime: () => number) {
     this.#limits = limits;
@@ -79,6 +82,11 @@ export class MessageTable {
     this.#sql = prepareMessages(database);
     this.#ackedPuts = new AckedPuts(this.#sql);
     this.#queuePages = new QueuePages(this.#sql);
+    this.held = new HeldTable({
+      database,
+      ackedPuts: this.#ackedPuts,
+      left: (node, size) => this.#left(node, size),
+    });
     this.#last = this.#lastPosition();
   }
 
@@ -220,6 +228,7 @@ export class MessageTable {
         priority: row.priority,
         expiresAt: row.expires_at,
         now: op.now,
+        listed: false,
       };
       again.push({ ...this.put(put, row.packed), packed: row.packed });
     }
@@ -294,7 +303,16 @@ export class MessageTable {
     const bytes = op.numbered ? withVersion(packed, version) : packed;
     const position = this.#insert(op, bytes, version);
     const waiting = isDelete ? null : position;
-    this.#sql.accept.run(op.node, op.resource, version, isDelete ? 1 : 0, op.id, op.now, waiting);
+    this.#sql.accept.run(
+      op.node,
+      op.resource,
+      version,
+      isDelete ? 1 : 0,
+      op.id,
+      op.now,
+      waiting,
+      op.listed ? 1 : 0,
+    );
     return { position, version, packed: bytes === packed ? undefined : bytes };
   }
 

@@ -1,3 +1,4 @@
+import { isOfPart } from "../../protocol/index.ts";
 import type { MessageStatements } from "./message-statements.ts";
 import type { MessageRow } from "./schema.ts";
 import type { PageRow, ResourceStateRow, ResourcesRow, SearchRow, StoreOp } from "./sqlite-ops.ts";
@@ -6,7 +7,7 @@ type Op<Name extends StoreOp["op"]> = Extract<StoreOp, { op: Name }>;
 
 /** So many checkpoints of a node are looked through in one transaction: a fraction of a millisecond. */
 const sliceRows = 512;
-/** Events and deletions found at once: they are in an index of their own. */
+/** Events and deletions, or urgent messages, found at once: they are in indexes of their own. */
 const orderedAtOnce = 4_096;
 
 /** Reads of one node's queue and checkpoints, each short enough that others hardly notice. Runs in the writer's thread. */
@@ -20,8 +21,12 @@ export class QueuePages {
   }
 
   /** @param last The newest position given out. */
-  search({ node, after, from, upTo }: Op<"search">, last: number): SearchRow {
+  search({ node, part, after, from, upTo }: Op<"search">, last: number): SearchRow {
     const end = upTo ?? last;
+    if (part === "urgent") {
+      const urgent = this.#sql.urgent.all(node, after, orderedAtOnce) as { position: number }[];
+      return { positions: urgent.map(({ position }) => position), upTo: end, next: null };
+    }
     const next = this.#sliceEnd(node, from);
     const puts =
       next === null
@@ -39,7 +44,7 @@ export class QueuePages {
     let read = 0;
     for (; read < op.positions.length && size <= op.bytes; read++) {
       const waiting = this.#sql.waiting.get(op.positions[read]) as MessageRow | undefined;
-      if (waiting === undefined) continue;
+      if (waiting === undefined || !isOfPart(op.part, waiting)) continue;
       const { packed, ...row } = waiting;
       rows.push(row);
       blobs.push(packed);

@@ -1,6 +1,6 @@
 import { type Clock, pause } from "../../platform/clock.ts";
 import type { Writer } from "../../platform/writer.ts";
-import type { MessageId, ResourceVersion, StoredMessage } from "../../protocol/index.ts";
+import type { MessageId, ResourceVersion, StoredMessage, StorePart } from "../../protocol/index.ts";
 import type { DrainPace, Piece } from "./drain-pace.ts";
 import { kindNumbers, type MessageRow } from "./schema.ts";
 import type { PageRow, SearchRow, StoreOp } from "./sqlite-ops.ts";
@@ -22,10 +22,12 @@ export interface QueueReaderParts {
 
 /**
  * Reads what waits for one node, for one link. It looks for the positions first, a slice of the node's checkpoints in each
- * transaction, and then reads a page of messages in each: no other node waits for more than such a piece.
+ * transaction, and then reads a page of messages in each: no other node waits for more than such a piece. What is urgent
+ * has an index of its own, is little, and rests for nobody.
  */
 export class QueueReader {
   readonly #node: number;
+  readonly #part: StorePart;
   readonly #parts: QueueReaderParts;
   readonly #signal: AbortSignal;
   /** Found and not read yet, in order; what has been done with since is still among them. */
@@ -33,8 +35,9 @@ export class QueueReader {
   #last: { readonly piece: Piece; readonly at: number } | undefined;
 
   /** @param node Its row. */
-  constructor(node: number, parts: QueueReaderParts, signal: AbortSignal) {
+  constructor(node: number, part: StorePart, parts: QueueReaderParts, signal: AbortSignal) {
     this.#node = node;
+    this.#part = part;
     this.#parts = parts;
     this.#signal = signal;
   }
@@ -48,7 +51,7 @@ export class QueueReader {
     const known = this.#found?.after === after ? this.#found.positions : undefined;
     const { positions, all } = known ? { positions: known, all: false } : await this.#look(after);
     const { share, pace, clock } = this.#parts;
-    const paced = pace.limit(this.#node, clock.now());
+    const paced = this.#part === "urgent" ? undefined : pace.limit(this.#node, clock.now());
     const count = Math.min(limit, paced?.messages ?? share.messages, positions.length);
     // A copy: of a part, all of it would cross to the writer's thread.
     const { messages, read } = await this.#read(positions.slice(0, count), paced?.bytes ?? pageBytes);
@@ -60,7 +63,7 @@ export class QueueReader {
   }
 
   async #rest(): Promise<void> {
-    if (this.#last === undefined) return;
+    if (this.#last === undefined || this.#part === "urgent") return;
     const { pace, clock } = this.#parts;
     const restMs = pace.rest(this.#node, clock.now(), this.#last.piece, this.#last.at);
     if (restMs > 0) await pause(clock, restMs, this.#signal);
@@ -72,7 +75,7 @@ export class QueueReader {
     let from = "";
     let upTo: number | null = null;
     for (;;) {
-      const op: StoreOp = { op: "search", node: this.#node, after, from, upTo };
+      const op: StoreOp = { op: "search", node: this.#node, part: this.#part, after, from, upTo };
       const slice: SearchRow = await this.#parts.writer.call<SearchRow>(op);
       for (const position of slice.positions) found.push(position);
       if (slice.next === null || this.#signal.aborted) break;
@@ -90,7 +93,7 @@ export class QueueReader {
     if (positions.length === 0) return { messages: [], read: 0 };
     const { writer, share, clock } = this.#parts;
     const startedAt = clock.now();
-    const op: StoreOp = { op: "page", positions, bytes: maxBytes };
+    const op: StoreOp = { op: "page", part: this.#part, positions, bytes: maxBytes };
     const { rows, lengths, bytes, read } = await writer.call<PageRow>(op);
     const now = clock.now();
     const tookMs = now - startedAt;

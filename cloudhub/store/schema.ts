@@ -65,6 +65,12 @@ export const hubMigrations: readonly string[] = [
   "ALTER TABLE checkpoint ADD COLUMN accepted_id TEXT",
 
   "ALTER TABLE checkpoint ADD COLUMN accepted_at INTEGER",
+
+  // 1: the node says whether it has it, see protocol/resume.ts. What was accepted before this column says so later.
+  "ALTER TABLE checkpoint ADD COLUMN listed INTEGER NOT NULL DEFAULT 0",
+
+  // What is urgent is found behind any number of others.
+  "CREATE INDEX message_urgent ON message (node, position) WHERE state = 0 AND priority > 0",
 ];
 
 /** Values of `message.state`. A replaced message that the node acks all the same is both. */

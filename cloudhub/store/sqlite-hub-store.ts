@@ -1,8 +1,10 @@
 import type { Clock } from "../../platform/clock.ts";
 import { inlineWriter, startWriter, type Writer } from "../../platform/writer.ts";
 import {
+  type Buckets,
   type Checkpoint,
   type ErrorCode,
+  type HeldVersion,
   HubError,
   type LedgerEntry,
   type LedgerQuery,
@@ -18,12 +20,14 @@ import {
 import { DrainPace } from "./drain-pace.ts";
 import { readHoldings } from "./holdings.ts";
 import type {
+  Corrected,
   Holding,
   HubStore,
   NodeOutbox,
   NodeRecord,
   RecordKind,
   RecordStore,
+  SaidToHold,
   Stored,
 } from "./hub-store.ts";
 import { HubTables, type HubTablesOptions } from "./hub-tables.ts";
@@ -49,6 +53,9 @@ export interface HubStoreOptions extends HubTablesOptions {
 
 /** How often what has outlived its time is swept. */
 const sweepEveryMs = 60_000;
+/** Resources of one node looked at, or corrected, in one operation: other work of the writer comes in between. */
+const heldPerOp = 2_000;
+const correctedPerOp = 256;
 
 /**
  * Opens the hub's SQLite store with its writer thread.
@@ -177,6 +184,52 @@ class SqliteHubStore implements HubStore {
       from = next;
     }
     return found;
+  }
+
+  async digest(node: NodeId, count: number): Promise<Buckets> {
+    const all = new Uint32Array(2 * count);
+    const op = { op: "digest", node: this.#row(node), count, limit: heldPerOp } as const;
+    for (let after: string | undefined = ""; after !== undefined; ) {
+      const part: { buckets: Buckets; next: string | undefined } = await this.#writer.call({ ...op, after });
+      for (const [i, hash] of part.buckets.entries()) all[i] = (all[i] as number) ^ hash;
+      after = part.next;
+    }
+    return all;
+  }
+
+  async held(node: NodeId, count: number, buckets: readonly number[]): Promise<HeldVersion[]> {
+    const all: HeldVersion[] = [];
+    const op = { op: "held", node: this.#row(node), count, buckets, limit: heldPerOp } as const;
+    for (let after: string | undefined = ""; after !== undefined; ) {
+      const part: { held: HeldVersion[]; next: string | undefined } = await this.#writer.call({
+        ...op,
+        after,
+      });
+      all.push(...part.held);
+      after = part.next;
+    }
+    return all;
+  }
+
+  async correct(node: NodeId, held: readonly SaidToHold[]): Promise<Corrected> {
+    const all = {
+      settled: [] as Corrected["settled"][number][],
+      deletions: [] as HeldVersion[],
+      lost: 0,
+      ahead: 0,
+    };
+    for (let at = 0; at < held.length; at += correctedPerOp) {
+      const some = held
+        .slice(at, at + correctedPerOp)
+        .map(([path, version]) => [path, version ?? null] as const);
+      const op: StoreOp = { op: "correct", node: this.#row(node), held: some, now: this.#clock.wallTime() };
+      const row = await this.#writer.call<Corrected>(op);
+      all.settled.push(...row.settled);
+      all.deletions.push(...row.deletions);
+      all.lost += row.lost;
+      all.ahead += row.ahead;
+    }
+    return all;
   }
 
   holdings(resource: string): Promise<Holding[]> {

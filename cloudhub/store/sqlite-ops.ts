@@ -1,3 +1,4 @@
+import type { StorePart } from "../../protocol/index.ts";
 import type { LedgerRow, MessageRow } from "./schema.ts";
 
 /** What crosses from the main thread to the writer. Nodes are row ids; times are wall clock ms. */
@@ -25,10 +26,39 @@ export type StoreOp =
       readonly after: number;
       readonly from: string;
       readonly upTo: number | null;
+      readonly part: StorePart;
     }
   /** Reads messages at these positions, as many as there is room for. */
-  | { readonly op: "page"; readonly positions: Float64Array; readonly bytes: number }
+  | {
+      readonly op: "page";
+      readonly part: StorePart;
+      readonly positions: Float64Array;
+      readonly bytes: number;
+    }
   | { readonly op: "backlog"; readonly node: number }
+  /** Resources behind `after`, `limit` at most; `count` buckets. */
+  | {
+      readonly op: "digest";
+      readonly node: number;
+      readonly count: number;
+      readonly after: string;
+      readonly limit: number;
+    }
+  | {
+      readonly op: "held";
+      readonly node: number;
+      readonly count: number;
+      readonly buckets: readonly number[];
+      readonly after: string;
+      readonly limit: number;
+    }
+  /** Resources and the versions that the node has of them; null: it has none. */
+  | {
+      readonly op: "correct";
+      readonly node: number;
+      readonly held: readonly (readonly [resource: string, version: string | null])[];
+      readonly now: number;
+    }
   | { readonly op: "checkpoint"; readonly node: number; readonly resource: string }
   /** Row ids of nodes. */
   | { readonly op: "holdings"; readonly nodes: Float64Array; readonly resource: string }
@@ -85,6 +115,20 @@ export interface PutOp {
   readonly priority: number;
   readonly expiresAt: number | null;
   readonly now: number;
+  /** The node names it when it says what it has. */
+  readonly listed: boolean;
+}
+
+/** What followed from what a node says it has. */
+export interface CorrectedRow {
+  /** Messages that waited, and that the node has. */
+  readonly settled: { readonly id: string; readonly resource: string; readonly version: string }[];
+  /** Deletions that are to be sent again. */
+  readonly deletions: { readonly resource: string; readonly version: string }[];
+  /** Resources that the node was thought to have, and of which it has nothing, or an older version. */
+  lost: number;
+  /** Resources of which it has more than was ever accepted for it. */
+  ahead: number;
 }
 
 /** `position` 0: stale. `packed`: the bytes stored, where they are not those that came. */

@@ -10,6 +10,7 @@ import {
   type SendRecord,
   type Settled,
   type StoredMessage,
+  type StorePart,
   unpackMessage,
 } from "../../protocol/index.ts";
 import { OutboxFeed } from "../../transport/index.ts";
@@ -37,6 +38,7 @@ export class SqliteOutbox implements NodeOutbox {
   readonly #clock: Clock;
   readonly #parts: SqliteOutboxParts;
   readonly #feeds = new Set<OutboxFeed>();
+  readonly urgentApart = true;
 
   constructor(node: NodeId, row: number, parts: SqliteOutboxParts) {
     this.#node = node;
@@ -66,6 +68,7 @@ export class SqliteOutbox implements NodeOutbox {
       priority: delivery.kind === "event" ? delivery.priority : 0,
       expiresAt: ttlMs === undefined ? null : now + ttlMs,
       now,
+      listed: isListed(message),
     };
     const row = await this.#writer.call<PutRow>(op, packed);
     const known = (row.version ?? undefined) as ResourceVersion | undefined;
@@ -112,13 +115,14 @@ export class SqliteOutbox implements NodeOutbox {
     });
   }
 
-  follow(signal: AbortSignal, wanted?: () => number): OutboxFeed {
-    const reader = new QueueReader(this.#row, this.#parts, signal);
+  follow(signal: AbortSignal, wanted?: () => number, part: StorePart = "all"): OutboxFeed {
+    const reader = new QueueReader(this.#row, part, this.#parts, signal);
     const feed: OutboxFeed = new OutboxFeed(
       (after, limit) => reader.page(after, limit),
       signal,
       () => this.#feeds.delete(feed),
       wanted,
+      part,
     );
     this.#feeds.add(feed);
     return feed;
@@ -183,4 +187,10 @@ export class SqliteOutbox implements NodeOutbox {
     }
     return rows;
   }
+}
+
+/** MetaManager of the node keeps it, and names it when it says what it has. */
+function isListed({ group, operation, parentId }: Message): boolean {
+  if (parentId !== undefined || (group !== "resource" && group !== "func")) return false;
+  return operation === "insert" || operation === "update" || operation === "delete";
 }

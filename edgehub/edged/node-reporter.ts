@@ -1,5 +1,5 @@
 import { OncePer } from "../../platform/logger.ts";
-import { asHubError, type Message, state } from "../../protocol/index.ts";
+import { asHubError, event, type Message } from "../../protocol/index.ts";
 import type { Agent, UpstreamDraft } from "../agent.ts";
 import { type CloudAnswer, cloudAnswer } from "./cloud-answer.ts";
 import type { Shortage } from "./eviction.ts";
@@ -18,6 +18,9 @@ import {
 import type { EdgedOptions } from "./options.ts";
 import type { Runtime } from "./runtime.ts";
 import type { RuntimeWatch } from "./runtime-watch.ts";
+
+/** Above all else that goes up. */
+const lifeSignPriority = 20;
 
 export interface NodeReporterParts {
   readonly agent: Agent;
@@ -196,15 +199,14 @@ export class NodeReporter {
   }
 
   async #ask(operation: string, resource: string, content: unknown): Promise<CloudAnswer> {
-    // Only the newest status of a node counts; a lease or a question is of no use later.
-    const delivery = operation === "patch" ? { delivery: state } : {};
     const draft: UpstreamDraft = {
       source: "edged",
       group: "meta",
       operation,
       resource,
       content,
-      ...delivery,
+      // Of no use later, and not to wait behind anything: without it the node is taken for dead.
+      delivery: event({ ttlMs: answerTimeoutMs, priority: lifeSignPriority }),
     };
     const limit = { timeoutMs: answerTimeoutMs, signal: this.#stop };
     const message: Message = await this.#parts.agent.request(draft, limit);

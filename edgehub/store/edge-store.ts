@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../../platform/clock.ts";
 import { type Database, GroupCommit, openDatabase, type Sequence } from "../../platform/sqlite.ts";
 import type { Message, StoredMessage } from "../../protocol/index.ts";
+import { HeldResources } from "./held-resources.ts";
 import { type Applied, MetaTable } from "./meta-table.ts";
 import { Outbox, type OutboxOptions } from "./outbox.ts";
 import { ReportTable } from "./report-table.ts";
@@ -36,6 +37,7 @@ export class EdgeStore {
   readonly database: Database;
   readonly outbox: Outbox;
   readonly meta: MetaTable;
+  readonly held: HeldResources;
   /** What this node reports of its pods and of itself. */
   readonly reports: ReportTable;
   readonly #commit: GroupCommit;
@@ -63,6 +65,7 @@ export class EdgeStore {
       this.outbox.recount(),
     );
     this.meta = new MetaTable(database);
+    this.held = new HeldResources(database);
     this.reports = new ReportTable(database);
     const outboxParts = { database, commit: this.#commit, reports: this.reports, ...parts };
     this.outbox = new Outbox(outboxParts, options.outbox);
@@ -127,6 +130,24 @@ export class EdgeStore {
       }
     }
     if (failures.length > 0) throw failures[0];
+  }
+
+  /** What was remembered under a name. */
+  recall(name: string): string | undefined {
+    return (
+      this.database.prepare("SELECT value FROM meta_info WHERE name = ?").get(`note:${name}`) as
+        | { value: string }
+        | undefined
+    )?.value;
+  }
+
+  /** Remembers a short text under a name, across restarts. Throws as any write. */
+  remember(name: string, text: string): void {
+    this.database
+      .prepare(
+        "INSERT INTO meta_info (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+      )
+      .run(`note:${name}`, text);
   }
 
   close(): void {

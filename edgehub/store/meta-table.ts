@@ -1,5 +1,11 @@
 import type { Database, Statement } from "../../platform/sqlite.ts";
-import { compareVersions, type Message, parseVersion, type ResourceVersion } from "../../protocol/index.ts";
+import {
+  compareVersions,
+  type HeldContent,
+  type Message,
+  parseVersion,
+  type ResourceVersion,
+} from "../../protocol/index.ts";
 
 /** A resource as this node has it. */
 export interface MetaRecord {
@@ -32,6 +38,7 @@ export class MetaTable {
   readonly #find: Statement<unknown[]>;
   readonly #put: Statement<unknown[]>;
   readonly #delete: Statement<unknown[]>;
+  readonly #content: Statement<unknown[]>;
   readonly #get: Statement<unknown[]>;
   readonly #list: Statement<unknown[]>;
   readonly #samples: Statement<unknown[]>;
@@ -52,6 +59,9 @@ export class MetaTable {
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?, NULL)
       ON CONFLICT DO UPDATE SET source = excluded.source, origin = excluded.origin, version = excluded.version, uid = excluded.uid,
         deleted = 1, changed_at = excluded.changed_at, value = NULL`);
+    this.#content = database.prepare(
+      "SELECT version, value FROM meta WHERE key = ? AND origin = ? AND deleted = 0 AND version IS NOT NULL",
+    );
     this.#get = database.prepare(`SELECT ${columns} FROM meta WHERE key = ? AND deleted = 0`);
     this.#list = database.prepare(
       `SELECT ${columns} FROM meta WHERE deleted = 0 AND (? IS NULL OR type = ?) ORDER BY key`,
@@ -96,6 +106,12 @@ export class MetaTable {
     }
     this.#put.run(...words, content);
     return "stored";
+  }
+
+  /** The content of a resource as it came from that store; `undefined`: it is not here, or from another one. */
+  contentOf(key: string, origin: string): HeldContent | undefined {
+    const row = this.#content.get(key, origin) as { version: string; value: Uint8Array } | undefined;
+    return row && { version: row.version, content: row.value };
   }
 
   get(key: string): MetaRecord | undefined {

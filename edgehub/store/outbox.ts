@@ -17,6 +17,7 @@ import {
   type SendRecord,
   type Settled,
   type StoredMessage,
+  type StorePart,
 } from "../../protocol/index.ts";
 import { OutboxFeed } from "../../transport/index.ts";
 import type { ReportTable } from "./report-table.ts";
@@ -67,6 +68,7 @@ export class Outbox implements MessageStore {
   readonly #options: OutboxOptions;
   readonly #sql: Statements<keyof typeof sqlTexts>;
   readonly #feeds = new Set<OutboxFeed>();
+  readonly urgentApart = true;
   readonly #reports: ReportTable;
   readonly #onDrop: (count: number) => void;
 
@@ -132,12 +134,13 @@ export class Outbox implements MessageStore {
     this.#reports.announce();
   }
 
-  follow(signal: AbortSignal, wanted?: () => number): OutboxFeed {
+  follow(signal: AbortSignal, wanted?: () => number, part: StorePart = "all"): OutboxFeed {
     const feed: OutboxFeed = new OutboxFeed(
-      (after, limit) => this.#page(after, limit),
+      (after, limit) => this.#page(after, limit, part),
       signal,
       () => this.#feeds.delete(feed),
       wanted,
+      part,
     );
     this.#feeds.add(feed);
     return feed;
@@ -231,9 +234,14 @@ export class Outbox implements MessageStore {
   }
 
   /** Read inside a transaction of the group commit, so that it stands in one order with the puts. */
-  #page(after: number, limit: number): Promise<{ messages: readonly StoredMessage[]; complete: boolean }> {
+  #page(
+    after: number,
+    limit: number,
+    part: StorePart,
+  ): Promise<{ messages: readonly StoredMessage[]; complete: boolean }> {
+    const page = { all: this.#sql.page, urgent: this.#sql.urgentPage, rest: this.#sql.restPage }[part];
     return this.#commit.run(() => {
-      const rows = this.#sql.page.all(after, limit + 1) as Row[];
+      const rows = page.all(after, limit + 1) as Row[];
       return {
         messages: rows.slice(0, limit).map(storedMessage),
         complete: rows.length <= limit,
@@ -267,6 +275,8 @@ const sqlTexts = {
   expired: "SELECT position FROM outbox WHERE expires_at <= ?",
   count: "SELECT count(*) AS messages, coalesce(sum(size), 0) AS bytes FROM outbox",
   page: "SELECT * FROM outbox WHERE position > ? ORDER BY position LIMIT ?",
+  urgentPage: "SELECT * FROM outbox WHERE position > ? AND priority > 0 ORDER BY position LIMIT ?",
+  restPage: "SELECT * FROM outbox WHERE position > ? AND priority <= 0 ORDER BY position LIMIT ?",
   refuse:
     "INSERT OR REPLACE INTO refused (position, id, refused_at, code, text, packed) VALUES (?, ?, ?, ?, ?, ?)",
   cutRefused:

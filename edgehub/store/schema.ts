@@ -71,4 +71,10 @@ export const edgeMigrations: readonly string[] = [
   CREATE INDEX outbox_expiry ON outbox (expires_at) WHERE expires_at IS NOT NULL;
   `,
   serviceBusTurns,
+  `
+  -- What this node tells a hub that it has: read without touching the rows, which hold the objects.
+  -- Messages that are urgent are found behind any number of others.
+  CREATE INDEX outbox_urgent ON outbox (position) WHERE priority > 0;
+  CREATE INDEX meta_held ON meta (origin, key, version) WHERE deleted = 0 AND version IS NOT NULL;
+  `,
 ];

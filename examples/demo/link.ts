@@ -1,4 +1,4 @@
-import { type Impairer, startImpairer } from "../../bench/impairer/index.ts";
+import { type Impairer, startImpairer } from "../../testbed/impairer/index.ts";
 
 /** What the link is like while it works: slow enough that one can watch. */
 const profile = { delayMs: 40, down: { rateBitsPerSecond: 160_000, queueBytes: 8_192 } };

@@ -150,6 +150,52 @@ describe("a wall clock that is set while everything runs", () => {
     expect(await world.hub.metrics()).not.toContain("hub_node_links_closed_total{");
   });
 
+  it.each([
+    ["forward by two days", 48 * hour],
+    // Further back no certificate would be valid yet.
+    ["back by half an hour", -hour / 2],
+  ])(
+    "%s while the link is away changes no pause, no admission and no budget",
+    async (_name, jumpMs) => {
+      const hubClock = new ShiftedClock(0);
+      const clock = new ShiftedClock(0);
+      const options = {
+        budget: { bulkBytesPerDay: 1 },
+        nodes: { reconnectBurst: 2, reconnectEveryMs: 2_000 },
+      };
+      const world = await startWorld(options, { clock: hubClock });
+      const edge = await world.agent("edge-1", {}, { clock });
+      const view = async () => (await world.hub.nodes()).find((one) => one.node === "edge-1");
+      await until("it is connected", () => edge.connected);
+      // The first one spends the day's budget.
+      await world.hub.publish(put("1"), { until: "acked" });
+      await world.hub.publish({ ...put("2"), resource: "default/configmap/waits" });
+      await until("it waits for the budget", async () => (await view())?.budgetWaitMs !== undefined);
+      const endLink = {
+        node: "edge-1",
+        resource: "default/node/edge-1",
+        operation: "delete",
+        group: "resource",
+      };
+      await world.hub.publish({ ...endLink, content: {} });
+      await until("it is back", async () => (await view())?.connected === true);
+      await world.hub.publish({ ...endLink, content: {} });
+      hubClock.aheadMs += jumpMs;
+      clock.aheadMs -= jumpMs;
+      await until("it is slowed down as ever", async () => (await view())?.flapping === true);
+      await until("it is let in when its time has come", async () => (await view())?.connected === true);
+      await until("the budget holds", async () => (await view())?.budgetWaitMs !== undefined);
+      expect((await view())?.budgetWaitMs).toBeGreaterThan(23 * hour);
+      // What is urgent goes on.
+      const done = world.hub.publish(
+        { ...command("now", hour), delivery: event({ priority: 1, ttlMs: 100 * hour }) },
+        { until: "acked", timeoutMs: 20_000 },
+      );
+      await expect(done).rejects.toMatchObject({ code: "E_REFUSED" });
+    },
+    60_000,
+  );
+
   it("forward ends what has outlived its time, visibly, and nothing else", async () => {
     const hubClock = new ShiftedClock(0);
     const world = await startWorld({}, { clock: hubClock });

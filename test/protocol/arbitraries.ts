@@ -115,6 +115,7 @@ export const controlFrames: fc.Arbitrary<ControlFrame> = fc.oneof(
   fc.constant({ type: "ping" as const }),
   fc.record({ type: fc.constant("bye" as const), code: errorCodes, text: texts }),
   fc.record({ type: fc.constant("call" as const), call: fc.maxSafeNat(), method: texts, body: bodies }),
+  fc.record({ type: fc.constantFrom("digest" as const, "differs" as const, "held" as const), body: bodies }),
   fc.record({
     type: fc.constant("reply" as const),
     call: fc.maxSafeNat(),

@@ -64,6 +64,20 @@ describe("state", () => {
     expect(queue.waiting).toBe(0);
   });
 
+  it("sends a message again at once whose form was refused, unless a newer one waits", () => {
+    const queue = newQueue();
+    offer(queue, put(1, "a"), put(2, "b"));
+    takeAll(queue);
+    queue.again(1, 10);
+    expect([queue.waiting, queue.inFlight, queue.nextWakeAt()]).toEqual([1, 1, 10]);
+    expect(takeAll(queue, 10)).toEqual([1]);
+    offer(queue, put(3, "b"));
+    queue.again(2, 10);
+    expect(takeAll(queue, 10)).toEqual([3]);
+    queue.again(9, 10);
+    expect([queue.waiting, queue.inFlight]).toEqual([0, 2]);
+  });
+
   it("sends a refused delete again before what follows it", () => {
     const queue = newQueue();
     offer(queue, removal(1, "a"));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Keepalive, nativeKeepalive } from "../../protocol/keepalive.ts";
+import { hubKeepalive, Keepalive, nativeKeepalive, nodeKeepalive } from "../../protocol/keepalive.ts";
 import { randomOf, seeds } from "../support/seeds.ts";
 
 /** Asks every millisecond. @returns When it said what. */
@@ -59,6 +59,76 @@ describe("a keepalive", () => {
     const patient = new Keepalive({ pingEveryMs: never, pingAlways: true, deadAfterMs: never }, 0);
     expect(said(patient, 300)).toEqual([]);
     expect(patient.nextWakeAt()).toBe(never);
+  });
+
+  describe("on a link where bytes count", () => {
+    const careful = { ...quiet, longestPauseMs: 92, answerAfterMs: 25 };
+
+    /** Pings, each answered after so long. @returns The pauses before them. */
+    function pausesWith(answerMs: readonly number[]): number[] {
+      const keepalive = new Keepalive(careful, 0);
+      let now = 0;
+      return answerMs.map((ms) => {
+        const from = now;
+        now = keepalive.nextWakeAt();
+        expect(keepalive.poll(now)).toBe("ping");
+        keepalive.heard(now + ms);
+        return Math.round(now - from);
+      });
+    }
+
+    it("begins with short pauses, and makes them longer while answers come fast", () => {
+      const pauses = pausesWith(Array.from({ length: 40 }, () => 1));
+      expect(pauses[0]).toBe(50);
+      expect(pauses).toEqual(pauses.toSorted((a, b) => a - b));
+      expect(pauses.at(-1)).toBe(92);
+    });
+
+    it("leaves three times the slowest answer of late, but pings no more often than it may", () => {
+      const fast = Array.from({ length: 40 }, () => 1);
+      expect(pausesWith([...fast, 10, 1]).at(-1)).toBe(70);
+      expect(pausesWith([...fast, 10, ...fast]).at(-1)).toBe(92);
+      expect(pausesWith([...fast, 30, 1]).at(-1)).toBe(50);
+    });
+
+    it("calls the link dead as soon as with short pauses", () => {
+      const keepalive = new Keepalive(careful, 0);
+      for (let i = 0, now = 0; i < 40; i++) {
+        now = keepalive.nextWakeAt();
+        keepalive.poll(now);
+        keepalive.heard(now);
+      }
+      const heardAt = keepalive.nextWakeAt() - 92;
+      expect(keepalive.poll(heardAt + 92)).toBe("ping");
+      expect(keepalive.poll(heardAt + 99)).toBeUndefined();
+      expect(keepalive.poll(heardAt + 100)).toBe("dead");
+    });
+
+    it("answers a ping once it has said nothing for a while, and then pings later itself", () => {
+      const keepalive = new Keepalive({ ...careful, longestPauseMs: 50 }, 0);
+      expect(keepalive.answers(24)).toBe(false);
+      expect(keepalive.answers(25)).toBe(true);
+      expect(keepalive.answers(26)).toBe(false);
+      expect(keepalive.nextWakeAt()).toBe(75);
+    });
+
+    it("has one exchange for both sides, and no answers to answers", () => {
+      const [hub, node] = [new Keepalive(hubKeepalive, 0), new Keepalive(nodeKeepalive, 0)];
+      let said = 0;
+      const day = 86_400_000;
+      for (let now = 0; now < day; ) {
+        now = Math.min(hub.nextWakeAt(), node.nextWakeAt());
+        const [asks, other] = now === hub.nextWakeAt() ? [hub, node] : [node, hub];
+        expect(asks.poll(now)).toBe("ping");
+        said++;
+        other.heard(now + 40);
+        if (!other.answers(now + 40)) continue;
+        said++;
+        asks.heard(now + 80);
+        expect(asks.answers(now + 80)).toBe(false);
+      }
+      expect(said / 2).toBeLessThan(day / 9_200 + 30);
+    });
   });
 
   it("begins when it is made", () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { deflate } from "../../platform/short-forms.ts";
 import type { LinkCodec } from "../../protocol/codec.ts";
 import { event, state } from "../../protocol/delivery.ts";
 import type { SendRecord } from "../../protocol/delivery-queue.ts";
@@ -9,6 +10,7 @@ import type { Message, MessageDraft, MessageId } from "../../protocol/message.ts
 import type { MessageStore, Settled } from "../../protocol/message-store.ts";
 import { NativeCodec } from "../../protocol/native-codec.ts";
 import { packMessage } from "../../protocol/packed-codec.ts";
+import { compressedPackage } from "../../protocol/short-codec.ts";
 import { requireVersion } from "../../protocol/version.ts";
 import type { CloseReason, Connection } from "../../transport/connection.ts";
 import {
@@ -401,6 +403,35 @@ describe("what a channel tells its owner and its store", () => {
   });
 });
 
+describe("a channel that inflates", () => {
+  const forms = { compression: deflate };
+  const inflating = (): LinkCodec => new NativeCodec(edge1, { maxMessageBytes: 1_000_000 }, forms);
+  const at = { position: 1, resume: false, node: undefined };
+
+  it.each([
+    [
+      "that claims to be larger than it may",
+      "E_TOO_LARGE",
+      compressedPackage(new Uint8Array(100), 900_000, at),
+    ],
+    [
+      "that is larger than it claims",
+      "E_BAD_FRAME",
+      compressedPackage(deflate.deflate(new Uint8Array(3_000)), 2_000, at),
+    ],
+    ["of bytes that mean nothing", "E_BAD_FRAME", compressedPackage(Buffer.from("feedbeef", "hex"), 100, at)],
+  ])("closes the link with a reason at a package %s", async (_what, code, bytes) => {
+    const line = new Line([]);
+    line.startA(inflating());
+    line.startB(inflating());
+    await line.clock.advance(10);
+    line.pair.a.send([bytes]);
+    await line.clock.advance(10);
+    expect(line.closed).toEqual([`b: ${code}`, `a: ${code} by the other`]);
+    expect(line.came).toEqual([]);
+  });
+});
+
 describe("a channel on a quiet link", () => {
   const keepalive = { pingEveryMs: 50, pingAlways: false, deadAfterMs: 100 };
 
@@ -411,6 +442,25 @@ describe("a channel on a quiet link", () => {
     await line.clock.advance(10_000);
     expect(line.closed).toEqual([]);
     expect(line.clock.timers).toBeLessThan(6_000);
+  });
+
+  it("asks and answers with transport messages without bytes, one of them each way", async () => {
+    const line = new Line([]);
+    const said: string[] = [];
+    const listenTo = (side: "a" | "b"): void => {
+      const send = line.pair[side].send.bind(line.pair[side]);
+      line.pair[side].send = (messages, flushed) => {
+        for (const { length } of messages) said.push(`${side} ${length === 0 ? "ping" : "hello"}`);
+        return send(messages, flushed);
+      };
+    };
+    listenTo("a");
+    listenTo("b");
+    line.startA(native(), { keepalive: { ...keepalive, answerAfterMs: 25 } });
+    line.startB(native(), { keepalive: { ...keepalive, pingEveryMs: 96, answerAfterMs: 25 } });
+    await line.clock.advance(160);
+    expect(said).toEqual(["a hello", "b hello", ...Array(3).fill(["a ping", "b ping"]).flat()]);
+    expect(line.closed).toEqual([]);
   });
 
   it("calls a silent peer dead", async () => {

@@ -110,11 +110,12 @@ export class QueueModel<T extends Outgoing> {
       return this.#send(overdue, now, wallTime, false);
     }
     this.#endPauses(now);
-    if (this.flying.length >= this.#window.messages) return undefined;
     const row = this.#next();
     if (row === undefined) return undefined;
+    const share = row.item.priority > 0 ? 1.125 : 1;
+    if (this.flying.length >= Math.floor(this.#window.messages * share)) return undefined;
     if (row.item.expiresAt <= wallTime) return this.#expire(row);
-    if (this.flying.length > 0 && this.bytes + row.item.size > this.#window.bytes) return undefined;
+    if (this.flying.length > 0 && this.bytes + row.item.size > this.#window.bytes * share) return undefined;
     const lane = row.item.kind === "event" ? this.#lane(row.item.priority) : undefined;
     const resume = lane?.resume ?? false;
     if (lane !== undefined) lane.resume = false;

@@ -3,6 +3,7 @@ import { type ErrorCode, HubError } from "../../protocol/errors.ts";
 import type { StoredMessage } from "../../protocol/frame.ts";
 import type { Message } from "../../protocol/message.ts";
 import type { MessageStore, Settled } from "../../protocol/message-store.ts";
+import type { HeldContent } from "../../protocol/short-forms.ts";
 import { compareVersions, type ResourceVersion } from "../../protocol/version.ts";
 import type { ReceiptContent } from "../../transport/index.ts";
 import type { FakeClock } from "../support/fake-clock.ts";
@@ -23,6 +24,8 @@ export class Disk {
   last = 0;
   /** What the peer sent: newest version per key, events as they came. */
   readonly applied = new Map<string, ResourceVersion>();
+  /** The content that came with it; none of what was deleted. */
+  readonly contents = new Map<string, HeldContent>();
   readonly received: { id: string; priority: number; link: number }[] = [];
   readonly receivedIds = new Set<string>();
 }
@@ -161,6 +164,8 @@ export class Machine implements MessageStore {
       } else if (version !== undefined) {
         const key = message.resource.path;
         const stale = !raise(disk.applied, key, version);
+        if (!stale && message.operation === "delete") disk.contents.delete(key);
+        else if (!stale) disk.contents.set(key, { version, content: message.content.slice() });
         receipt = { stale, version: disk.applied.get(key) };
       }
     }).then(() => receipt);

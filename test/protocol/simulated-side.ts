@@ -3,6 +3,7 @@ import { type ErrorCode, HubError } from "../../protocol/errors.ts";
 import type { StoredMessage } from "../../protocol/frame.ts";
 import type { Message } from "../../protocol/message.ts";
 import type { MessageStore, Settled } from "../../protocol/message-store.ts";
+import { unpackMessage } from "../../protocol/packed-codec.ts";
 import { compareVersions, type ResourceVersion } from "../../protocol/version.ts";
 import type { Connection } from "../../transport/connection.ts";
 import {
@@ -13,6 +14,7 @@ import {
   type ReceiptContent,
 } from "../../transport/index.ts";
 import type { FakeClock } from "../support/fake-clock.ts";
+import { edge1 } from "./messages.ts";
 import { Disk, Machine } from "./simulated-machine.ts";
 
 const neverExpected: ReadonlySet<ErrorCode> = new Set([
@@ -148,6 +150,7 @@ export class Side {
       return undefined;
     }
     this.#watchVersions(message);
+    this.#watchContent(message);
     if (message.source === poisonSource) throw new HubError("E_REFUSED", "poison");
     return machine.received(message, link);
   }
@@ -166,6 +169,14 @@ export class Side {
     if (version < before)
       this.#around.found(`${this.name}: ${resource.path} came as ${version} after ${before} on one link`);
     this.#handedOver.set(resource.path, version);
+  }
+
+  /** Compressed, as a delta or as it is: what arrives is what was meant. */
+  #watchContent({ id, content }: Message): void {
+    const wish = this.peer.wishes.find(({ item }) => item.id === id);
+    const meant = wish && unpackMessage(wish.item.packed, edge1).content;
+    if (meant === undefined || Buffer.compare(content, meant) !== 0)
+      this.#around.found(`${this.name}: ${id} came with another content`);
   }
 
   /** An ack means that it is on the peer's disk; without acks, that it has left. */

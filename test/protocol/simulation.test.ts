@@ -25,6 +25,7 @@ describe("two channels over a link that breaks, between machines that crash", ()
       expect(total.refused).toBeGreaterThan(25);
       expect(total.expired).toBeGreaterThan(2);
       expect(total.ignored).toBeGreaterThan(3);
+      expect(total.bytesSaved).toBeGreaterThan(20_000);
     },
   );
 });

@@ -1,8 +1,11 @@
+import { AckedContents } from "../../cloudhub/acked-contents.ts";
+import { contentDigest, deflate } from "../../platform/short-forms.ts";
 import type { LinkCodec } from "../../protocol/codec.ts";
 import { event, state, volatile } from "../../protocol/delivery.ts";
 import { KubeEdgeCloudCodec, KubeEdgeEdgeCodec } from "../../protocol/kubeedge-codec.ts";
 import type { MessageDraft } from "../../protocol/message.ts";
 import { NativeCodec } from "../../protocol/native-codec.ts";
+import type { ShortForms } from "../../protocol/short-forms.ts";
 import { type ChannelOptions, newCounters } from "../../transport/index.ts";
 import { type MemoryLink, memoryPair } from "../../transport/memory.ts";
 import { randomOf } from "../support/seeds.ts";
@@ -24,6 +27,9 @@ const answer: Partial<MessageDraft> = {
   delivery: event(),
 };
 
+/** Makes objects long enough for deltas. */
+const filler = Array.from({ length: 120 }, (_, i) => (i * i * 7_919) % 1_009).join(",");
+
 type Role = "cloud" | "edge";
 
 /**
@@ -40,6 +46,10 @@ export class World implements Surroundings {
   readonly #cloud: Side;
   readonly #edge: Side;
   readonly #options: Record<Role, ChannelOptions>;
+  /** Compression and deltas are spoken. */
+  readonly #short: boolean;
+  /** What the cloud remembers of what the edge has acked; gone when it crashes. */
+  #acked = new AckedContents(10_000);
   #link: MemoryLink | undefined;
   #links = 0;
   #version = 0;
@@ -50,6 +60,7 @@ export class World implements Surroundings {
     this.#random = randomOf(seed);
     this.#native = this.#chance(0.75);
     this.#options = { cloud: this.#channelOptions("cloud"), edge: this.#channelOptions("edge") };
+    this.#short = this.#native && this.#chance(0.6);
     this.#cloud = new Side("cloud", this);
     this.#edge = new Side("edge", this);
     this.#cloud.peer = this.#edge;
@@ -130,12 +141,20 @@ export class World implements Surroundings {
   }
 
   #codec(role: Role): LinkCodec {
-    if (this.#native) return new NativeCodec(edge1, { maxMessageBytes });
+    if (this.#native)
+      return new NativeCodec(edge1, { maxMessageBytes }, this.#short ? this.#forms(role) : {});
     const stamp = { newId: () => `stamp-${this.#ids++}`, wallTime: () => this.clock.wallTime() };
     const limits = { maxMessageBytes: 1 << 20 };
     return role === "cloud"
       ? new KubeEdgeCloudCodec(edge1, stamp, limits)
       : new KubeEdgeEdgeCodec(edge1, stamp, limits);
+  }
+
+  #forms(role: Role): ShortForms {
+    const held = this.#acked.of(edge1);
+    const stored = (resource: string) => this.#edge.disk.contents.get(resource);
+    const deltas = { digest: contentDigest, ...(role === "cloud" ? { held } : { stored }) };
+    return { compression: deflate, deltas };
   }
 
   /** Windows of all sizes, those used before the peer's hello and those granted in it. */
@@ -175,7 +194,8 @@ export class World implements Surroundings {
     const id = `${side.name}-${this.#ids++}`;
     const dice = this.#random();
     const large = this.#native && this.#chance(0.04);
-    const content = { text: "x".repeat(large ? 12_000 : this.#whole(0, 400)) };
+    const text = "x".repeat(large ? 12_000 : this.#whole(0, 400));
+    const content = this.#short && this.#chance(0.8) ? { text, filler } : { text };
     if (dice < 0.1) {
       side.sendVolatile(aMessage({ id, content, operation: "publish", group: "user", delivery: volatile }));
       return;
@@ -219,10 +239,20 @@ export class World implements Surroundings {
       () => side.machine.stall(this.#whole(10, 1_500)),
       () => side.machine.refuseAll(this.#whole(10, 500)),
       () => side.machine.failNextCommit(),
+      () => this.#damage(),
       () => this.#crash(side),
       () => this.#crash(side),
     ];
     faults[this.#whole(0, faults.length - 1)]?.();
+  }
+
+  /** The edge has something else than it acked. */
+  #damage(): void {
+    for (const [key, held] of this.#edge.disk.contents) {
+      const content = held.content.slice();
+      content[this.#whole(0, content.length - 1)] = this.#whole(0, 255);
+      this.#edge.disk.contents.set(key, { ...held, content });
+    }
   }
 
   #freeze(ms: number): void {
@@ -236,6 +266,7 @@ export class World implements Surroundings {
   #crash(side: Side): void {
     if (!side.machine.alive) return;
     side.crash();
+    if (side === this.#cloud) this.#acked = new AckedContents(10_000);
     if (this.#chance(0.5)) this.#link?.cut();
     else if (this.#link) Object.assign(this.#link, { frozen: true, thaw: () => {} });
     this.#link = undefined;

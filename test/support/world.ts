@@ -49,13 +49,17 @@ export async function startWorld(
       return hub;
     },
     async stopHub() {
-      const { nodes, join: joinPort, api } = hub.ports;
+      const { nodes, quic, join: joinPort, api } = hub.ports;
       await hub.close();
       return {
         async start(ports = {}) {
           hub = await start({
             ...options,
-            nodes: { ...options.nodes, port: nodes },
+            nodes: {
+              ...options.nodes,
+              port: nodes,
+              ...(quic ? { quic: { enable: true, port: quic } } : {}),
+            },
             join: { ...options.join, port: joinPort },
             api: { ...options.api, port: ports.api ?? api },
           });

@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { type Impairer, startImpairer } from "../../bench/impairer/index.ts";
 import { configMaps, pods, secrets } from "../../controllers/runtime/kinds.ts";
 import type { EdgeHub } from "../../edgehub/index.ts";
 import type { KubeObject } from "../../kubernetes/index.ts";
+import { type Impairer, startImpairer } from "../../testbed/impairer/index.ts";
 import { until } from "../support/processes.ts";
 import { ProcessCloud } from "./process-cloud.ts";
 

@@ -4,9 +4,9 @@ import { type EdgeModule, startEdge } from "../../edgehub/index.ts";
  * An edge agent in a process of its own, with a device beside it: the parent process. It sends
  * `{ event: n }`; the agent answers `{ accepted: n }` once event n is on its disk, and tells each change of a
  * resource as `{ key, version }`. Messages of group `user` are handed to the parent as `{ down: content }` and
- * count as done when it has them.
+ * count as done when it has them. The last argument: more options of `hub`, JSON.
  */
-const [dataDir = "", server = "", join = "", token = ""] = process.argv.slice(2);
+const [dataDir = "", server = "", join = "", token = "", hub = "{}"] = process.argv.slice(2);
 
 const recorder: EdgeModule = {
   name: "recorder",
@@ -24,7 +24,7 @@ const edge = await startEdge(
     node: "edge-1",
     dataDir,
     logLevel: "info",
-    hub: { server, join, token, reconnectMinMs: 50, reconnectMaxMs: 500 },
+    hub: { server, join, token, reconnectMinMs: 50, reconnectMaxMs: 500, ...JSON.parse(hub) },
     eventBus: { enable: false },
   },
   { modules: [() => recorder] },

@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, expect, it } from "vitest";
-import { type Impairer, startImpairer } from "../../bench/impairer/index.ts";
 import { type EdgeHub, startEdge } from "../../edgehub/index.ts";
 import { silentLogger } from "../../platform/logger.ts";
 import { connectHub, event, type HubClient } from "../../sdk/index.ts";
+import { type Impairer, startImpairer } from "../../testbed/impairer/index.ts";
 import { HubProcess, Program, temporaryDirectory, until } from "../support/processes.ts";
 
 /** docs/delivery.md §3, line by line; what loops of kills show better is in kill.test.ts. */

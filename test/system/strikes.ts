@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { Impairer } from "../../bench/impairer/index.ts";
+import type { Impairer } from "../../testbed/impairer/index.ts";
 import type { HubProcess } from "../support/processes.ts";
 import type { KilledAgent } from "./killed-agent.ts";
 

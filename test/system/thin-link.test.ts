@@ -1,5 +1,5 @@
 import { expect, it, onTestFinished } from "vitest";
-import { startImpairer } from "../../bench/impairer/index.ts";
+import { startImpairer } from "../../testbed/impairer/index.ts";
 import { until } from "../support/processes.ts";
 import { startWorld } from "../support/world.ts";
 

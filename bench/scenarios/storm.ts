@@ -1,0 +1,194 @@
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { connectHub, type HubClient } from "../../sdk/index.ts";
+import type { FleetCount, FleetIdentities } from "../../testbed/fleet/fleet-nodes.ts";
+import { issueFleet } from "../fleet/identities.ts";
+import { Probe } from "../probe.ts";
+import { HubProgram, Process } from "../programs.ts";
+import { type Figure, quantile, type Scenario } from "../scenario.ts";
+import { configMap } from "../updates.ts";
+
+const nodes = 5_000;
+/** Those that stay connected while the others come back. */
+const steady = 200;
+const lookEveryMs = 200;
+/** What cannot be done in so long fails the run. */
+const patienceMs = 180_000;
+
+interface Storm {
+  /** From the hub's start, or the loss of the connections, until each node has its update. */
+  readonly syncMs: number;
+  /** Highest seen, and before. */
+  readonly peakMiB: number;
+  readonly beforeMiB: number;
+  readonly failures: number;
+}
+
+/**
+ * 5,000 nodes lose their connections at once, come back as they can, and each gets an update that was published meanwhile.
+ * Once because the hub is killed and started again; once because the network fails them, while 200 others stay connected.
+ */
+export const storm: Scenario = {
+  name: "storm",
+  describes:
+    "5,000 nodes come back at once: until all have their update, memory, p99 of those that stay; three minutes",
+  heavy: true,
+  async run({ directory, rounds, roundMs }, say) {
+    const hub = new HubProgram(join(directory, "hub"));
+    await hub.start();
+    const client = await connectHub(hub.admin);
+    const fleet = await issueFleet(hub.dataDir, nodes, "storm");
+    const calm = await issueFleet(hub.dataDir, steady, "steady");
+    say("making the nodes known");
+    const all = [...fleet.nodes, ...calm.nodes];
+    for (let at = 0; at < all.length; at += 500)
+      await Promise.all(all.slice(at, at + 500).map(({ node }) => client.admin.addNode(node)));
+    const load = await connect(hub, fleet, true);
+    await untilConnected(load, nodes);
+    await update(client, fleet, 1);
+    const restarts: Storm[] = [];
+    const cuts: Storm[] = [];
+    const ratios: number[] = [];
+    const few = Math.min(rounds, 3);
+    for (let round = 0; round < few; round++) {
+      restarts.push(await restarted(hub, client, load, fleet, 2 * round + 2));
+      say(`hub restarted: in sync after ${(restarts.at(-1) as Storm).syncMs.toFixed(0)} ms`);
+    }
+    const others = await connect(hub, calm, true);
+    const probe = new Probe(
+      client,
+      calm.nodes.map(({ node }) => node),
+    );
+    await probe.during(roundMs);
+    for (let round = 0; round < few; round++) {
+      const quiet = quantile(await probe.during(2 * roundMs), 0.99);
+      const storming = cutOff(hub, client, load, fleet, 2 * (few + round) + 3);
+      const during = quantile(await probe.during(0, storming), 0.99);
+      cuts.push(await storming);
+      ratios.push(during / quiet);
+      say(
+        `connections cut: in sync after ${(cuts.at(-1) as Storm).syncMs.toFixed(0)} ms; p99 of the others ${quiet.toFixed(1)} → ${during.toFixed(1)} ms`,
+      );
+    }
+    await others.end();
+    await load.end();
+    await client.close();
+    await hub.end();
+    return figuresOf(restarts, cuts, ratios);
+  },
+};
+
+async function restarted(
+  hub: HubProgram,
+  client: HubClient,
+  load: Process,
+  fleet: FleetIdentities,
+  version: number,
+): Promise<Storm> {
+  const beforeMiB = hub.process.residentMiB();
+  await hub.end("SIGKILL");
+  const startedAt = performance.now();
+  await hub.start();
+  return await inSync(hub, load, { startedAt, beforeMiB, work: update(client, fleet, version) });
+}
+
+async function cutOff(
+  hub: HubProgram,
+  client: HubClient,
+  load: Process,
+  fleet: FleetIdentities,
+  version: number,
+): Promise<Storm> {
+  const beforeMiB = hub.process.residentMiB();
+  const startedAt = performance.now();
+  load.send({ cut: nodes });
+  return await inSync(hub, load, { startedAt, beforeMiB, work: update(client, fleet, version) });
+}
+
+/** Watches until each node has one message more than before and all are connected. */
+async function inSync(
+  hub: HubProgram,
+  load: Process,
+  { startedAt, beforeMiB, work }: { startedAt: number; beforeMiB: number; work: Promise<void> },
+): Promise<Storm> {
+  const first = await load.ask<FleetCount>("count");
+  let peakMiB = beforeMiB;
+  for (;;) {
+    await pause(lookEveryMs);
+    peakMiB = Math.max(peakMiB, hub.process.residentMiB());
+    const seen = await load.ask<FleetCount>("count");
+    const tookMs = performance.now() - startedAt;
+    if (tookMs > patienceMs)
+      throw new Error(`${seen.connected} of ${nodes} nodes are connected: ${seen.failure}`);
+    if (seen.count - first.count < nodes || seen.connected < nodes) continue;
+    await work;
+    return { syncMs: tookMs, peakMiB, beforeMiB, failures: seen.failures - first.failures };
+  }
+}
+
+async function connect(hub: HubProgram, identities: FleetIdentities, reconnect: boolean): Promise<Process> {
+  const load = new Process("testbed/fleet/worker.ts");
+  await load.ask({ mode: "ack", port: hub.ports.nodes, identities, window: 64, bytes: 0, reconnect });
+  load.send("start");
+  return load;
+}
+
+async function untilConnected(load: Process, count: number): Promise<void> {
+  const deadline = performance.now() + patienceMs;
+  for (;;) {
+    const { connected, failure } = await load.ask<FleetCount>("count");
+    if (connected === count) return;
+    if (performance.now() > deadline)
+      throw new Error(`${connected} of ${count} nodes are connected: ${failure}`);
+    await pause(lookEveryMs);
+  }
+}
+
+/** One update for every node. */
+async function update(client: HubClient, fleet: FleetIdentities, version: number): Promise<void> {
+  for (let at = 0; at < fleet.nodes.length; at += 500) {
+    const drafts = fleet.nodes.slice(at, at + 500).map(({ node }) => configMap(node, 0, version));
+    const failed = (await client.publishBatch(drafts)).find((outcome) => !outcome.ok);
+    if (failed && !failed.ok) throw failed.error;
+  }
+}
+
+function figuresOf(restarts: readonly Storm[], cuts: readonly Storm[], ratios: readonly number[]): Figure[] {
+  const lessIsBetter = true;
+  const of = (storms: readonly Storm[], value: (one: Storm) => number): number[] => storms.map(value);
+  return [
+    {
+      name: "hub killed and restarted under 5,000 nodes → all have their next update",
+      unit: "ms",
+      rounds: of(restarts, ({ syncMs }) => syncMs),
+      goal: 60_000,
+      lessIsBetter,
+    },
+    {
+      name: "5,000 nodes cut off at once → all have their next update",
+      unit: "ms",
+      rounds: of(cuts, ({ syncMs }) => syncMs),
+      goal: 60_000,
+      lessIsBetter,
+    },
+    {
+      name: "ack p99 of 200 nodes that stay, while 5,000 come back, against quiet",
+      unit: "ratio",
+      rounds: ratios,
+      goal: 2,
+      lessIsBetter,
+    },
+    {
+      name: "hub memory while 5,000 nodes come back, highest",
+      unit: "MiB",
+      rounds: of([...restarts, ...cuts], ({ peakMiB }) => peakMiB),
+      lessIsBetter,
+    },
+    {
+      name: "hub memory with 5,000 nodes connected, before",
+      unit: "MiB",
+      rounds: of([...restarts, ...cuts], ({ beforeMiB }) => beforeMiB),
+      lessIsBetter,
+    },
+  ];
+}

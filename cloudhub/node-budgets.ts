@@ -1,0 +1,84 @@
+import type { Clock } from "../platform/clock.ts";
+import {
+  type BudgetLimits,
+  type Budgets,
+  budgetsOf,
+  type NodeId,
+  type TrafficClass,
+} from "../protocol/index.ts";
+import type { HubOptions } from "./options.ts";
+
+/** What a node's labels may say instead of the hub's configuration: whole numbers of bytes; 0: no limit. */
+const labels = {
+  urgentBytesPerSecond: "budget/urgent-bytes-per-second",
+  urgentBytesPerDay: "budget/urgent-bytes-per-day",
+  bulkBytesPerSecond: "budget/bulk-bytes-per-second",
+  bulkBytesPerDay: "budget/bulk-bytes-per-day",
+} as const;
+
+interface NodeBudget {
+  /** The limits as text: others make it a new budget. */
+  readonly terms: string;
+  readonly budgets: Budgets | undefined;
+}
+
+/** What each node may be sent, over all its links. */
+export class NodeBudgets {
+  readonly #clock: Clock;
+  readonly #options: HubOptions["budget"];
+  readonly #nodes = new Map<NodeId, NodeBudget>();
+  /** Stops of budgets that are no more. */
+  readonly #past: Record<TrafficClass, number> = { urgent: 0, bulk: 0 };
+
+  constructor(clock: Clock, options: HubOptions["budget"]) {
+    this.#clock = clock;
+    this.#options = options;
+  }
+
+  /** A node's budgets as its labels say now; `undefined`: it has none. */
+  of(node: NodeId, given: Readonly<Record<string, string>>): Budgets | undefined {
+    const limits = limitsOf(this.#options, given);
+    const terms = JSON.stringify(limits);
+    const known = this.#nodes.get(node);
+    if (known?.terms === terms) return known.budgets;
+    const budgets = budgetsOf(limits, this.#clock.now());
+    this.forget(node);
+    if (budgets !== undefined) this.#nodes.set(node, { terms, budgets });
+    return budgets;
+  }
+
+  /** The node is no more. */
+  forget(node: NodeId): void {
+    for (const one of ["urgent", "bulk"] as const)
+      this.#past[one] += this.#nodes.get(node)?.budgets?.[one]?.waits ?? 0;
+    this.#nodes.delete(node);
+  }
+
+  /** How often queues have come to a stop for a budget. */
+  waits(one: TrafficClass): number {
+    let count = this.#past[one];
+    for (const { budgets } of this.#nodes.values()) count += budgets?.[one]?.waits ?? 0;
+    return count;
+  }
+
+  /** When the budget of a class lets the next message go, ms from now; `undefined`: it does not hold it up. */
+  waitMs(node: NodeId, one: TrafficClass): number | undefined {
+    const now = this.#clock.now();
+    const freeAt = this.#nodes.get(node)?.budgets?.[one]?.freeAt(now) ?? now;
+    return freeAt > now ? Math.ceil(freeAt - now) : undefined;
+  }
+}
+
+function limitsOf(
+  options: HubOptions["budget"],
+  given: Readonly<Record<string, string>>,
+): Record<TrafficClass, BudgetLimits> {
+  const bytes = (name: keyof typeof labels): number => {
+    const text = given[labels[name]];
+    return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : options[name];
+  };
+  return {
+    urgent: { perSecond: bytes("urgentBytesPerSecond"), perDay: bytes("urgentBytesPerDay") },
+    bulk: { perSecond: bytes("bulkBytesPerSecond"), perDay: bytes("bulkBytesPerDay") },
+  };
+}

@@ -1,0 +1,74 @@
+import { describe, expect, it } from "vitest";
+import { until } from "../support/processes.ts";
+import { startWorld } from "../support/world.ts";
+
+const put = (node: string, version: string) => ({
+  node,
+  resource: "default/configmap/limits",
+  operation: "update",
+  resourceVersion: version,
+  content: { kind: "ConfigMap" },
+});
+
+/** A KubeEdge cloud's word for it: the deletion of a node object ends the node's session. */
+const endLink = (node: string) => ({
+  node,
+  resource: `default/node/${node}`,
+  operation: "delete",
+  group: "resource",
+  source: "edgecontroller",
+  resourceVersion: "1",
+  content: {},
+});
+
+const metricOf = (metrics: string, name: string): number =>
+  Number(
+    metrics
+      .split("\n")
+      .find((line) => line.startsWith(`${name} `))
+      ?.slice(name.length + 1),
+  );
+
+describe("many nodes at once", () => {
+  it("are let in a few at a time; who is told to come again does so, and all are in sync in the end", async () => {
+    const names = Array.from({ length: 12 }, (_, i) => `edge-${i}`);
+    const world = await startWorld({ nodes: { admitAtOnce: 1, admitWaiting: 1, handshakesPerSecond: 40 } });
+    const agents = await Promise.all(names.map((name) => world.agent(name)));
+    await until("all are connected", () => agents.every((one) => one.connected), 30_000);
+    await Promise.all(names.map((name) => world.hub.publish(put(name, "1"), { until: "acked" })));
+    const hub = await world.stopHub();
+    await hub.start();
+    await until("all are back", () => agents.every((one) => one.connected), 30_000);
+    await Promise.all(names.map((name) => world.hub.publish(put(name, "2"), { until: "acked" })));
+    const metrics = await world.hub.metrics();
+    expect(metricOf(metrics, "hub_nodes_catching_up")).toBe(0);
+    expect(metricOf(metrics, "hub_nodes_waiting")).toBe(0);
+  });
+});
+
+describe("a node that flaps", () => {
+  it("is detected, slowed down and shown, while others connect as ever", async () => {
+    const world = await startWorld({ nodes: { reconnectBurst: 4, reconnectEveryMs: 60_000 } });
+    const flapping = await world.agent("edge-flaps");
+    const steady = await world.agent("edge-steady");
+    await until("both are connected", () => flapping.connected && steady.connected);
+    const viewOf = async (name: string) => (await world.hub.nodes()).find(({ node }) => node === name);
+    for (let cuts = 1; cuts <= 3; cuts++) {
+      expect((await viewOf("edge-flaps"))?.flapping).toBe(false);
+      const since = (await viewOf("edge-flaps"))?.connectedAt ?? 0;
+      await world.hub.publish(endLink("edge-flaps"));
+      await until("it is back", async () => ((await viewOf("edge-flaps"))?.connectedAt ?? 0) > since);
+    }
+    await world.hub.publish(endLink("edge-flaps"));
+    await until("it is slowed down", async () => (await viewOf("edge-flaps"))?.flapping === true);
+    expect(flapping.connected).toBe(false);
+    expect(await viewOf("edge-steady")).toMatchObject({ connected: true, flapping: false });
+    const metrics = await world.hub.metrics();
+    expect(metricOf(metrics, "hub_nodes_flapping")).toBe(1);
+    expect(
+      metricOf(metrics, 'hub_connections_refused_total{port="nodes",code="E_FLAPPING"}'),
+    ).toBeGreaterThan(0);
+    // What is published meanwhile waits.
+    await world.hub.publish(put("edge-flaps", "1"));
+  });
+});

@@ -1,0 +1,81 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { BenchReport } from "../../testbed/fleet/bench-run.ts";
+import { startTestHub, type TestHub } from "../cli/support.ts";
+
+/** `hubctl bench` against a hub with a node of somebody's: simulated nodes in processes of their own. */
+let hub: TestHub;
+
+beforeAll(async () => {
+  hub = await startTestHub();
+  await hub.hub.admin.addNode("press-1");
+});
+afterAll(() => hub.close());
+
+const names = async (): Promise<string[]> => (await hub.hub.nodes()).map(({ node }) => node as string);
+const bench = async (...more: string[]): Promise<BenchReport> =>
+  (await hub.json(["bench", "--duration", "2s", ...more])) as BenchReport;
+
+describe("a load on a hub", () => {
+  it.each(["native", "kubeedge", "mixed"])("is published, acked and measured: %s", async (dialect) => {
+    const report = await bench("--nodes", "20", "--rate", "100", "--dialect", dialect);
+    expect(report).toMatchObject({
+      nodes: 20,
+      connected: 20,
+      connectFailures: 0,
+      refused: 0,
+      interrupted: false,
+    });
+    expect(report.published).toBeGreaterThan(150);
+    expect(report.arrived).toBeGreaterThanOrEqual(report.published);
+    expect(report.ackedMs?.p50).toBeGreaterThan(0);
+    expect(report.ackedMs?.p99).toBeGreaterThanOrEqual(report.ackedMs?.p50 ?? Number.NaN);
+    expect(await names()).toEqual(["press-1"]);
+  });
+
+  it("has nodes that leave and come back, and nodes that ack late", async () => {
+    const report = await bench(
+      "--nodes",
+      "10",
+      "--rate",
+      "20",
+      "--churn",
+      "300",
+      "--slow",
+      "50",
+      "--slow-by",
+      "300ms",
+    );
+    expect(report.connects).toBeGreaterThan(15);
+    expect(report.ackedMs?.max).toBeGreaterThan(300);
+  });
+
+  it("may be a fleet that does nothing", async () => {
+    expect(await bench("--nodes", "5", "--rate", "0")).toMatchObject({
+      connected: 5,
+      published: 0,
+      ackedMs: null,
+    });
+  });
+});
+
+it("refuses names that a node of the hub begins with, and leaves that node alone", async () => {
+  const { code, err } = await hub.hubctl(["bench", "--prefix", "press"]);
+  expect(code).toBe(2);
+  expect(err).toMatch(/1 nodes? whose names? begins? with press-, such as press-1/);
+  expect(await names()).toEqual(["press-1"]);
+});
+
+it("leaves no node behind when it is interrupted, and reports what it has seen", async () => {
+  const interrupt = new AbortController();
+  const joined = setInterval(async () => {
+    const connected = (await hub.hub.nodes()).filter((one) => one.connected).length;
+    if (connected === 5) interrupt.abort();
+  }, 100);
+  const { code, out } = await hub.hubctl(["bench", "--nodes", "5", "--duration", "5m"], {
+    signal: interrupt.signal,
+  });
+  clearInterval(joined);
+  expect(code).toBe(130);
+  expect(out).toMatch(/5 of 5 connected|connections/i);
+  expect(await names()).toEqual(["press-1"]);
+});

@@ -1,0 +1,185 @@
+import { Backoff } from "../../protocol/index.ts";
+import { Histogram, type HistogramCounts } from "../histogram.ts";
+import { Refused } from "./dial.ts";
+import { connectRawNode, type RawNode, type RawNodeMode } from "./raw-node.ts";
+
+/** What simulated nodes need to connect; all PEM. They share one key, which a real fleet must not. */
+export interface FleetIdentities {
+  readonly ca: string;
+  readonly key: string;
+  readonly nodes: readonly { readonly node: string; readonly cert: string }[];
+}
+
+export interface FleetOrder {
+  readonly mode: RawNodeMode;
+  /** Default: this machine. */
+  readonly host?: string;
+  readonly port: number;
+  readonly identities: FleetIdentities;
+  readonly window: number;
+  readonly bytes: number;
+  /** So many connect at once; default 50. */
+  readonly atOnce?: number;
+  /** Of each this many nodes, the last one acks late; default: none. */
+  readonly slowEvery?: number;
+  readonly slowAckMs?: number;
+  /** A node whose connection ends connects again. */
+  readonly reconnect?: boolean;
+}
+
+/** What nodes have seen so far. */
+export interface FleetCount {
+  /** Messages that have arrived. */
+  readonly count: number;
+  readonly connected: number;
+  /** Connections made. */
+  readonly connects: number;
+  /** Attempts that failed, and what was said last. */
+  readonly failures: number;
+  readonly failure: string | undefined;
+  /** How long attempts that succeeded took, ms. */
+  readonly connectMs: HistogramCounts;
+}
+
+const dialTimeoutMs = 60_000;
+const backoff = { minMs: 200, maxMs: 10_000 };
+
+/** Simulated nodes of one process. */
+export class FleetNodes {
+  readonly #order: FleetOrder;
+  readonly #places: Place[];
+  readonly #connectMs = new Histogram();
+  #count = 0;
+  #connects = 0;
+  #failures = 0;
+  #failure: string | undefined;
+  #started = false;
+  #closed = false;
+
+  constructor(order: FleetOrder) {
+    this.#order = order;
+    const { slowEvery = 0, slowAckMs = 0 } = order;
+    this.#places = order.identities.nodes.map((identity, at) => ({
+      identity,
+      ackDelayMs: slowEvery > 0 && at % slowEvery === slowEvery - 1 ? slowAckMs : 0,
+      backoff: new Backoff(backoff, Math.random),
+      node: undefined,
+      session: undefined,
+      retry: undefined,
+    }));
+  }
+
+  /** Connects all. Rejects with the first failure, unless nodes connect again. */
+  async connect(): Promise<number> {
+    const { atOnce = 50 } = this.#order;
+    for (let at = 0; at < this.#places.length && !this.#closed; at += atOnce)
+      await Promise.all(this.#places.slice(at, at + atOnce).map((place) => this.#enter(place)));
+    return this.#places.filter(({ node }) => node !== undefined).length;
+  }
+
+  /** Begins: hellos are sent, or the window's messages. */
+  start(): void {
+    this.#started = true;
+    for (const { node } of this.#places) node?.start();
+  }
+
+  counts(): FleetCount {
+    return {
+      count: this.#count,
+      connected: this.#places.filter(({ node }) => node !== undefined).length,
+      connects: this.#connects,
+      failures: this.#failures,
+      failure: this.#failure,
+      connectMs: this.#connectMs.counts(),
+    };
+  }
+
+  /** Ends the connections of so many nodes, of all by default; with `reconnect` they come back. */
+  cut(count = this.#places.length): void {
+    const connected = this.#places.filter(({ node }) => node !== undefined);
+    // Others each time, without a list of who had a turn.
+    const from = Math.floor(Math.random() * connected.length);
+    for (let i = 0; i < Math.min(count, connected.length); i++)
+      connected[(from + i) % connected.length]?.node?.close();
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const { node, retry } of this.#places) {
+      clearTimeout(retry);
+      node?.close();
+    }
+  }
+
+  async #enter(place: Place): Promise<void> {
+    const order = this.#order;
+    const { identity, ackDelayMs, session } = place;
+    const { ca, key } = order.identities;
+    const startedAt = performance.now();
+    try {
+      const node = await connectRawNode(
+        {
+          host: order.host ?? "127.0.0.1",
+          port: order.port,
+          node: identity.node,
+          tls: { ca, cert: identity.cert, key },
+          session,
+          timeoutMs: dialTimeoutMs,
+          mode: order.mode,
+          window: order.window,
+          bytes: order.bytes,
+          ackDelayMs,
+        },
+        {
+          arrived: (count) => {
+            this.#count += count;
+          },
+          ended: (ended) => this.#left(place, ended),
+        },
+      );
+      this.#entered(place, node, performance.now() - startedAt);
+    } catch (error) {
+      this.#failures++;
+      this.#failure = (error as Error).message;
+      if (!order.reconnect) throw error;
+      const told = error instanceof Refused ? error.retryAfterMs : undefined;
+      this.#again(place, told === undefined ? place.backoff.next() : told * (1 + Math.random() / 2));
+    }
+  }
+
+  #entered(place: Place, node: RawNode, tookMs: number): void {
+    if (this.#closed) {
+      node.close();
+      return;
+    }
+    place.node = node;
+    place.backoff.reset();
+    this.#connects++;
+    this.#connectMs.record(tookMs);
+    if (this.#started) node.start();
+  }
+
+  #left(place: Place, node: RawNode): void {
+    if (place.node !== node) return;
+    place.node = undefined;
+    place.session = node.session;
+    if (this.#order.reconnect) this.#again(place, place.backoff.next());
+  }
+
+  #again(place: Place, afterMs: number): void {
+    if (this.#closed) return;
+    place.retry = setTimeout(() => {
+      // Rejects only where nobody connects again.
+      this.#enter(place).catch(() => undefined);
+    }, afterMs);
+  }
+}
+
+interface Place {
+  readonly identity: FleetIdentities["nodes"][number];
+  readonly ackDelayMs: number;
+  readonly backoff: Backoff;
+  node: RawNode | undefined;
+  session: Buffer | undefined;
+  retry: NodeJS.Timeout | undefined;
+}
