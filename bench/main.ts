@@ -24,6 +24,7 @@ import { resume } from "./scenarios/resume.ts";
 import { singleNode } from "./scenarios/single-node.ts";
 import { stockEdge } from "./scenarios/stock-edge.ts";
 import { storm } from "./scenarios/storm.ts";
+import { urgent } from "./scenarios/urgent.ts";
 import { webTransport } from "./scenarios/web-transport.ts";
 
 const scenarios: readonly Scenario[] = [
@@ -37,6 +38,7 @@ const scenarios: readonly Scenario[] = [
   isolation,
   resume,
   pathReturn,
+  urgent,
   quic,
   webTransport,
   bytes,
