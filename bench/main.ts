@@ -59,8 +59,8 @@ const list = (heavy: boolean): string =>
 
 const help = `Measures the hub and its agent on this machine.
 
-  npm run bench                     all but the long ones, about twelve minutes
-  npm run bench -- --all            these too, about twenty minutes
+  npm run bench                     all but the long ones, about a quarter of an hour
+  npm run bench -- --all            these too, about half an hour
   npm run bench -- fleet latency    only these; the others keep their last results
   npm run bench -- --render         measures nothing: tables, pictures and the page from the last results
 
