@@ -24,6 +24,7 @@ import { resume } from "./scenarios/resume.ts";
 import { singleNode } from "./scenarios/single-node.ts";
 import { stockEdge } from "./scenarios/stock-edge.ts";
 import { storm } from "./scenarios/storm.ts";
+import { urgent } from "./scenarios/urgent.ts";
 import { webTransport } from "./scenarios/web-transport.ts";
 
 const scenarios: readonly Scenario[] = [
@@ -37,6 +38,7 @@ const scenarios: readonly Scenario[] = [
   isolation,
   resume,
   pathReturn,
+  urgent,
   quic,
   webTransport,
   bytes,
@@ -57,8 +59,8 @@ const list = (heavy: boolean): string =>
 
 const help = `Measures the hub and its agent on this machine.
 
-  npm run bench                     all but the long ones, about twelve minutes
-  npm run bench -- --all            these too, about twenty minutes
+  npm run bench                     all but the long ones, about a quarter of an hour
+  npm run bench -- --all            these too, about half an hour
   npm run bench -- fleet latency    only these; the others keep their last results
   npm run bench -- --render         measures nothing: tables, pictures and the page from the last results
 

@@ -136,6 +136,12 @@ export class HubProgram {
   }
 }
 
+/**
+ * Options of a hub that lets nodes in as fast as they come: a fleet that connects first and then begins all at once would
+ * wait for places at its door.
+ */
+export const openDoor = { "nodes.handshakesPerSecond": 100_000, "nodes.admitAtOnce": 100_000 };
+
 /** An agent leaves optimising compilers out until it has been busy for some seconds; then they need time. */
 export const agentWarmUpMs = 12_000;
 

@@ -13,7 +13,7 @@ import {
   type StoredMessage,
 } from "../protocol/index.ts";
 import { RecentPuts } from "./recent-puts.ts";
-import type { Corrected, HubStore } from "./store/hub-store.ts";
+import type { Corrected, HubStore, NodeOutbox } from "./store/hub-store.ts";
 
 /** The end of a message, for those who wait for it. */
 type End = { readonly ok: true } | { readonly ok: false; readonly error: HubError };
@@ -60,6 +60,53 @@ class Waiters {
   }
 }
 
+/** Is told how messages end. */
+interface Told {
+  settled(node: NodeId, batch: readonly Settled[]): void;
+  ended(node: NodeId, item: EndedMessage, end: End): void;
+}
+
+/** There is one for each link, so it holds little. */
+class ObservedOutbox implements MessageStore {
+  readonly #outbox: NodeOutbox;
+  readonly #node: NodeId;
+  readonly #told: Told;
+
+  constructor(outbox: NodeOutbox, node: NodeId, told: Told) {
+    this.#outbox = outbox;
+    this.#node = node;
+    this.#told = told;
+  }
+
+  get urgentApart(): boolean {
+    return this.#outbox.urgentApart ?? false;
+  }
+
+  follow(...reading: Parameters<MessageStore["follow"]>): ReturnType<MessageStore["follow"]> {
+    return this.#outbox.follow(...reading);
+  }
+
+  async settle(batch: readonly Settled[]): Promise<void> {
+    await this.#outbox.settle(batch);
+    this.#told.settled(this.#node, batch);
+  }
+
+  async refuse(record: SendRecord<StoredMessage>, code: ErrorCode, text: string): Promise<void> {
+    await this.#outbox.refuse(record, code, text);
+    this.#told.ended(this.#node, record.item, { ok: false, error: refusal(code, text) });
+  }
+
+  async expire(item: StoredMessage): Promise<void> {
+    await this.#outbox.expire(item);
+    const error = new HubError("E_EXPIRED", "its time to live ended before the node acknowledged it");
+    this.#told.ended(this.#node, item, { ok: false, error });
+  }
+
+  unacked(records: readonly SendRecord<StoredMessage>[]): void {
+    this.#outbox.unacked(records);
+  }
+}
+
 /** Knows what of a node's messages is on the wire right now. */
 export type SendsOf = (node: NodeId, position: number) => SendRecord<StoredMessage> | undefined;
 
@@ -69,6 +116,10 @@ export class Ledger {
   readonly #sendsOf: SendsOf;
   readonly #waiters = new Map<NodeId, Waiters>();
   readonly #recent = new RecentPuts();
+  readonly #told: Told = {
+    settled: (node, batch) => this.#settled(node, batch),
+    ended: (node, item, end) => this.#ended(node, item, end),
+  };
 
   constructor(store: HubStore, sendsOf: SendsOf) {
     this.#store = store;
@@ -82,27 +133,7 @@ export class Ledger {
 
   /** A node's outbox that tells the ledger how its messages end. */
   observed(node: NodeId): MessageStore {
-    const outbox = this.#store.outbox(node);
-    return {
-      urgentApart: outbox.urgentApart ?? false,
-      follow: (signal, wanted, part) => outbox.follow(signal, wanted, part),
-      settle: async (batch) => {
-        await outbox.settle(batch);
-        this.#settled(node, batch);
-      },
-      refuse: async (record, code, text) => {
-        await outbox.refuse(record, code, text);
-        this.#ended(node, record.item, { ok: false, error: refusal(code, text) });
-      },
-      expire: async (item) => {
-        await outbox.expire(item);
-        this.#ended(node, item, {
-          ok: false,
-          error: new HubError("E_EXPIRED", "its time to live ended before the node acknowledged it"),
-        });
-      },
-      unacked: (records) => outbox.unacked(records),
-    };
+    return new ObservedOutbox(this.#store.outbox(node), node, this.#told);
   }
 
   async where(query: LedgerQuery & { readonly node: NodeId }): Promise<LedgerEntry[]> {

@@ -56,6 +56,11 @@ export class WindowControl {
   #rate = 0;
   #rateBefore = 0;
   #rateUntil = 0;
+  // Acks that come together: bytes beyond what the rate explains, since acks last came as slowly as it says.
+  #burstBytes = 0;
+  #burstSince = 0;
+  #extra = 0;
+  #extraBefore = 0;
   // Until the link is measured. Known is a link whose window was full for a round trip.
   #measured = false;
   #known = false;
@@ -73,7 +78,8 @@ export class WindowControl {
     if (this.#roundTripMs === Number.POSITIVE_INFINITY) return initialBytes;
     if (this.#probing) return leastBytes;
     const share = this.#measured ? gain : startGain;
-    const bytes = this.bytesPerMs * (share * this.#roundTripMs + slackMs);
+    const together = Math.max(this.#extra, this.#extraBefore);
+    const bytes = this.bytesPerMs * (share * this.#roundTripMs + slackMs) + together;
     return Math.max(bytes, this.#known ? leastBytes : initialBytes);
   }
 
@@ -116,6 +122,7 @@ export class WindowControl {
     this.#delivered += bytes;
     this.#deliveredAt = now;
     this.#learnRoundTrip(departure, now);
+    this.#learnBursts(bytes, now);
     const ms = Math.max(now - departure.deliveredAt, this.#roundTripMs, 0.5);
     this.#learnRate((this.#delivered - departure.delivered) / ms, departure.limited, now);
     if (!this.#measured) this.#watchStart(departure);
@@ -135,8 +142,21 @@ export class WindowControl {
       this.#rateUntil = now + Math.max(rateRounds * this.#roundTripMs, leastRateMs);
       this.#rateBefore = this.#rate;
       this.#rate = 0;
+      this.#extraBefore = this.#extra;
+      this.#extra = 0;
     }
     this.#rate = Math.max(this.#rate, rate);
+  }
+
+  /** A receiver that commits a whole batch at once needs the next batch on its way meanwhile. */
+  #learnBursts(bytes: number, now: number): void {
+    const due = this.bytesPerMs * (now - this.#burstSince);
+    if (this.#burstBytes <= due) {
+      this.#burstBytes = 0;
+      this.#burstSince = now;
+    }
+    this.#burstBytes += bytes;
+    this.#extra = Math.max(this.#extra, this.#burstBytes - this.bytesPerMs * (now - this.#burstSince));
   }
 
   #watchStart({ delivered, limited }: Departure): void {

@@ -15,18 +15,16 @@ import {
   type SendRecord,
   type Settled,
   type StoredMessage,
-  type StorePart,
 } from "../protocol/index.ts";
 import type { ChannelCounters, ChannelOptions, ChannelOwner, ChannelParts } from "./channel-parts.ts";
 import type { CloseReason, Connection } from "./connection.ts";
 import { Outgoing } from "./outgoing.ts";
 import { Receiver } from "./receiver.ts";
 import { Settlement } from "./settlement.ts";
+import { StoreReader } from "./store-reader.ts";
 
 /** So many messages are encoded for one peer before others have their turn: about a millisecond of work. */
 const takenPerTurn = 64;
-/** So many urgent messages are read ahead, whatever else waits. */
-const maxUrgent = 256;
 /** Every peer takes messages of so many bytes, before it has said how many. */
 const leastMaxMessageBytes = 1_024;
 const empty = new Uint8Array(0);
@@ -46,6 +44,7 @@ export class MessageChannel {
   readonly #queue: DeliveryQueue<StoredMessage>;
   readonly #keepalive: Keepalive;
   readonly #ended = new AbortController();
+  readonly #reader: StoreReader;
   readonly #out: Outgoing;
   readonly #receiver: Receiver;
   #store: MessageStore | undefined;
@@ -56,13 +55,9 @@ export class MessageChannel {
   #flushScheduled = false;
   #wakeAt = Number.POSITIVE_INFINITY;
   #cancelWake: () => void = () => {};
-  /** Called when the queue has room for what the store holds. */
-  readonly #roomInQueue: (() => void)[] = [];
   #peerMaxMessageBytes: number;
   /** The peer has said what it takes, or has no word for it. Nothing stored is sent before. */
   #granted: boolean;
-  /** Parts of the store that have not handed out yet all they held. */
-  readonly #unread = new Set<StorePart>();
   #caughtUp = false;
   #closed = false;
 
@@ -77,6 +72,12 @@ export class MessageChannel {
     this.#peerMaxMessageBytes = this.#granted ? Number.POSITIVE_INFINITY : leastMaxMessageBytes;
     this.#queue = new DeliveryQueue({ ...options.queue, expiresInFlight: !parts.codec.answersAll });
     this.#keepalive = new Keepalive(options.keepalive, parts.clock.now());
+    this.#reader = new StoreReader({
+      queue: this.#queue,
+      signal: this.#ended.signal,
+      wake: () => this.#schedule(),
+      failed: (error) => this.#closed || this.#fail(asHubError(error)),
+    });
     const { codec } = parts;
     this.#out = new Outgoing(
       parts.connection,
@@ -113,11 +114,7 @@ export class MessageChannel {
     if (this.#options.hello)
       this.control({ type: "hello", hello: { ...this.#options.hello, wallTime: this.#clock.wallTime() } });
     if (this.#options.keepalive.pingAlways) this.control({ type: "ping" });
-    const parts: readonly StorePart[] = store.urgentApart ? ["urgent", "rest"] : ["all"];
-    for (const part of parts) {
-      this.#unread.add(part);
-      void this.#feed(store, part);
-    }
+    this.#reader.start(store);
     this.#arm();
   }
 
@@ -280,26 +277,6 @@ export class MessageChannel {
 
   // ── what goes out ──────────────────────────────────────────────────────────────────────────────────────
 
-  /** Hands the store's messages to the queue, no further ahead than the queue can use. */
-  async #feed(store: MessageStore, part: StorePart): Promise<void> {
-    try {
-      for await (const batch of store.follow(this.#ended.signal, () => this.#readAhead(), part)) {
-        for (const item of batch) this.#queue.offer(item);
-        if (batch.length === 0) this.#unread.delete(part);
-        this.#schedule();
-        if (part === "urgent" ? this.#queue.urgent >= maxUrgent : this.#queue.waiting >= this.#readAhead())
-          await new Promise<void>((resolve) => this.#roomInQueue.push(resolve));
-      }
-    } catch (error) {
-      if (!this.#closed) this.#fail(asHubError(error));
-    }
-  }
-
-  /** Twice the window: the next ones are at hand when room comes, and the rest stays in the store. */
-  #readAhead(): number {
-    return Math.max(2 * this.#queue.windowMessages, 32);
-  }
-
   #schedule(): void {
     if (this.#flushScheduled || this.#closed) return;
     this.#flushScheduled = true;
@@ -314,7 +291,7 @@ export class MessageChannel {
     this.#out.add(this.#receiver.takeAcks());
     this.#takeFromQueue();
     this.#send();
-    if (this.#roomInQueue.length > 0 && this.#queue.waiting < this.#readAhead() / 2) this.#readOn();
+    this.#reader.goOn();
     if (!this.#caughtUp && this.#isCaughtUp()) {
       this.#caughtUp = true;
       this.#owner.caughtUp?.();
@@ -322,15 +299,8 @@ export class MessageChannel {
     this.#arm();
   }
 
-  /** Whoever reads the store goes on. */
-  #readOn(): void {
-    for (const goOn of this.#roomInQueue.splice(0)) goOn();
-  }
-
   #isCaughtUp(): boolean {
-    return (
-      this.#unread.size === 0 && this.#granted && this.#queue.inFlight === 0 && this.#queue.waiting === 0
-    );
+    return this.#reader.hasAll && this.#granted && this.#queue.inFlight === 0 && this.#queue.waiting === 0;
   }
 
   /** Encodes what may go now, the rest of it in the next turn. */
@@ -485,7 +455,7 @@ export class MessageChannel {
     this.#closed = true;
     this.#cancelWake();
     this.#ended.abort();
-    this.#readOn();
+    this.#reader.end();
     this.#receiver.close();
     this.#settlement?.close();
     this.#store?.unacked([...this.#queue.unacked()]);

@@ -28,9 +28,9 @@ export class Receiver {
   #acks: Received[] = [];
   #receipts: Receipt[] = [];
   /** Positions the owner is at work on: a repeat of one of them is not handed over again. */
-  readonly #atWork = new Set<number>();
+  #atWork: Set<number> | undefined;
   /** Event lanes in which a message was refused: later ones wait for the sender to go back. */
-  readonly #refusedLanes = new Set<number>();
+  #refusedLanes: Set<number> | undefined;
   #closed = false;
 
   constructor(parts: ReceiverParts) {
@@ -47,14 +47,16 @@ export class Receiver {
         .catch((error: unknown) => owner.fault(asHubError(error), "a message was not taken"));
       return;
     }
+    // Most nodes send little: what is not used is not there.
+    this.#atWork ??= new Set();
     if (this.#atWork.has(position)) return;
     if (windowMessages !== undefined && this.#atWork.size >= 2 * windowMessages) {
       const text = `more than ${this.#atWork.size} unacknowledged messages; ${windowMessages} were granted`;
       throw new HubError("E_WINDOW_EXCEEDED", text);
     }
     const lane = message.delivery.kind === "event" ? message.delivery.priority : undefined;
-    if (lane !== undefined && resume) this.#refusedLanes.delete(lane);
-    if (lane !== undefined && this.#refusedLanes.has(lane)) {
+    if (lane !== undefined && resume) this.#refusedLanes?.delete(lane);
+    if (lane !== undefined && this.#refusedLanes?.has(lane)) {
       this.#nack({ position, message }, new HubError("E_OUT_OF_ORDER", "an earlier event was refused"));
       return;
     }
@@ -87,7 +89,7 @@ export class Receiver {
   }
 
   #taken(received: Received, receipt: ReceiptContent | undefined): void {
-    this.#atWork.delete(received.position);
+    this.#atWork?.delete(received.position);
     if (this.#closed || !this.#parts.codec.acknowledges) return;
     this.#acks.push(received);
     if (receipt) this.#receipts.push({ ...receipt, position: received.position });
@@ -96,9 +98,12 @@ export class Receiver {
 
   #notTaken(received: Received, error: HubError, lane: number | undefined): void {
     const { codec, owner, counters } = this.#parts;
-    this.#atWork.delete(received.position);
+    this.#atWork?.delete(received.position);
     if (this.#closed) return;
-    if (lane !== undefined && error.retryable && codec.resumes) this.#refusedLanes.add(lane);
+    if (lane !== undefined && error.retryable && codec.resumes) {
+      this.#refusedLanes ??= new Set();
+      this.#refusedLanes.add(lane);
+    }
     counters.refused++;
     owner.fault(error, "a message was not taken");
     if (codec.acknowledges) this.#nack(received, error);

@@ -31,6 +31,7 @@ const modules = {
 export const agentMemory: Scenario = {
   name: "agent-memory",
   describes: "resident memory of the agent with all modules, a pod and a device, at 10 messages/s",
+  heavy: true,
   async run({ directory, roundMs }, say) {
     const runMs = roundMs * stretch;
     const hub = new HubProgram(join(directory, "hub"));

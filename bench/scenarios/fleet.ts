@@ -4,7 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { connectHub, type HubClient } from "../../sdk/index.ts";
 import type { FleetIdentities, FleetOrder } from "../../testbed/fleet/fleet-nodes.ts";
 import { issueFleet } from "../fleet/identities.ts";
-import { HubProgram, Process } from "../programs.ts";
+import { HubProgram, openDoor, Process } from "../programs.ts";
 import type { Figure, Scenario } from "../scenario.ts";
 import { configMap } from "../updates.ts";
 
@@ -85,7 +85,7 @@ export const fleet: Scenario = {
       { window: 8, goal: 0.7, perNode: 300 },
     ]) {
       const hub = new HubProgram(join(directory, `w${window}`, "hub"));
-      await hub.start();
+      await hub.start([], openDoor);
       const client = await connectHub(hub.admin);
       const identities = await issueFleet(hub.dataDir, nodes);
       for (const { node } of identities.nodes) await client.admin.addNode(node);

@@ -5,7 +5,7 @@ import { connectHub, type HubClient } from "../../sdk/index.ts";
 import type { FleetIdentities } from "../../testbed/fleet/fleet-nodes.ts";
 import { issueFleet } from "../fleet/identities.ts";
 import { hubMetric } from "../fleet/metrics.ts";
-import { HubProgram, Process } from "../programs.ts";
+import { HubProgram, openDoor, Process } from "../programs.ts";
 import { type Figure, median, type Scenario } from "../scenario.ts";
 import { configMap } from "../updates.ts";
 
@@ -19,8 +19,6 @@ const settleMs = 4_000;
 const idleMs = 10_000;
 /** Of the hub's timer that looks at the lag; it is part of what is reported. */
 const lagResolutionMs = 10;
-/** All of the fleet is let in as fast as it comes: it is not the door that is measured. */
-const openDoor = { "nodes.handshakesPerSecond": 100_000 };
 
 interface Measured {
   /** Growth of the hub for each node that connects, KiB. */

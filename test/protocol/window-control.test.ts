@@ -7,6 +7,8 @@ interface Path {
   readonly bytesPerMs: number;
   readonly roundTripMs: number;
   readonly jitterMs?: number;
+  /** The receiver commits, and acks, once in so long. */
+  readonly commitEveryMs?: number;
 }
 
 const window = { leastBytes: 8 << 10, initialBytes: 64 << 10 };
@@ -83,10 +85,11 @@ class Bulk {
 
   #send({ position, size }: Outgoing): void {
     this.sentAt.set(position, this.now);
-    const { bytesPerMs, roundTripMs, jitterMs = 0 } = this.path;
+    const { bytesPerMs, roundTripMs, jitterMs = 0, commitEveryMs = 1 } = this.path;
     this.#freeAt = Math.max(this.#freeAt, this.now) + size / bytesPerMs;
     this.#lastArrival = Math.max(this.#lastArrival, this.#freeAt + roundTripMs + jitterMs * this.#random());
-    this.#arrivals.push({ at: this.#lastArrival, position, size });
+    const committedAt = Math.ceil(this.#lastArrival / commitEveryMs) * commitEveryMs;
+    this.#arrivals.push({ at: committedAt, position, size });
   }
 }
 
@@ -128,6 +131,12 @@ describe("a window that follows the link", () => {
         expect(times(new Bulk(path, 1_000, 1 << 20, "fixed"))).toBeGreaterThan(5_000);
     },
   );
+
+  it.each([150, 400])("keeps a receiver busy that commits once in %i ms", (everyMs) => {
+    const bulk = new Bulk({ bytesPerMs: 5 * kilo, roundTripMs: 5, commitEveryMs: everyMs }, 5_000, 8 << 20);
+    bulk.run(10_000);
+    expect(bulk.run(20_000)).toBeGreaterThan(4.5 * kilo);
+  });
 
   it("never goes beyond what the peer granted", () => {
     const bulk = new Bulk({ bytesPerMs: 10 * kilo, roundTripMs: 200 }, 1_000, 100_000);

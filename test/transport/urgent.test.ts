@@ -1,5 +1,7 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import {
+  type Budgets,
+  budgetsOf,
   event,
   type Message,
   type MessageId,
@@ -66,8 +68,12 @@ async function putAll(outbox: Outbox, clock: FakeClock, ids: readonly string[], 
 const many = (what: string, count: number): string[] =>
   Array.from({ length: count }, (_, i) => `${what}-${i}`);
 
-/** The outbox on a link whose other end takes what it gets, and acks none of it. */
-function linkOf(outbox: Outbox, clock: FakeClock) {
+/** The outbox on a link whose other end takes what it gets, and acks none of it unless it is told to. */
+function linkOf(
+  outbox: Outbox,
+  clock: FakeClock,
+  { budgets, acks = false }: { budgets?: Budgets | undefined; acks?: boolean } = {},
+) {
   const came: string[] = [];
   const pair = memoryPair(clock);
   const channel = (side: "a" | "b", received: (message: Message) => Promise<undefined>): MessageChannel => {
@@ -75,7 +81,7 @@ function linkOf(outbox: Outbox, clock: FakeClock) {
     const codec = new NativeCodec(node, { maxMessageBytes: 1 << 20 });
     return new MessageChannel(
       { connection: pair[side], codec, owner, clock, counters: newCounters() },
-      options,
+      { ...options, queue: { ...options.queue, ...(side === "a" && { budgets }) } },
     );
   };
   const nothing: MessageStore = {
@@ -88,7 +94,7 @@ function linkOf(outbox: Outbox, clock: FakeClock) {
   const sender = channel("a", () => Promise.resolve(undefined));
   const taker = channel("b", (message) => {
     came.push(message.id);
-    return new Promise(() => {});
+    return acks ? Promise.resolve(undefined) : new Promise(() => {});
   });
   taker.start(nothing);
   sender.start(outbox);
@@ -121,6 +127,19 @@ describe.each([
     await putAll(outbox, clock, ["lease"], 20);
     await settle(clock);
     expect(came.slice(64)).toEqual(["lease"]);
+  });
+
+  it("is read on though the rest stands still", async () => {
+    const clock = new FakeClock();
+    const outbox = await open(clock);
+    await putAll(outbox, clock, many("bulk", 1_000));
+    await putAll(outbox, clock, many("urgent", 1_000), 5);
+    const none = { perSecond: 0, perDay: 0 };
+    const budgets = budgetsOf({ urgent: none, bulk: { perSecond: 0, perDay: 1 } }, 0);
+    budgets?.bulk?.spend(1, 0);
+    const { came } = linkOf(outbox, clock, { budgets, acks: true });
+    for (let i = 0; i < 20 && came.length < 1_000; i++) await settle(clock);
+    expect(came).toEqual(many("urgent", 1_000));
   });
 
   it("goes first over a new link, in its order", async () => {

@@ -23,7 +23,7 @@ export interface FleetOrder {
   /** Of each this many nodes, the last one acks late; default: none. */
   readonly slowEvery?: number;
   readonly slowAckMs?: number;
-  /** A node whose connection ends connects again. */
+  /** A node whose connection ends connects again; each begins as soon as it is connected, without `start`. */
   readonly reconnect?: boolean;
 }
 
@@ -53,11 +53,13 @@ export class FleetNodes {
   #connects = 0;
   #failures = 0;
   #failure: string | undefined;
-  #started = false;
+  #started: boolean;
   #closed = false;
 
   constructor(order: FleetOrder) {
     this.#order = order;
+    // Who has a place at the door and says nothing keeps others out.
+    this.#started = order.reconnect ?? false;
     const { slowEvery = 0, slowAckMs = 0 } = order;
     this.#places = order.identities.nodes.map((identity, at) => ({
       identity,
@@ -79,6 +81,7 @@ export class FleetNodes {
 
   /** Begins: hellos are sent, or the window's messages. */
   start(): void {
+    if (this.#started) return;
     this.#started = true;
     for (const { node } of this.#places) node?.start();
   }
