@@ -73,7 +73,9 @@ it("holds the programs, the documents and the example manifests, and nothing els
   ]);
   expect(files).toContain("docs/architecture.md");
   expect(files).toContain("examples/manifests/configmap-line-limits.yaml");
-  const folders = "protocol platform transport kubernetes cloudhub edgehub sdk controllers cli testbed".split(" ");
+  const folders = "protocol platform transport kubernetes cloudhub edgehub sdk controllers cli testbed".split(
+    " ",
+  );
   const sources = folders
     .flatMap((folder) => filesIn(join(root, folder)).map((file) => `dist/${folder}/${file}`))
     .filter((file) => file.endsWith(".ts"))
