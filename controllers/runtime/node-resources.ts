@@ -53,6 +53,8 @@ export class NodeResources<Wanted, Sent> {
   readonly #rules: ResourceRules<Wanted, Sent>;
   /** By path; `undefined`: to be asked from the hub. */
   #sent: Map<string, Sent> | undefined;
+  /** Grows with each {@link reload}: an answer that was asked for before is not used. */
+  #epoch = 0;
   readonly #touched = new Set<string>();
   /** What the node does not have, though the hub has accepted it. */
   readonly #untaken = new Set<string>();
@@ -86,6 +88,7 @@ export class NodeResources<Wanted, Sent> {
   /** What the hub has accepted is to be asked again: it may have forgotten. */
   reload(): void {
     this.#sent = undefined;
+    this.#epoch++;
   }
 
   /** The node has not taken what it was sent. */
@@ -96,13 +99,12 @@ export class NodeResources<Wanted, Sent> {
 
   /** Learns what the hub has accepted, if that is not known. */
   async load(): Promise<void> {
-    this.#sent ??= await this.#load();
+    await this.#known();
   }
 
   /** Publishes what a few resources need. @returns True if there are more. Rejects if it is to be tried again. */
   async round(): Promise<boolean> {
-    const sent = this.#sent ?? (await this.#load());
-    this.#sent = sent;
+    const sent = await this.#known();
     const paths = [...this.#touched].slice(0, this.#parts.perRound);
     for (const path of paths) this.#touched.delete(path);
     try {
@@ -112,6 +114,15 @@ export class NodeResources<Wanted, Sent> {
       throw error;
     }
     return this.#touched.size > 0;
+  }
+
+  async #known(): Promise<Map<string, Sent>> {
+    while (this.#sent === undefined) {
+      const epoch = this.#epoch;
+      const sent = await this.#load();
+      if (epoch === this.#epoch) this.#sent = sent;
+    }
+    return this.#sent;
   }
 
   async #load(): Promise<Map<string, Sent>> {
