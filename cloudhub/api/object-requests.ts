@@ -4,6 +4,7 @@ import {
   isSet,
   type Kind,
   type KubeObject,
+  notServed,
   type PatchKind,
 } from "../../kubernetes/index.ts";
 import type { Clock } from "../../platform/clock.ts";
@@ -270,10 +271,6 @@ function requirePatchKind({ request }: ObjectCall): PatchKind {
     "UnsupportedMediaType",
     `the body of the request was in an unknown format - accepted media types include: ${Object.keys(patchKinds).slice(0, 4).join(", ")}`,
   );
-}
-
-export function notServed(): ApiError {
-  return new ApiError("NotFound", "the server could not find the requested resource");
 }
 
 function notAllowed(): ApiError {

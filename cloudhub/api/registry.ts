@@ -9,6 +9,7 @@ import {
   type KubeObject,
   type ListQuery,
   notFound,
+  notServed,
   type ObjectName,
   type ObjectsApi,
   type PatchKind,
@@ -246,8 +247,7 @@ export class Registry implements ObjectsApi {
   ): Promise<KubeObject> {
     const kind = this.kinds.require(resource);
     const answer = this.#answers.get(`${groupResource(kind.type)}/${subresource}`);
-    if (answer === undefined)
-      throw new ApiError("NotFound", "the server could not find the requested resource");
+    if (answer === undefined) throw notServed();
     return await answer(this.#writer.require(kind, keyOf(kind, name)).object, document);
   }
 

@@ -72,7 +72,7 @@ describe("what is asked for", () => {
     });
     expect(await api.send("/apis/example.com/v1/nothings")).toMatchObject({
       status: 404,
-      body: { message: "the server could not find the requested resource" },
+      body: { message: "the server could not find the requested resource", details: {} },
     });
     expect(await api.send(maps, { method: "PUT", body: map("a") })).toMatchObject({ status: 405 });
   });
@@ -131,6 +131,27 @@ describe("what is written", () => {
   it("may be YAML", async () => {
     const text = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: y }\n";
     expect(await post(text, maps, { "content-type": "application/yaml" })).toMatchObject({ status: 201 });
+  });
+
+  it("is JSON quickly, whatever it is called; YAML of another form has a limit of its own", async () => {
+    const headers = { "content-type": "application/apply-patch+yaml" };
+    const apply = (name: string, body: string) =>
+      api.send(`${maps}/${name}?fieldManager=me`, { method: "PATCH", headers, body });
+    const data = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`k${i}`, `value ${i}`]));
+    const object = JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "j" }, data });
+    // The same once as JSON, once not: reading YAML takes a hundred times as long.
+    const timed = async (text: string) => {
+      const from = performance.now();
+      expect(await apply("j", text)).toMatchObject({ status: expect.any(Number) });
+      return performance.now() - from;
+    };
+    await timed(object);
+    expect(await timed(object)).toBeLessThan(await timed(`# not JSON\n${object}`));
+    const large = `apiVersion: v1\nkind: ConfigMap\nmetadata: { name: y }\ndata: { k: ${"x".repeat(600_000)} }`;
+    expect(await apply("y", large)).toMatchObject({ status: 413, body: { reason: "RequestEntityTooLarge" } });
+    expect(await apply("j", JSON.stringify(map("j", { data: { k: "x".repeat(900_000) } })))).toMatchObject({
+      status: 200,
+    });
   });
 
   it("may be a Node that has pods: it goes, and they are left to its controller", async () => {
@@ -248,6 +269,38 @@ describe("who asks", () => {
     const headers = { "impersonate-user": "admin", "impersonate-group": "system:masters" };
     expect(await api.send(maps, { token, headers })).toMatchObject({ status: 403 });
     expect(await api.send(maps, { headers: { "impersonate-user": "clerk" } })).toMatchObject({ status: 403 });
+    const nobody = { "impersonate-group": "somebody" };
+    expect(await api.send(maps, { headers: nobody })).toMatchObject({ status: 400 });
+    const more = { "impersonate-user": "clerk", "impersonate-extra-scopes": "all" };
+    expect(await api.send(maps, { headers: more })).toMatchObject({ status: 400 });
+  });
+
+  it("acts for a service account with the right to that account, and with the rights of its groups", async () => {
+    const rbac = "/apis/rbac.authorization.k8s.io/v1";
+    const apiGroup = "rbac.authorization.k8s.io";
+    const may = async (name: string, rule: object, subject: object) => {
+      await post({ metadata: { name }, rules: [rule] }, `${rbac}/clusterroles`);
+      const roleRef = { apiGroup, kind: "ClusterRole", name };
+      await post({ metadata: { name }, subjects: [subject], roleRef }, `${rbac}/clusterrolebindings`);
+    };
+    const token = await world.hub.admin.createController("clerk", { nodes: [], groups: [], verbs: ["read"] });
+    const acts = { apiGroups: [""], resources: ["serviceaccounts"], verbs: ["impersonate"] };
+    await may("acts", { ...acts, resourceNames: ["default"] }, { kind: "User", apiGroup, name: "clerk" });
+    const reads = { apiGroups: [""], resources: ["configmaps"], verbs: ["list"] };
+    await may("reads", reads, { kind: "Group", apiGroup, name: "system:serviceaccounts:default" });
+    const as = (user: string, more: object = {}) =>
+      api.send(maps, { token, headers: { "impersonate-user": user, ...more } });
+    expect(await as("system:serviceaccount:default:default")).toMatchObject({ status: 200 });
+    expect(await as("system:serviceaccount:kube-system:default")).toMatchObject({
+      status: 403,
+      body: { message: expect.stringContaining('cannot list resource "configmaps"') },
+    });
+    expect(await as("system:serviceaccount:default:other")).toMatchObject({
+      status: 403,
+      body: { message: expect.stringContaining('cannot impersonate resource "serviceaccounts"') },
+    });
+    const root = { "impersonate-group": "system:masters" };
+    expect(await as("system:serviceaccount:default:default", root)).toMatchObject({ status: 403 });
   });
 
   it("is a node, if its certificate says so, until that is revoked", async () => {
