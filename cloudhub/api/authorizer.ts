@@ -1,5 +1,6 @@
 import { ApiError, type KubeObject } from "../../kubernetes/index.ts";
 import type { ResourceStore } from "../store/resource-store.ts";
+import { requireBoundToken } from "./node-restriction.ts";
 import { nodeMay } from "./node-rights.ts";
 import { type Attributes, bindsUser, isCovered, type PolicyRule, type RoleRef, ruleAllows } from "./rbac.ts";
 import {
@@ -72,6 +73,15 @@ export class Authorizer {
         ? { type: `roles.${rbac}`, namespace: namespace ?? "", name }
         : { type: `clusterroles.${rbac}`, namespace: "", name };
     return (this.#store.get(key)?.object.rules ?? []) as readonly PolicyRule[];
+  }
+
+  /** A node gets tokens of its pods only. Throws `Forbidden`. */
+  requireToken(
+    user: User,
+    account: { readonly namespace: string | undefined; readonly name: string },
+    request: KubeObject,
+  ): void {
+    requireBoundToken(user, account, request, this.#store);
   }
 
   /** Nobody gives rights that he does not have, in a role or with a binding. Throws `Forbidden`. */

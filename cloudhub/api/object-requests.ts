@@ -10,6 +10,7 @@ import {
 import type { Clock } from "../../platform/clock.ts";
 import { deleteOptions, type ObjectCall, objectIn, requireScope, writeOptions } from "./api-call.ts";
 import type { Authorizer } from "./authorizer.ts";
+import { requireNodeRestriction } from "./node-restriction.ts";
 import { withoutUndefined } from "./object-lifecycle.ts";
 import type { RegistryOptions } from "./object-writing.ts";
 import { answerLog, type PodLogs } from "./pod-logs.ts";
@@ -171,6 +172,7 @@ export class ObjectRequests {
       throw new ApiError("BadRequest", "the object provided is unrecognized");
     const apiVersion = group === "" ? version : `${group}/${version}`;
     const document = { apiVersion, kind: part?.kind, metadata: {}, ...body } as KubeObject;
+    if (path.subresource === "token") this.#parts.authorizer.requireToken(call.user, path, document);
     await sendJson(
       call,
       201,
@@ -216,6 +218,7 @@ export class ObjectRequests {
       if (old === undefined && info.verb === "patch")
         authorizer.require(user, { verb: "create", path: info.path, resource: path });
       authorizer.requireNoEscalation(user, next, old);
+      requireNodeRestriction(user, next, old);
     };
     return { ...writeOptions(call), admit };
   }

@@ -22,6 +22,7 @@ const map = (name: string, more: object = {}): KubeObject => ({
   metadata: { name },
   ...more,
 });
+const nodeNamed = (name: string): KubeObject => ({ apiVersion: "v1", kind: "Node", metadata: { name } });
 const post = (body: unknown, path = maps, headers = {}) => api.send(path, { method: "POST", body, headers });
 
 describe("what is asked for", () => {
@@ -313,8 +314,48 @@ describe("who asks", () => {
       status: 403,
       body: { message: expect.stringContaining('User "system:node:edge" cannot list resource "secrets"') },
     });
+    const node = await api.send("/api/v1/nodes", { method: "POST", body: nodeNamed("edge") });
+    expect(node).toMatchObject({ status: 201 });
+    const patch = (part: string, body: object) =>
+      api.send(`/api/v1/nodes/edge${part}`, {
+        method: "PATCH",
+        certificate,
+        headers: { "content-type": "application/merge-patch+json" },
+        body,
+      });
+    expect(await patch("/status", { status: { phase: "Running" } })).toMatchObject({ status: 200 });
+    expect(await patch("", { metadata: { annotations: { a: "b" } } })).toMatchObject({ status: 200 });
+    for (const part of ["", "/status"])
+      expect(await patch(part, { metadata: { labels: { site: "forged" } } })).toMatchObject({
+        status: 403,
+        body: { message: expect.stringContaining('node "edge" is not allowed to modify its labels') },
+      });
+    expect(await patch("", { spec: { taints: [] } })).toMatchObject({ status: 403 });
     await world.hub.admin.revokeNode("edge");
     expect(await api.send("/api/v1/nodes", { certificate })).toMatchObject({ status: 401 });
+  });
+
+  it("gets tokens for its own pods only, if it is a node", async () => {
+    await world.agent("edge");
+    const identity = join(world.directory, "edge/identity.pem");
+    const pem = await vi.waitFor(() => readFileSync(identity, "utf8"), { timeout: 10_000 });
+    const certificate = { cert: pem, key: pem };
+    const pod = async (name: string, nodeName: string) => {
+      const spec = { nodeName, containers: [{ name: "c", image: "i" }] };
+      const made = await post({ metadata: { name }, spec }, "/api/v1/namespaces/default/pods");
+      return { kind: "Pod", apiVersion: "v1", name, uid: (made.body as KubeObject).metadata.uid };
+    };
+    const [mine, other] = [await pod("mine", "edge"), await pod("other", "elsewhere")];
+    const ask = async (boundObjectRef?: object) => {
+      const path = "/api/v1/namespaces/default/serviceaccounts/default/token";
+      return (await api.send(path, { method: "POST", certificate, body: { spec: { boundObjectRef } } }))
+        .status;
+    };
+    expect(await ask(mine)).toBe(201);
+    expect(await ask(other)).toBe(403);
+    expect(await ask({ ...mine, uid: "another" })).toBe(403);
+    expect(await ask({ ...mine, kind: "Secret" })).toBe(403);
+    expect(await ask()).toBe(403);
   });
 
   it("asks for a certificate in his own name only", async () => {
