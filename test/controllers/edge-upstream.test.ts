@@ -222,3 +222,25 @@ it("gives a node that registers the labels of its join token, whatever it says i
   const { metadata } = await world.objects.get(nodes, { name: "edge-1" });
   expect(metadata.labels).toEqual({ site: "plant-2", os: "linux" });
 });
+
+it.each([
+  ["patch", "nodepatch", (metadata: object) => JSON.stringify({ metadata })],
+  ["update", "node", (metadata: object) => ({ metadata })],
+])("does not let a node change those labels later with %s of a %s", async (operation, resource, content) => {
+  const world = await new EdgeWorld().start();
+  const node = { metadata: { name: "edge-1", labels: { os: "linux" } }, spec: {}, status: {} };
+  await ask(world, "insert", "default/node/edge-1", node);
+  const labelsAfter = async (labels: object | null) => {
+    const asked = await ask(world, operation, `default/${resource}/edge-1`, content({ labels }));
+    expect(asked).toMatchObject({ outcome: "ack" });
+    return (await world.objects.get(nodes, { name: "edge-1" })).metadata.labels;
+  };
+  expect(await labelsAfter({ site: "forged", floor: "2" })).toEqual({
+    site: "plant-2",
+    os: "linux",
+    floor: "2",
+  });
+  expect(await labelsAfter({ site: null, os: null })).toEqual({ site: "plant-2", floor: "2" });
+  expect(await labelsAfter({ $patch: "replace" })).toMatchObject({ site: "plant-2" });
+  expect(await labelsAfter(null)).toMatchObject({ site: "plant-2" });
+});
