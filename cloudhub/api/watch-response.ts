@@ -86,7 +86,8 @@ export class WatchResponses {
     response.flushHeaders();
     try {
       for (let result = await next; !result.done; result = await events.next()) {
-        const text = this.#lineOf(call, result.value, { ...wish, columns: first && wish.columns });
+        const now = this.#clock.wallTime();
+        const text = this.#lineOf(call, result.value, { ...wish, now, columns: first && wish.columns });
         first &&= result.value.type === "BOOKMARK";
         if (!response.write(text) && !(await this.#drained(response, signal))) return;
       }

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as pause } from "node:timers/promises";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { KubeObject } from "../../../kubernetes/index.ts";
 import { ApiClient } from "../../support/api-client.ts";
@@ -205,6 +206,25 @@ describe("a watch", () => {
       ]),
     );
     expect(await api.send(`${maps}?watch=true&labelSelector=%21%21`)).toMatchObject({ status: 400 });
+  });
+
+  it("shows in tables how old things are when they change, not when it began", async () => {
+    const accept = "application/json;as=Table;v=v1;g=meta.k8s.io";
+    const watch = await api.open(`${maps}?watch=1&fieldSelector=metadata.name=a`, { headers: { accept } });
+    const lines = createInterface({ input: watch })[Symbol.asyncIterator]();
+    const age = async (): Promise<string> => {
+      const { object } = JSON.parse((await lines.next()).value) as {
+        object: { rows: [{ cells: string[] }] };
+      };
+      return object.rows[0].cells[2] ?? "";
+    };
+    await post(map("a"));
+    expect(await age()).toBe("0s");
+    await pause(2_100);
+    const headers = { "content-type": "application/merge-patch+json" };
+    await api.send(`${maps}/a`, { method: "PATCH", headers, body: { data: { a: "b" } } });
+    expect(await age()).not.toBe("0s");
+    watch.destroy();
   });
 
   it("ends when its time is over", async () => {
