@@ -213,9 +213,8 @@ describe("a watch", () => {
     const watch = await api.open(`${maps}?watch=1&fieldSelector=metadata.name=a`, { headers: { accept } });
     const lines = createInterface({ input: watch })[Symbol.asyncIterator]();
     const age = async (): Promise<string> => {
-      const { object } = JSON.parse((await lines.next()).value) as {
-        object: { rows: [{ cells: string[] }] };
-      };
+      const { value } = await lines.next();
+      const { object } = JSON.parse(String(value)) as { object: { rows: [{ cells: string[] }] } };
       return object.rows[0].cells[2] ?? "";
     };
     await post(map("a"));
