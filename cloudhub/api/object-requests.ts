@@ -172,6 +172,7 @@ export class ObjectRequests {
       throw new ApiError("BadRequest", "the object provided is unrecognized");
     const apiVersion = group === "" ? version : `${group}/${version}`;
     const document = { apiVersion, kind: part?.kind, metadata: {}, ...body } as KubeObject;
+    if (path.subresource === "eviction") tryOnly(document, info.query);
     if (path.subresource === "token") this.#parts.authorizer.requireToken(call.user, path, document);
     await sendJson(
       call,
@@ -189,10 +190,7 @@ export class ObjectRequests {
     const body = await readBody(request);
     const change = (object: KubeObject): KubeObject => {
       const current = scaleOf(object);
-      return scaled(
-        object,
-        patchKind === undefined ? (body as KubeObject) : patchScale(current, patchKind, body),
-      );
+      return scaled(object, patchKind === undefined ? body : patchScale(current, patchKind, body));
     };
     await sendJson(call, 200, scaleOf(await registry.revise(kind.type, path, change, this.#options(call))));
   }
@@ -263,6 +261,13 @@ export class ObjectRequests {
 function withRequester(request: KubeObject, { name: username, uid, groups, extra }: User): KubeObject {
   const spec = withoutUndefined({ ...(request.spec as object | undefined), username, uid, groups, extra });
   return { ...request, spec };
+}
+
+/** An eviction carries the terms of its deletion; that it is only tried may be in the query too. */
+function tryOnly(eviction: Record<string, unknown>, query: URLSearchParams): void {
+  const dryRun = query.getAll("dryRun");
+  if (dryRun.length === 0) return;
+  eviction.deleteOptions = { ...(eviction.deleteOptions as object | undefined), dryRun };
 }
 
 /** Throws `UnsupportedMediaType`. */

@@ -195,7 +195,10 @@ export class Registry implements ObjectsApi {
     return await this.#writer.change(kind, key, { change, options, version });
   }
 
-  /** Changes an object in the hub's own name: whatever a function makes of it, again when another change came first. */
+  /**
+   * Changes an object by whatever a function makes of it, again when another change came first. In the hub's own name,
+   * unless the options name a field manager.
+   */
   async revise(
     resource: ResourceName,
     name: ObjectName,
@@ -203,7 +206,9 @@ export class Registry implements ObjectsApi {
     options: RegistryOptions = {},
   ): Promise<KubeObject> {
     const kind = this.kinds.require(resource);
-    return await this.#writer.change(kind, keyOf(kind, name), { change, options, version: undefined });
+    const now = this.#parts.clock.wallTime();
+    const made = (old: KubeObject): KubeObject => managed(kind, change(old), old, { options, now });
+    return await this.#writer.change(kind, keyOf(kind, name), { change: made, options, version: undefined });
   }
 
   async delete(resource: ResourceName, name: ObjectName, options: DeleteOptions = {}): Promise<KubeObject> {

@@ -168,6 +168,50 @@ describe("what is written", () => {
     expect(await api.send("/api/v1/namespaces/default/pods/p")).toMatchObject({ status: 200 });
   });
 
+  it("may be an eviction, whose terms are read like those of a deletion", async () => {
+    const pods = "/api/v1/namespaces/default/pods";
+    await post(
+      { metadata: { name: "p" }, spec: { nodeName: "n", containers: [{ name: "c", image: "i" }] } },
+      pods,
+    );
+    const evict = (deleteOptions: unknown, query = "") =>
+      post({ metadata: { name: "p" }, deleteOptions }, `${pods}/p/eviction${query}`);
+    for (const bad of [{ propagationPolicy: "x" }, { gracePeriodSeconds: "soon" }, { dryRun: ["Some"] }, 5])
+      expect(await evict(bad)).toMatchObject({ status: 400, body: { reason: "BadRequest" } });
+    expect(await evict({ dryRun: ["All"] })).toMatchObject({ status: 201 });
+    expect(await evict(undefined, "?dryRun=All")).toMatchObject({ status: 201 });
+    expect((await api.send(`${pods}/p`)).body.metadata).not.toHaveProperty("deletionTimestamp");
+    expect(await evict({ gracePeriodSeconds: 5 })).toMatchObject({ status: 201 });
+    expect((await api.send(`${pods}/p`)).body.metadata).toMatchObject({ deletionGracePeriodSeconds: 5 });
+  });
+
+  it("may be a scale, which says who has set the replicas", async () => {
+    const template = { metadata: { labels: { a: "b" } }, spec: { containers: [{ name: "c", image: "i" }] } };
+    const spec = { replicas: 1, selector: { matchLabels: { a: "b" } }, template };
+    const deployments = "/apis/apps/v1/namespaces/default/deployments";
+    await post({ metadata: { name: "d" }, spec }, `${deployments}?fieldManager=maker`);
+    const put = (body: unknown) =>
+      api.send(`${deployments}/d/scale?fieldManager=scaler`, { method: "PUT", body });
+    for (const bad of ["null", [], "5"]) expect(await put(bad)).toMatchObject({ status: 400 });
+    expect(await put({ metadata: { name: "d" }, spec: { replicas: 3 } })).toMatchObject({ status: 200 });
+    const { managedFields } = (await api.send(`${deployments}/d`)).body.metadata as {
+      managedFields: object[];
+    };
+    const scaler = managedFields.find((entry) => "manager" in entry && entry.manager === "scaler");
+    expect(scaler).toMatchObject({ operation: "Update", fieldsV1: { "f:spec": { "f:replicas": {} } } });
+  });
+
+  it("is answered for a question that makes no sense", async () => {
+    const reviews = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+    expect(await post({ spec: { user: "u", resourceAttributes: null } }, reviews)).toMatchObject({
+      status: 400,
+    });
+    const attributes = { verb: "get", resource: "pods" };
+    const odd = { spec: { user: "u", groups: 5, resourceAttributes: attributes } };
+    expect((await post(odd, reviews)).status).toBeLessThan(500);
+    expect(await api.send(`${maps}?watch=1&timeoutSeconds=soon`)).toMatchObject({ status: 400 });
+  });
+
   it("is deleted with the terms of the body or the query", async () => {
     await post(map("a"));
     const options = { kind: "DeleteOptions", apiVersion: "v1", preconditions: { uid: "another" } };
