@@ -7,6 +7,8 @@ import { readProtobuf } from "./protobuf.ts";
 export const maxBodyBytes = 3 << 20;
 /** YAML that is no JSON takes a hundred times as long to read, and nothing else is done meanwhile. */
 const maxYamlCharacters = 512 << 10;
+/** Objects in objects. What is deeper cannot be gone through. */
+const maxDepth = 1_000;
 
 /**
  * Reads what a request carries.
@@ -14,6 +16,25 @@ const maxYamlCharacters = 512 << 10;
  * @returns `undefined` for nothing. Throws `BadRequest`, `UnsupportedMediaType` or `RequestEntityTooLarge`.
  */
 export async function readBody(request: IncomingMessage): Promise<unknown> {
+  const document = await readDocument(request);
+  if (isDeeperThan(maxDepth, document))
+    throw new ApiError("BadRequest", `the object provided is unrecognized: exceeded max depth ${maxDepth}`);
+  return document;
+}
+
+/** Without going down: what is too deep for that is what is looked for. */
+function isDeeperThan(depth: number, document: unknown): boolean {
+  let level: unknown[] = [document];
+  for (let at = 0; level.length > 0; at++) {
+    if (at > depth) return true;
+    level = level.flatMap((value) =>
+      typeof value === "object" && value !== null ? Object.values(value) : [],
+    );
+  }
+  return false;
+}
+
+async function readDocument(request: IncomingMessage): Promise<unknown> {
   const bytes = await bytesOf(request);
   const type = mediaType(request);
   if (type === "application/vnd.kubernetes.protobuf") return readProtobuf(bytes);

@@ -210,6 +210,11 @@ describe("what is written", () => {
     const odd = { spec: { user: "u", groups: 5, resourceAttributes: attributes } };
     expect((await post(odd, reviews)).status).toBeLessThan(500);
     expect(await api.send(`${maps}?watch=1&timeoutSeconds=soon`)).toMatchObject({ status: 400 });
+    const deep = `${'{"a":'.repeat(50_000)}1${"}".repeat(50_000)}`;
+    expect(await post(deep, "/apis/authentication.k8s.io/v1/selfsubjectreviews")).toMatchObject({
+      status: 400,
+      body: { message: expect.stringContaining("exceeded max depth") },
+    });
   });
 
   it("is deleted with the terms of the body or the query", async () => {
