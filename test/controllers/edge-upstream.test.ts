@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { events, nodes, pods } from "../../controllers/runtime/kinds.ts";
+import { certificateSigningRequests, events, nodes, pods } from "../../controllers/runtime/kinds.ts";
 import { ApiError, type KubeObject } from "../../kubernetes/index.ts";
 import { EdgeWorld } from "./edge-world.ts";
 
@@ -221,6 +221,26 @@ it("gives a node that registers the labels of its join token, whatever it says i
   expect(await ask(world, "insert", "default/node/edge-1", node)).toMatchObject({ outcome: "ack" });
   const { metadata } = await world.objects.get(nodes, { name: "edge-1" });
   expect(metadata.labels).toEqual({ site: "plant-2", os: "linux" });
+});
+
+it("says itself which node asks for a certificate, whatever that node says", async () => {
+  const world = await new EdgeWorld().start();
+  const spec = { request: "eA==", signerName: "example.com/s", usages: ["client auth"] };
+  const forged = {
+    username: "system:node:edge-2",
+    groups: ["system:masters"],
+    uid: "1",
+    extra: { a: ["b"] },
+  };
+  const metadata = { name: "c" };
+  const content = { apiVersion: "certificates.k8s.io/v1", kind: "CertificateSigningRequest", metadata };
+  const asked = { ...content, spec: { ...spec, ...forged } };
+  expect(await ask(world, "insert", "default/certificatesigningrequest/c", asked)).toMatchObject({
+    outcome: "ack",
+  });
+  const made = await world.objects.get(certificateSigningRequests, { name: "c" });
+  const groups = ["system:nodes", "system:authenticated"];
+  expect(made.spec).toEqual({ ...spec, username: "system:node:edge-1", groups });
 });
 
 it.each([

@@ -45,5 +45,7 @@ describe("a node whose roles allow everything", () => {
     await expect(requireAccess(all, "edge-1", "patch", node)).rejects.toThrow("cannot patch");
     const token = { ...target, resource: "serviceaccounts", namespace: "default", subresource: "token" };
     await expect(requireAccess(all, "edge-1", "create", token)).rejects.toThrow("cannot create");
+    const request = { ...target, group: "certificates.k8s.io", resource: "certificatesigningrequests" };
+    await expect(requireAccess(all, "edge-1", "create", request)).rejects.toThrow("cannot create");
   });
 });
