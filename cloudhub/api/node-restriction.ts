@@ -9,10 +9,22 @@ import type { User } from "./user.ts";
 /** Where a node is and what may run on it is not its to say. Throws `Forbidden`. */
 export function requireNodeRestriction(user: User, next: KubeObject, old: KubeObject | undefined): void {
   const node = nodeOf(user);
-  if (node === undefined || next.kind !== "Node" || next.apiVersion !== "v1" || old === undefined) return;
+  if (node === undefined || next.apiVersion !== "v1" || old === undefined) return;
+  if (next.kind === "Pod") requireSamePod(node, next, old);
+  if (next.kind !== "Node") return;
   const { labels = {} } = next.metadata;
   if (!isDeepStrictEqual(labels, old.metadata.labels ?? {})) throw restricted("nodes", node, "labels");
   if (!isDeepStrictEqual(next.spec ?? {}, old.spec ?? {})) throw restricted("nodes", node, "spec");
+}
+
+/** A node says how its pods are, with the status only. */
+function requireSamePod(node: string, { metadata }: KubeObject, old: KubeObject): void {
+  const { name = "" } = metadata;
+  for (const what of ["labels", "annotations"] as const) {
+    if (isDeepStrictEqual(metadata[what] ?? {}, old.metadata[what] ?? {})) continue;
+    const text = `pods "${name}" is forbidden: node "${node}" is not allowed to modify the ${what} of pods`;
+    throw new ApiError("Forbidden", text, { name, kind: "pods" });
+  }
 }
 
 /** A node gets tokens for its pods, which end with them. Throws `Forbidden`. */
@@ -28,7 +40,8 @@ export function requireBoundToken(
   const { kind, name: podName = "", uid } = boundObjectRef ?? {};
   const pod = kind === "Pod" ? store.get({ type: "pods", namespace, name: podName })?.object : undefined;
   const { nodeName, serviceAccountName = "default" } = (pod?.spec ?? {}) as PodSpec;
-  if (nodeName === node && serviceAccountName === name && pod?.metadata.uid === uid) return;
+  const isMirror = pod?.metadata.annotations?.["kubernetes.io/config.mirror"] !== undefined;
+  if (nodeName === node && serviceAccountName === name && pod?.metadata.uid === uid && !isMirror) return;
   const text = `serviceaccounts "${name}" is forbidden: node "${node}" must ask for a token that is bound to a pod of its that uses this account, with its uid`;
   throw new ApiError("Forbidden", text, { name, kind: "serviceaccounts" });
 }

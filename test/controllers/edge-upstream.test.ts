@@ -223,6 +223,54 @@ it("gives a node that registers the labels of its join token, whatever it says i
   expect(metadata.labels).toEqual({ site: "plant-2", os: "linux" });
 });
 
+describe("a pod that a node runs by itself", () => {
+  const mirror = { metadata: { name: "m", annotations: { "kubernetes.io/config.mirror": "x" } } };
+  const containers = [{ name: "c", image: "i" }];
+  const spec = { nodeName: "edge-1", containers, volumes: [{ name: "h", hostPath: { path: "/" } }] };
+  const pod = (metadata: object, more: object) => ({
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { ...mirror.metadata, ...metadata },
+    spec: { ...spec, ...more },
+  });
+
+  it("is told of, and has no tokens", async () => {
+    const world = await started();
+    expect(await ask(world, "insert", "default/pod/m", pod({}, {}))).toMatchObject({
+      outcome: "ack",
+      answer: { Err: null },
+    });
+    const { metadata } = await world.objects.get(pods, { namespace: "default", name: "m" });
+    const boundObjectRef = { kind: "Pod", name: "m", uid: metadata.uid };
+    const asked = await ask(world, "query", "default/serviceaccounttoken/default", {
+      spec: { boundObjectRef },
+    });
+    expect(JSON.stringify(asked.answer)).not.toContain('"token":');
+    expect(asked.answer).toMatchObject({ ErrStatus: { reason: "Forbidden" } });
+  });
+
+  it.each([
+    ["is none without its annotation", { annotations: {} }, {}],
+    ["is another node's", {}, { nodeName: "edge-2" }],
+    ["has a Secret", {}, { volumes: [{ name: "s", secret: { secretName: "theirs" } }] }],
+    [
+      "has a Secret in its environment",
+      {},
+      { containers: [{ ...containers[0], envFrom: [{ secretRef: { name: "theirs" } }] }] },
+    ],
+    ["has a service account", {}, { serviceAccountName: "admin" }],
+    ["has a token", {}, { volumes: [{ name: "t", projected: { sources: [{ serviceAccountToken: {} }] } }] }],
+    ["belongs to others", { ownerReferences: [{ kind: "Deployment", name: "web", uid: "u" }] }, {}],
+  ])("is refused if it %s", async (_why, metadata, more) => {
+    const world = await started();
+    expect(await ask(world, "insert", "default/pod/m", pod(metadata, more))).toMatchObject({
+      outcome: "ack",
+      answer: { Object: null, Err: failure("Forbidden", 403) },
+    });
+    expect((await world.objects.list(pods)).items).toHaveLength(2);
+  });
+});
+
 it("says itself which node asks for a certificate, whatever that node says", async () => {
   const world = await new EdgeWorld().start();
   const spec = { request: "eA==", signerName: "example.com/s", usages: ["client auth"] };
