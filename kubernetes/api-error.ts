@@ -87,6 +87,11 @@ export function notFound(resource: string, name: string): ApiError {
   return new ApiError("NotFound", `${resource} "${name}" not found`, detailsOf(resource, name));
 }
 
+/** For a path at which nothing is. kubectl reads the details of it unseen, and tells it by them from a missing object. */
+export function notServed(): ApiError {
+  return new ApiError("NotFound", "the server could not find the requested resource", {});
+}
+
 export function alreadyExists(resource: string, name: string): ApiError {
   return new ApiError("AlreadyExists", `${resource} "${name}" already exists`, detailsOf(resource, name));
 }

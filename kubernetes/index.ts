@@ -5,6 +5,7 @@ export {
   conflict,
   isReason,
   notFound,
+  notServed,
   type Status,
   type StatusCause,
   type StatusDetails,

@@ -4,6 +4,7 @@ import {
   type DeleteOptions,
   type Kind,
   type KubeObject,
+  notServed,
   type ObjectPath,
 } from "../../kubernetes/index.ts";
 import type { Form } from "./negotiation.ts";
@@ -35,7 +36,7 @@ export interface ObjectCall extends ApiCall {
 export function requireScope({ type }: Kind, { namespace, name }: ObjectPath, verb: string): void {
   const needed = type.namespaced && (name !== "" || verb === "create" || verb === "deletecollection");
   if (type.namespaced ? !needed || namespace !== undefined : namespace === undefined) return;
-  throw new ApiError("NotFound", "the server could not find the requested resource");
+  throw notServed();
 }
 
 /** How a write is meant, by its query. Throws `BadRequest`. */

@@ -105,7 +105,8 @@ export class ApiHandler {
     const { response } = exchange;
     const failure = asApiError(error);
     const { log, once } = this.#parts;
-    if (failure.code >= 500 && once.pass(`api ${info.verb} ${failure.message.slice(0, 80)}`) !== undefined)
+    const why = error instanceof Error ? error.message : failure.message;
+    if (failure.code >= 500 && once.pass(`api ${info.verb} ${why.slice(0, 80)}`) !== undefined)
       log.error("a request to the API failed", { verb: info.verb, path: info.path.slice(0, 200), error });
     if (response.headersSent || response.destroyed) {
       response.destroy();

@@ -6,7 +6,13 @@ import { HubError, mayUse } from "../../protocol/index.ts";
 import type { Identify, Revocations } from "../admission.ts";
 import type { Credentials, Identified } from "../credentials.ts";
 import type { ServiceAccountTokens } from "./service-account-tokens.ts";
-import { authenticatedGroup, mastersGroup, type User } from "./user.ts";
+import {
+  authenticatedGroup,
+  groupsOfServiceAccounts,
+  mastersGroup,
+  serviceAccountIn,
+  type User,
+} from "./user.ts";
 
 export interface AuthenticationParts {
   readonly credentials: Pick<Credentials, "byToken">;
@@ -60,18 +66,31 @@ export class Authentication {
   }
 }
 
-/** In whose name a request is to be done; `undefined`: in one's own. Pure. Source: Kubernetes user impersonation. */
+/**
+ * In whose name a request is to be done; `undefined`: in one's own. Throws `BadRequest` if it says what somebody is and not
+ * who. Pure. Source: Kubernetes user impersonation.
+ */
 export function impersonated({ headers }: Pick<IncomingMessage, "headers">): User | undefined {
-  const name = headers["impersonate-user"];
-  if (typeof name !== "string" || name === "") return undefined;
-  const given = headers["impersonate-group"];
-  const groups =
-    given === undefined
-      ? []
-      : String(given)
-          .split(",")
-          .map((group) => group.trim());
-  return { name, groups: groups.includes(authenticatedGroup) ? groups : [...groups, authenticatedGroup] };
+  const { "impersonate-user": name, "impersonate-group": given, "impersonate-uid": uid } = headers;
+  const extra = Object.keys(headers).find((header) => header.startsWith("impersonate-extra-"));
+  if (extra !== undefined) throw new ApiError("BadRequest", `${extra} is not done here`);
+  if (typeof name !== "string" || name === "") {
+    if (given === undefined && uid === undefined) return undefined;
+    throw new ApiError("BadRequest", "a group or uid is to be impersonated without a user: Impersonate-User");
+  }
+  const groups = given === undefined ? impliedGroups(name) : String(given).split(",").map(trimmed);
+  const all = groups.includes(authenticatedGroup) ? groups : [...groups, authenticatedGroup];
+  return { name, groups: all, ...(uid === undefined ? {} : { uid: String(uid) }) };
+}
+
+/** A service account is in its groups, unless others are given. */
+function impliedGroups(name: string): readonly string[] {
+  const account = serviceAccountIn(name);
+  return account === undefined ? [] : groupsOfServiceAccounts(account.namespace);
+}
+
+function trimmed(text: string): string {
+  return text.trim();
 }
 
 /** Who may administer the hub may do everything here. */

@@ -1,8 +1,15 @@
 import { ApiError, type KubeObject } from "../../kubernetes/index.ts";
 import type { ResourceStore } from "../store/resource-store.ts";
+import { requireBoundToken } from "./node-restriction.ts";
 import { nodeMay } from "./node-rights.ts";
 import { type Attributes, bindsUser, isCovered, type PolicyRule, type RoleRef, ruleAllows } from "./rbac.ts";
-import { authenticatedGroup, mastersGroup, type User } from "./user.ts";
+import {
+  authenticatedGroup,
+  groupsOfServiceAccounts,
+  mastersGroup,
+  serviceAccountIn,
+  type User,
+} from "./user.ts";
 
 const rbac = "rbac.authorization.k8s.io";
 
@@ -27,14 +34,25 @@ export class Authorizer {
 
   /** Throws `Forbidden` if somebody may not act in another's name. */
   requireImpersonation(user: User, other: User): void {
-    const about = (resource: string, name: string): Attributes => ({
+    const about = (resource: string, name: string, namespace?: string): Attributes => ({
       verb: "impersonate",
       path: "",
-      resource: { group: "", resource, subresource: "", namespace: undefined, name },
+      resource: {
+        group: resource === "uids" ? "authentication.k8s.io" : "",
+        resource,
+        subresource: "",
+        namespace,
+        name,
+      },
     });
-    this.require(user, about("users", other.name));
+    const account = serviceAccountIn(other.name);
+    if (account === undefined) this.require(user, about("users", other.name));
+    else this.require(user, about("serviceaccounts", account.name, account.namespace));
+    // What one is by being a service account is no further right.
+    const implied = account === undefined ? [authenticatedGroup] : groupsOfServiceAccounts(account.namespace);
     for (const group of other.groups)
-      if (group !== authenticatedGroup) this.require(user, about("groups", group));
+      if (!implied.includes(group)) this.require(user, about("groups", group));
+    if (other.uid !== undefined) this.require(user, about("uids", other.uid));
   }
 
   /** All rules that count for a user in a namespace; without one, those that count everywhere. */
@@ -55,6 +73,15 @@ export class Authorizer {
         ? { type: `roles.${rbac}`, namespace: namespace ?? "", name }
         : { type: `clusterroles.${rbac}`, namespace: "", name };
     return (this.#store.get(key)?.object.rules ?? []) as readonly PolicyRule[];
+  }
+
+  /** A node gets tokens of its pods only. Throws `Forbidden`. */
+  requireToken(
+    user: User,
+    account: { readonly namespace: string | undefined; readonly name: string },
+    request: KubeObject,
+  ): void {
+    requireBoundToken(user, account, request, this.#store);
   }
 
   /** Nobody gives rights that he does not have, in a role or with a binding. Throws `Forbidden`. */

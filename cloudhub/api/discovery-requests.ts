@@ -5,6 +5,7 @@ import {
   groupDocument,
   groupList,
   type Kind,
+  notServed,
   openApiDocument,
   openApiIndex,
   openApiProtobuf,
@@ -16,7 +17,6 @@ import {
 import { notAcceptable } from "./api-handler.ts";
 import type { Kinds } from "./kinds.ts";
 import { type Form, formOf } from "./negotiation.ts";
-import { notServed } from "./object-requests.ts";
 import type { RequestInfo } from "./request-info.ts";
 import { sendBytes, sendJson } from "./responses.ts";
 

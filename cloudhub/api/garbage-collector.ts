@@ -66,7 +66,7 @@ export class GarbageCollector {
     const before = this.#known.get(text);
     for (const owner of before?.owners ?? []) {
       if (owners.includes(owner) && before?.uid === uid) continue;
-      this.#dependents.get(owner)?.delete(text);
+      this.#forgetDependent(owner, text);
       const waits = this.#waiting.get(owner);
       if (waits !== undefined) this.#queue.add(waits);
     }
@@ -89,9 +89,13 @@ export class GarbageCollector {
   #removed(text: string, uid: string): void {
     this.#known.delete(text);
     this.#waiting.delete(uid);
-    const dependents = this.#dependents.get(uid);
-    for (const dependent of dependents ?? []) this.#queue.add(dependent);
-    if (dependents?.size === 0) this.#dependents.delete(uid);
+    for (const dependent of this.#dependents.get(uid) ?? []) this.#queue.add(dependent);
+  }
+
+  #forgetDependent(owner: string, text: string): void {
+    const dependents = this.#dependents.get(owner);
+    dependents?.delete(text);
+    if (dependents?.size === 0) this.#dependents.delete(owner);
   }
 
   #dependentsOf(uid: string): Set<string> {

@@ -1,5 +1,4 @@
 import {
-  ApiError,
   apiVersionOf,
   builtInKinds,
   groupResource,
@@ -7,6 +6,7 @@ import {
   type Kind,
   type KubeObject,
   kindsOfDefinition,
+  notServed,
   type ResourceName,
 } from "../../kubernetes/index.ts";
 
@@ -46,7 +46,7 @@ export class Kinds {
   require(name: ResourceName): Kind {
     const kind = this.find(name);
     if (kind !== undefined) return kind;
-    throw new ApiError("NotFound", "the server could not find the requested resource");
+    throw notServed();
   }
 
   /** The kind of an object or of a reference to one. */

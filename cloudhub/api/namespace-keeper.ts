@@ -91,30 +91,34 @@ export class NamespaceKeeper {
       }));
   }
 
-  /** Deletes what is left in a namespace. @returns True if that is nothing. */
+  /**
+   * Deletes what is left in a namespace. What was decided before the namespace was marked may become visible while others
+   * are being deleted: it is looked for again when those are gone.
+   *
+   * @returns True if nothing was found.
+   */
   async #isEmptied(namespace: string): Promise<boolean> {
     const { registry, store } = this.#parts;
-    let left = 0;
+    let found = 0;
     for (const kind of registry.kinds.stored()) {
       if (!kind.type.namespaced) continue;
       for (const { metadata } of store.list(storedType(kind), { namespace }).items) {
         const { name = "", deletionTimestamp } = metadata;
-        const gone = deletionTimestamp === undefined && (await this.#remove(kind.type, { namespace, name }));
-        if (!gone) left++;
+        found++;
+        if (deletionTimestamp === undefined) await this.#remove(kind.type, { namespace, name });
       }
     }
-    return left === 0;
+    return found === 0;
   }
 
   async #remove(
     resource: Parameters<KeeperParts["registry"]["remove"]>[0],
     name: { namespace?: string; name: string },
-  ): Promise<boolean> {
+  ): Promise<void> {
     try {
-      return (await this.#parts.registry.remove(resource, name)).gone;
+      await this.#parts.registry.remove(resource, name);
     } catch (error) {
-      if (isReason(error, "NotFound")) return true;
-      throw error;
+      if (!isReason(error, "NotFound")) throw error;
     }
   }
 
@@ -132,15 +136,14 @@ export class NamespaceKeeper {
     const found = store.get({ type, namespace: "", name })?.object;
     if (found?.metadata.deletionTimestamp === undefined) return;
     const [kind] = registry.kinds.ofDefinition(name);
-    let left = 0;
-    for (const { metadata } of kind === undefined ? [] : store.list(storedType(kind)).items) {
+    const { items } = kind === undefined ? { items: [] } : store.list(storedType(kind));
+    for (const { metadata } of items) {
       const { name: object = "", namespace, deletionTimestamp } = metadata;
       const key = namespace === undefined ? { name: object } : { namespace, name: object };
-      const gone =
-        deletionTimestamp === undefined && kind !== undefined && (await this.#remove(kind.type, key));
-      if (!gone) left++;
+      if (deletionTimestamp === undefined && kind !== undefined) await this.#remove(kind.type, key);
     }
-    if (left > 0) return;
+    // Each that goes lets this be looked at again.
+    if (items.length > 0) return;
     await registry.revise(definitions, { name }, (object) => withoutFinalizer(object, definitionFinalizer));
   }
 }

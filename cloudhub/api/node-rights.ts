@@ -9,15 +9,21 @@ const nodePrefix = "system:node:";
 const nodesGroup = "system:nodes";
 const read: ReadonlySet<string> = new Set(["get", "list", "watch"]);
 
+/** The node that somebody is. */
+export function nodeOf({ name, groups }: User): string | undefined {
+  return groups.includes(nodesGroup) && name.startsWith(nodePrefix)
+    ? name.slice(nodePrefix.length)
+    : undefined;
+}
+
 /** True for what concerns the node itself, and what its pods need. */
 export function nodeMay(
   user: User,
   { verb, resource }: Attributes,
   store: Pick<ResourceStore, "get" | "list">,
 ): boolean {
-  if (resource === undefined || !user.groups.includes(nodesGroup) || !user.name.startsWith(nodePrefix))
-    return false;
-  const node = user.name.slice(nodePrefix.length);
+  const node = nodeOf(user);
+  if (resource === undefined || node === undefined) return false;
   const { group, resource: plural, subresource, namespace = "", name } = resource;
   if (group === "coordination.k8s.io")
     return plural === "leases" && namespace === "kube-node-lease" && name === node && verb !== "list";
@@ -41,7 +47,7 @@ export function nodeMay(
     case "secrets":
       return verb === "get" && isNeeded({ node, namespace, plural, name }, store);
     case "serviceaccounts":
-      return subresource === "token" && hasPodOf({ node, namespace, name }, store);
+      return verb === "create" && subresource === "token" && hasPodOf({ node, namespace, name }, store);
     default:
       return false;
   }

@@ -4,11 +4,13 @@ import {
   isSet,
   type Kind,
   type KubeObject,
+  notServed,
   type PatchKind,
 } from "../../kubernetes/index.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { deleteOptions, type ObjectCall, objectIn, requireScope, writeOptions } from "./api-call.ts";
 import type { Authorizer } from "./authorizer.ts";
+import { requireNodeRestriction } from "./node-restriction.ts";
 import { withoutUndefined } from "./object-lifecycle.ts";
 import type { RegistryOptions } from "./object-writing.ts";
 import { answerLog, type PodLogs } from "./pod-logs.ts";
@@ -170,6 +172,8 @@ export class ObjectRequests {
       throw new ApiError("BadRequest", "the object provided is unrecognized");
     const apiVersion = group === "" ? version : `${group}/${version}`;
     const document = { apiVersion, kind: part?.kind, metadata: {}, ...body } as KubeObject;
+    if (path.subresource === "eviction") tryOnly(document, info.query);
+    if (path.subresource === "token") this.#parts.authorizer.requireToken(call.user, path, document);
     await sendJson(
       call,
       201,
@@ -186,10 +190,7 @@ export class ObjectRequests {
     const body = await readBody(request);
     const change = (object: KubeObject): KubeObject => {
       const current = scaleOf(object);
-      return scaled(
-        object,
-        patchKind === undefined ? (body as KubeObject) : patchScale(current, patchKind, body),
-      );
+      return scaled(object, patchKind === undefined ? body : patchScale(current, patchKind, body));
     };
     await sendJson(call, 200, scaleOf(await registry.revise(kind.type, path, change, this.#options(call))));
   }
@@ -215,6 +216,7 @@ export class ObjectRequests {
       if (old === undefined && info.verb === "patch")
         authorizer.require(user, { verb: "create", path: info.path, resource: path });
       authorizer.requireNoEscalation(user, next, old);
+      requireNodeRestriction(user, next, old);
     };
     return { ...writeOptions(call), admit };
   }
@@ -261,6 +263,13 @@ function withRequester(request: KubeObject, { name: username, uid, groups, extra
   return { ...request, spec };
 }
 
+/** An eviction carries the terms of its deletion; that it is only tried may be in the query too. */
+function tryOnly(eviction: Record<string, unknown>, query: URLSearchParams): void {
+  const dryRun = query.getAll("dryRun");
+  if (dryRun.length === 0) return;
+  eviction.deleteOptions = { ...(eviction.deleteOptions as object | undefined), dryRun };
+}
+
 /** Throws `UnsupportedMediaType`. */
 function requirePatchKind({ request }: ObjectCall): PatchKind {
   const type = mediaType(request);
@@ -270,10 +279,6 @@ function requirePatchKind({ request }: ObjectCall): PatchKind {
     "UnsupportedMediaType",
     `the body of the request was in an unknown format - accepted media types include: ${Object.keys(patchKinds).slice(0, 4).join(", ")}`,
   );
-}
-
-export function notServed(): ApiError {
-  return new ApiError("NotFound", "the server could not find the requested resource");
 }
 
 function notAllowed(): ApiError {

@@ -9,6 +9,7 @@ import {
   type KubeObject,
   type ListQuery,
   notFound,
+  notServed,
   type ObjectName,
   type ObjectsApi,
   type PatchKind,
@@ -194,7 +195,10 @@ export class Registry implements ObjectsApi {
     return await this.#writer.change(kind, key, { change, options, version });
   }
 
-  /** Changes an object in the hub's own name: whatever a function makes of it, again when another change came first. */
+  /**
+   * Changes an object by whatever a function makes of it, again when another change came first. In the hub's own name,
+   * unless the options name a field manager.
+   */
   async revise(
     resource: ResourceName,
     name: ObjectName,
@@ -202,7 +206,9 @@ export class Registry implements ObjectsApi {
     options: RegistryOptions = {},
   ): Promise<KubeObject> {
     const kind = this.kinds.require(resource);
-    return await this.#writer.change(kind, keyOf(kind, name), { change, options, version: undefined });
+    const now = this.#parts.clock.wallTime();
+    const made = (old: KubeObject): KubeObject => managed(kind, change(old), old, { options, now });
+    return await this.#writer.change(kind, keyOf(kind, name), { change: made, options, version: undefined });
   }
 
   async delete(resource: ResourceName, name: ObjectName, options: DeleteOptions = {}): Promise<KubeObject> {
@@ -246,8 +252,7 @@ export class Registry implements ObjectsApi {
   ): Promise<KubeObject> {
     const kind = this.kinds.require(resource);
     const answer = this.#answers.get(`${groupResource(kind.type)}/${subresource}`);
-    if (answer === undefined)
-      throw new ApiError("NotFound", "the server could not find the requested resource");
+    if (answer === undefined) throw notServed();
     return await answer(this.#writer.require(kind, keyOf(kind, name)).object, document);
   }
 

@@ -5,6 +5,10 @@ import { readProtobuf } from "./protobuf.ts";
 
 /** Largest body of a request, as Kubernetes has it. */
 export const maxBodyBytes = 3 << 20;
+/** YAML that is no JSON takes a hundred times as long to read, and nothing else is done meanwhile. */
+const maxYamlCharacters = 512 << 10;
+/** Objects in objects. What is deeper cannot be gone through. */
+const maxDepth = 1_000;
 
 /**
  * Reads what a request carries.
@@ -12,6 +16,25 @@ export const maxBodyBytes = 3 << 20;
  * @returns `undefined` for nothing. Throws `BadRequest`, `UnsupportedMediaType` or `RequestEntityTooLarge`.
  */
 export async function readBody(request: IncomingMessage): Promise<unknown> {
+  const document = await readDocument(request);
+  if (isDeeperThan(maxDepth, document))
+    throw new ApiError("BadRequest", `the object provided is unrecognized: exceeded max depth ${maxDepth}`);
+  return document;
+}
+
+/** Without going down: what is too deep for that is what is looked for. */
+function isDeeperThan(depth: number, document: unknown): boolean {
+  let level: unknown[] = [document];
+  for (let at = 0; level.length > 0; at++) {
+    if (at > depth) return true;
+    level = level.flatMap((value) =>
+      typeof value === "object" && value !== null ? Object.values(value) : [],
+    );
+  }
+  return false;
+}
+
+async function readDocument(request: IncomingMessage): Promise<unknown> {
   const bytes = await bytesOf(request);
   const type = mediaType(request);
   if (type === "application/vnd.kubernetes.protobuf") return readProtobuf(bytes);
@@ -34,9 +57,20 @@ export function mediaType({ headers }: Pick<IncomingMessage, "headers">): string
   return (headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
 }
 
+/** What clients call YAML is JSON nearly always: kubectl's applies are. */
 function readYaml(text: string): unknown {
   try {
-    return parse(text, { maxAliasCount: 100, logLevel: "silent" });
+    return JSON.parse(text);
+  } catch {
+    // Then it is YAML of another form.
+  }
+  if (text.length > maxYamlCharacters) {
+    const limit = `limit is ${maxYamlCharacters} for YAML that is not JSON`;
+    throw new ApiError("RequestEntityTooLarge", `Request entity too large: ${limit}`);
+  }
+  try {
+    // Looking for keys that are there twice takes time with the square of their number.
+    return parse(text, { maxAliasCount: 100, logLevel: "silent", uniqueKeys: false });
   } catch (error) {
     throw new ApiError("BadRequest", `error converting YAML to JSON: ${(error as Error).message}`);
   }

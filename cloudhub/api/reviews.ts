@@ -7,7 +7,7 @@ import { tokenIssuer } from "./service-account-tokens.ts";
 import { authenticatedGroup, type User } from "./user.ts";
 
 interface AccessSpec {
-  readonly resourceAttributes?: {
+  readonly resourceAttributes?: null | {
     readonly namespace?: string;
     readonly verb?: string;
     readonly group?: string;
@@ -15,7 +15,7 @@ interface AccessSpec {
     readonly subresource?: string;
     readonly name?: string;
   };
-  readonly nonResourceAttributes?: { readonly path?: string; readonly verb?: string };
+  readonly nonResourceAttributes?: null | { readonly path?: string; readonly verb?: string };
   readonly user?: string;
   readonly groups?: readonly string[];
   readonly uid?: string;
@@ -99,9 +99,9 @@ export function accessReview(authorizer: Authorizer, question: KubeObject): Kube
 }
 
 function attributesOf({ resourceAttributes, nonResourceAttributes }: AccessSpec): Attributes {
-  if (resourceAttributes === undefined) {
+  if (!resourceAttributes) {
     const { path = "", verb = "" } = nonResourceAttributes ?? {};
-    if (nonResourceAttributes === undefined)
+    if (!nonResourceAttributes)
       throw new ApiError("BadRequest", "spec.resourceAttributes or spec.nonResourceAttributes must be given");
     return { verb, path, resource: undefined };
   }
@@ -113,7 +113,8 @@ function attributesOf({ resourceAttributes, nonResourceAttributes }: AccessSpec)
   };
 }
 
-function userIn({ user = "", groups = [], uid }: AccessSpec): User {
+function userIn({ user = "", groups: given, uid }: AccessSpec): User {
+  const groups = Array.isArray(given) ? (given as readonly string[]) : [];
   const more = user === "" || groups.includes(authenticatedGroup) ? groups : [...groups, authenticatedGroup];
   return { name: user, uid, groups: more };
 }

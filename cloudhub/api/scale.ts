@@ -22,9 +22,12 @@ export function scaleOf(object: KubeObject): KubeObject {
   };
 }
 
-/** The object with what a scale wants. Throws `Invalid`. */
-export function scaled(object: KubeObject, scale: KubeObject): KubeObject {
-  const { replicas = 0 } = (scale?.spec ?? {}) as { replicas?: number };
+/** The object with what a scale wants. Throws `BadRequest` for what is none, `Invalid`. */
+export function scaled(object: KubeObject, scale: unknown): KubeObject {
+  if (typeof scale !== "object" || scale === null || Array.isArray(scale))
+    throw new ApiError("BadRequest", "the object provided is unrecognized (must be of type Scale)");
+  const { spec, metadata } = scale as Partial<KubeObject>;
+  const { replicas = 0 } = (spec ?? {}) as { replicas?: number };
   if (!Number.isInteger(replicas) || replicas < 0) {
     const name = object.metadata.name ?? "";
     const message = `Invalid value: ${JSON.stringify(replicas)}: must be a whole number, at least 0`;
@@ -35,7 +38,7 @@ export function scaled(object: KubeObject, scale: KubeObject): KubeObject {
       causes: [{ reason: "FieldValueInvalid", message, field: "spec.replicas" }],
     });
   }
-  const { resourceVersion } = scale.metadata ?? {};
+  const { resourceVersion } = metadata ?? {};
   if (resourceVersion && resourceVersion !== object.metadata.resourceVersion)
     throw new ApiError(
       "Conflict",

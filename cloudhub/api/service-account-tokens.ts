@@ -12,7 +12,7 @@ import type { Clock } from "../../platform/clock.ts";
 import { readIfThere, writeDurably } from "../../platform/private-files.ts";
 import type { ResourceStore } from "../store/resource-store.ts";
 import { timestamp } from "./object-lifecycle.ts";
-import type { User } from "./user.ts";
+import { groupsOfServiceAccounts, type User } from "./user.ts";
 
 /** What tokens are for when nobody says; also who issues them. As Kubernetes' default. */
 export const tokenIssuer = "https://kubernetes.default.svc.cluster.local";
@@ -132,7 +132,7 @@ export class ServiceAccountTokens {
     return {
       name: `system:serviceaccount:${namespace}:${serviceaccount.name}`,
       uid: serviceaccount.uid,
-      groups: ["system:serviceaccounts", `system:serviceaccounts:${namespace}`, "system:authenticated"],
+      groups: groupsOfServiceAccounts(namespace),
       extra,
     };
   }

@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { isReason, isSet, type KubeObject, type WatchEvent } from "../../kubernetes/index.ts";
+import { ApiError, isReason, isSet, type KubeObject, type WatchEvent } from "../../kubernetes/index.ts";
 import type { Clock } from "../../platform/clock.ts";
 import type { ObjectCall } from "./api-call.ts";
 import { shownBookmark, shownObject, type TableWish } from "./presentation.ts";
@@ -50,10 +50,10 @@ export class WatchResponses {
   /** Resolves when the watch has ended. Rejects before anything is sent if the query makes no sense. */
   async serve(call: ObjectCall, query: RegistryWatch, wish: TableWish): Promise<void> {
     const { response, info, gone } = call;
+    const seconds = secondsIn(info.query.get("timeoutSeconds"));
     const end = new AbortController();
     const stop = (): void => end.abort();
     gone.addEventListener("abort", stop, { once: true });
-    const seconds = Number(info.query.get("timeoutSeconds") ?? 0);
     const lifeMs = seconds > 0 ? seconds * 1_000 : shortestMs * (1 + Math.random());
     const cancel = this.#clock.after(Math.min(lifeMs, 2 ** 31 - 1), stop);
     this.#ends.add(end);
@@ -86,7 +86,8 @@ export class WatchResponses {
     response.flushHeaders();
     try {
       for (let result = await next; !result.done; result = await events.next()) {
-        const text = this.#lineOf(call, result.value, { ...wish, columns: first && wish.columns });
+        const now = this.#clock.wallTime();
+        const text = this.#lineOf(call, result.value, { ...wish, now, columns: first && wish.columns });
         first &&= result.value.type === "BOOKMARK";
         if (!response.write(text) && !(await this.#drained(response, signal))) return;
       }
@@ -138,6 +139,13 @@ export class WatchResponses {
       signal.addEventListener("abort", closed, { once: true });
     });
   }
+}
+
+/** Throws `BadRequest`. */
+function secondsIn(text: string | null): number {
+  const seconds = Number(text ?? 0);
+  if (Number.isInteger(seconds)) return seconds;
+  throw new ApiError("BadRequest", `timeoutSeconds must be a whole number, not ${JSON.stringify(text)}`);
 }
 
 /** A version that is too old is told as an event, as Kubernetes does. */

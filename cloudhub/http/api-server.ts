@@ -15,7 +15,7 @@ export async function apiRequests(
   parts: ApiServerParts,
 ): Promise<(request: IncomingMessage, response: ServerResponse) => void> {
   const app = fastify({ bodyLimit: 1 << 20 });
-  app.get("/healthz", () => "ok\n");
+  for (const path of ["/healthz", "/livez"]) app.get(path, () => "ok\n");
   app.get("/readyz", (_request, reply) => {
     const trouble = parts.trouble();
     return trouble === undefined ? "ok\n" : reply.code(503).send(`${trouble}\n`);

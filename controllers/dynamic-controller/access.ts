@@ -18,6 +18,8 @@ export async function requireAccess(
   const { group, version, resource, subresource, namespace, name } = target;
   // A role is not given away by who holds it: the API checks that for people, by who they are.
   if (group === rbac && !reading.has(verb)) throw forbidden(node, verb, target);
+  // Where a node is, and what proves who it is, is between the hub and its agent.
+  if (isAgents(target) && !reading.has(verb)) throw forbidden(node, verb, target);
   const resourceAttributes = {
     verb: verb === "updatestatus" ? "update" : verb,
     group,
@@ -35,6 +37,14 @@ export async function requireAccess(
     spec: { ...user, resourceAttributes },
   });
   if (objectOf(status).allowed !== true) throw forbidden(node, verb, target);
+}
+
+/** What the agent does for its node, by other messages. */
+function isAgents({ group, resource, subresource }: Target): boolean {
+  if (group === "certificates.k8s.io") return true;
+  return (
+    group === "" && (resource === "nodes" || (resource === "serviceaccounts" && subresource === "token"))
+  );
 }
 
 /** Worded as Kubernetes does. */

@@ -45,11 +45,19 @@ export function readApplication(content: unknown, node: string): Application {
   if (verb === undefined) throw bad("its verb is not known");
   if (textOf(Nodename) !== node)
     throw new ApiError("Forbidden", `node ${node} cannot ask for ${shown(Nodename)}`);
-  const target = { ...readKey(textOf(Key)), subresource: textOf(Subresource) };
   const option = objectOf(documentIn(Option, "Option"));
+  const target = { ...readKey(textOf(Key)), subresource: partOf(textOf(Subresource), option) };
   const id = textOf(ID);
   if (id === "" || id.length > 128) throw bad("its ID must have 1 to 128 characters");
   return { id, verb, target, option, body: documentIn(ReqBody, "ReqBody"), sent };
+}
+
+/** Patches name the part in their options too. Throws `BadRequest` if these are two. */
+function partOf(subresource: string, { Subresources }: Json): string {
+  if (!Array.isArray(Subresources) || Subresources.length === 0) return subresource;
+  const part = Subresources.map((one) => textOf(one)).join("/");
+  if (subresource === "" || part === subresource) return part;
+  throw bad(`it names two parts, ${shown(subresource)} and ${shown(part)}`);
 }
 
 /** Reads `/<group or core>/<version>/<plural>/<namespace or null>/<name or null>`. */

@@ -52,14 +52,14 @@ export async function execute(
 }
 
 async function patch(objects: ObjectsApi, target: Target, option: Json): Promise<KubeObject> {
-  const { PatchType, Data, Options, Subresources } = option;
+  const { PatchType, Data, Options } = option;
   const kind = patchKinds[textOf(PatchType)];
   if (kind === undefined)
     throw new ApiError(
       "UnsupportedMediaType",
       `a patch must be one of ${Object.keys(patchKinds).join(", ")}`,
     );
-  const part = Array.isArray(Subresources) ? textOf(Subresources[0]) : target.subresource;
+  const part = target.subresource;
   requirePart(part);
   const options = {
     ...writeOptions(objectOf(Options)),

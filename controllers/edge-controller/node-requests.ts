@@ -19,6 +19,15 @@ export function nodeHandlers(parts: RequestParts): Handlers {
     return { content: objectResp(await objects.update(nodes, withStatus, { subresource: "status" })) };
   };
 
+  /** The labels that a node gives itself: those that the hub has given it stay as they are. */
+  const ownLabels = async ({ node }: EdgeRequest, labels: unknown) => {
+    if (labels === undefined) return undefined;
+    const given = (await parts.labels.of(node)) ?? {};
+    // Directives of a patch would take all of them away.
+    const isOwn = (key: string): boolean => !Object.hasOwn(given, key) && !key.startsWith("$");
+    return Object.fromEntries(Object.entries(objectOf(labels)).filter(([key]) => isOwn(key)));
+  };
+
   const read = async (request: EdgeRequest) => {
     const node = await objects.get(nodes, { name: ownName(request, "nodes") });
     return { content: node, resourceVersion: node.metadata.resourceVersion };
@@ -31,8 +40,10 @@ export function nodeHandlers(parts: RequestParts): Handlers {
     const patch = objectOf(documentOf(request.content));
     const { labels, annotations } = objectOf(patch.metadata);
     let node: KubeObject | undefined;
-    if (labels !== undefined || annotations !== undefined)
-      node = await objects.patch(nodes, name, "strategic", { metadata: { labels, annotations } });
+    if (labels !== undefined || annotations !== undefined) {
+      const metadata = { labels: await ownLabels(request, labels), annotations };
+      node = await objects.patch(nodes, name, "strategic", { metadata });
+    }
     if (patch.status !== undefined) {
       const status = { status: patch.status };
       node = await objects.patch(nodes, name, "strategic", status, { subresource: "status" });
@@ -44,7 +55,8 @@ export function nodeHandlers(parts: RequestParts): Handlers {
   const updateLabels = async (request: EdgeRequest) => {
     const name = { name: ownName(request, "nodes") };
     const { labels, annotations } = objectOf(objectOf(request.content).metadata);
-    const node = await objects.patch(nodes, name, "merge", { metadata: { labels, annotations } });
+    const metadata = { labels: await ownLabels(request, labels), annotations };
+    const node = await objects.patch(nodes, name, "merge", { metadata });
     return { content: done, resourceVersion: node.metadata.resourceVersion };
   };
 

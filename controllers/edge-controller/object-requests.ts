@@ -60,10 +60,14 @@ export function objectHandlers(parts: RequestParts): Handlers {
     },
   });
 
+  /** Those who sign go by who asks: that is not the edge's to say. */
   const askForCertificate = async (request: EdgeRequest) => {
     const given = kubeObjectOf(request.content);
     if (given === undefined) throw new ApiError("BadRequest", "the content is no CertificateSigningRequest");
-    return { content: objectResp(await objects.create(certificateSigningRequests, given)) };
+    const { uid: _uid, extra: _extra, ...spec } = objectOf(given.spec);
+    const groups = ["system:nodes", "system:authenticated"];
+    const asked = { ...given, spec: { ...spec, username: `system:node:${request.node}`, groups } };
+    return { content: objectResp(await objects.create(certificateSigningRequests, asked)) };
   };
 
   const addEvent = async (request: EdgeRequest) => {

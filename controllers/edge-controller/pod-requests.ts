@@ -2,6 +2,7 @@ import { ApiError, conflict, isReason, type KubeObject } from "../../kubernetes/
 import { kubeObjectOf, objectOf, objectsOf, specOf, textOf } from "../runtime/fields.ts";
 import { pods, serviceAccounts } from "../runtime/kinds.ts";
 import { done, objectResp } from "./answers.ts";
+import { isMirror, whyNoMirror } from "./mirror-pods.ts";
 import { documentOf, type EdgeRequest, forbidden, type Handlers, type RequestParts } from "./requests.ts";
 
 /** Status and end of a node's pods, and the tokens of their service accounts. Source: KubeEdge EdgeController, upstream. */
@@ -59,8 +60,9 @@ export function podHandlers(parts: RequestParts): Handlers {
   const mirror = async (request: EdgeRequest) => {
     const { node, name } = request;
     const given = kubeObjectOf(request.content);
-    if (given === undefined || objectOf(given.spec).nodeName !== node)
-      throw forbidden("pods", name, `node ${node} creates pods of its own only`);
+    if (given === undefined) throw new ApiError("BadRequest", "the content is no Pod");
+    const refusal = whyNoMirror(given, node);
+    if (refusal !== undefined) throw forbidden("pods", name, refusal);
     const { labels, annotations, ownerReferences } = given.metadata;
     const metadata = {
       name,
@@ -114,7 +116,7 @@ export function podHandlers(parts: RequestParts): Handlers {
         : error;
     });
     const account = textOf(specOf(pod).serviceAccountName, "default") || "default";
-    if (pod.metadata.uid !== bound.uid || account !== name)
+    if (pod.metadata.uid !== bound.uid || account !== name || isMirror(pod))
       throw forbidden(
         "serviceaccounts",
         name,

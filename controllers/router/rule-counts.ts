@@ -40,12 +40,15 @@ export class RuleCounts {
     this.#writeAfterMs = writeAfterMs;
   }
 
-  /** Goes on from what the rule's status says. @param rule `<namespace>/<name>`. */
+  /**
+   * Goes on from the counts in the rule's status. Not from its errors: whether one was a message's or the rule's own, which
+   * may have been put right meanwhile, cannot be seen any more. @param rule `<namespace>/<name>`.
+   */
   follow(rule: string, status: Partial<RuleStatus> | undefined): void {
     if (this.#rules.has(rule)) return;
-    const { successMessages = 0, failMessages = 0, errors: [error] = [] } = status ?? {};
-    const counted = { successMessages, failMessages, error, trouble: undefined };
-    this.#rules.set(rule, { ...counted, written: JSON.stringify(statusOf(counted)) });
+    const { successMessages = 0, failMessages = 0, errors = [] } = status ?? {};
+    const counted = { successMessages, failMessages, error: undefined, trouble: undefined };
+    this.#rules.set(rule, { ...counted, written: JSON.stringify({ ...statusOf(counted), errors }) });
   }
 
   /** Forgets all other rules. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { events, nodes, pods } from "../../controllers/runtime/kinds.ts";
+import { certificateSigningRequests, events, nodes, pods } from "../../controllers/runtime/kinds.ts";
 import { ApiError, type KubeObject } from "../../kubernetes/index.ts";
 import { EdgeWorld } from "./edge-world.ts";
 
@@ -221,4 +221,94 @@ it("gives a node that registers the labels of its join token, whatever it says i
   expect(await ask(world, "insert", "default/node/edge-1", node)).toMatchObject({ outcome: "ack" });
   const { metadata } = await world.objects.get(nodes, { name: "edge-1" });
   expect(metadata.labels).toEqual({ site: "plant-2", os: "linux" });
+});
+
+describe("a pod that a node runs by itself", () => {
+  const mirror = { metadata: { name: "m", annotations: { "kubernetes.io/config.mirror": "x" } } };
+  const containers = [{ name: "c", image: "i" }];
+  const spec = { nodeName: "edge-1", containers, volumes: [{ name: "h", hostPath: { path: "/" } }] };
+  const pod = (metadata: object, more: object) => ({
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { ...mirror.metadata, ...metadata },
+    spec: { ...spec, ...more },
+  });
+
+  it("is told of, and has no tokens", async () => {
+    const world = await started();
+    expect(await ask(world, "insert", "default/pod/m", pod({}, {}))).toMatchObject({
+      outcome: "ack",
+      answer: { Err: null },
+    });
+    const { metadata } = await world.objects.get(pods, { namespace: "default", name: "m" });
+    const boundObjectRef = { kind: "Pod", name: "m", uid: metadata.uid };
+    const asked = await ask(world, "query", "default/serviceaccounttoken/default", {
+      spec: { boundObjectRef },
+    });
+    expect(JSON.stringify(asked.answer)).not.toContain('"token":');
+    expect(asked.answer).toMatchObject({ ErrStatus: { reason: "Forbidden" } });
+  });
+
+  it.each([
+    ["is none without its annotation", { annotations: {} }, {}],
+    ["is another node's", {}, { nodeName: "edge-2" }],
+    ["has a Secret", {}, { volumes: [{ name: "s", secret: { secretName: "theirs" } }] }],
+    [
+      "has a Secret in its environment",
+      {},
+      { containers: [{ ...containers[0], envFrom: [{ secretRef: { name: "theirs" } }] }] },
+    ],
+    ["has a service account", {}, { serviceAccountName: "admin" }],
+    ["has a token", {}, { volumes: [{ name: "t", projected: { sources: [{ serviceAccountToken: {} }] } }] }],
+    ["belongs to others", { ownerReferences: [{ kind: "Deployment", name: "web", uid: "u" }] }, {}],
+  ])("is refused if it %s", async (_why, metadata, more) => {
+    const world = await started();
+    expect(await ask(world, "insert", "default/pod/m", pod(metadata, more))).toMatchObject({
+      outcome: "ack",
+      answer: { Object: null, Err: failure("Forbidden", 403) },
+    });
+    expect((await world.objects.list(pods)).items).toHaveLength(2);
+  });
+});
+
+it("says itself which node asks for a certificate, whatever that node says", async () => {
+  const world = await new EdgeWorld().start();
+  const spec = { request: "eA==", signerName: "example.com/s", usages: ["client auth"] };
+  const forged = {
+    username: "system:node:edge-2",
+    groups: ["system:masters"],
+    uid: "1",
+    extra: { a: ["b"] },
+  };
+  const metadata = { name: "c" };
+  const content = { apiVersion: "certificates.k8s.io/v1", kind: "CertificateSigningRequest", metadata };
+  const asked = { ...content, spec: { ...spec, ...forged } };
+  expect(await ask(world, "insert", "default/certificatesigningrequest/c", asked)).toMatchObject({
+    outcome: "ack",
+  });
+  const made = await world.objects.get(certificateSigningRequests, { name: "c" });
+  const groups = ["system:nodes", "system:authenticated"];
+  expect(made.spec).toEqual({ ...spec, username: "system:node:edge-1", groups });
+});
+
+it.each([
+  ["patch", "nodepatch", (metadata: object) => JSON.stringify({ metadata })],
+  ["update", "node", (metadata: object) => ({ metadata })],
+])("does not let a node change those labels later with %s of a %s", async (operation, resource, content) => {
+  const world = await new EdgeWorld().start();
+  const node = { metadata: { name: "edge-1", labels: { os: "linux" } }, spec: {}, status: {} };
+  await ask(world, "insert", "default/node/edge-1", node);
+  const labelsAfter = async (labels: object | null) => {
+    const asked = await ask(world, operation, `default/${resource}/edge-1`, content({ labels }));
+    expect(asked).toMatchObject({ outcome: "ack" });
+    return (await world.objects.get(nodes, { name: "edge-1" })).metadata.labels;
+  };
+  expect(await labelsAfter({ site: "forged", floor: "2" })).toEqual({
+    site: "plant-2",
+    os: "linux",
+    floor: "2",
+  });
+  expect(await labelsAfter({ site: null, os: null })).toEqual({ site: "plant-2", floor: "2" });
+  expect(await labelsAfter({ $patch: "replace" })).toMatchObject({ site: "plant-2" });
+  expect(await labelsAfter(null)).toMatchObject({ site: "plant-2" });
 });

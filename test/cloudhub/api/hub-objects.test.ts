@@ -1,7 +1,11 @@
+import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { decodeJwt } from "jose";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { type HubObjects, openObjects } from "../../../cloudhub/api/hub-objects.ts";
+import { openResourceStore } from "../../../cloudhub/store/sqlite-resource-store.ts";
 import { isReason, type KubeObject, type ObjectName, type ResourceName } from "../../../kubernetes/index.ts";
+import { systemClock } from "../../../platform/clock.ts";
 import { silentLogger } from "../../../platform/logger.ts";
 import type { ResourceView } from "../../../protocol/index.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
@@ -105,6 +109,47 @@ describe("namespaces", () => {
       expect(await isThere(objects, core("namespaces"), { name: "n" })).toBe(false),
     );
   });
+});
+
+it("leaves nothing behind in a namespace that goes while something is made in it", async () => {
+  const { path, remove } = temporaryDirectory();
+  onTestFinished(remove);
+  const limits = { maxObjectCharacters: 1_000_000, history: { changes: 1_000, characters: 1 << 30 } };
+  const file = {
+    file: join(path, "resources.db"),
+    create: true,
+    synchronous: "full",
+    maxBytes: 0,
+  } as const;
+  const clock = systemClock;
+  const store = await openResourceStore({ ...file, ...limits }, clock, () => {});
+  onTestFinished(() => store.close());
+  const hub = { nodes: async () => [], resources: async () => [] };
+  const parts = { store, hub, clock, log: silentLogger, dataDir: path, caPem: "the CA" };
+  const objects = await openObjects(parts);
+  onTestFinished(() => objects.close());
+  const { registry } = objects;
+  for (let round = 0; round < 4; round++) {
+    const name = `n${round}`;
+    await registry.create(core("namespaces"), { apiVersion: "v1", kind: "Namespace", metadata: { name } });
+    const account = { type: "serviceaccounts", namespace: name, name: "default" };
+    await vi.waitFor(() => expect(store.get(account)).toBeDefined(), { timeout: 15_000 });
+    let marked = false;
+    const going = registry.delete(core("namespaces"), { name }).then(() => {
+      marked = true;
+    });
+    // While its deletion is on its way to the disk, nobody who makes something in it knows of it.
+    const late: Promise<unknown>[] = [];
+    while (!marked) {
+      const metadata = { name: `late-${late.length}`, namespace: name };
+      late.push(registry.create(core("configmaps"), { apiVersion: "v1", kind: "ConfigMap", metadata }));
+      await setImmediate();
+    }
+    await Promise.allSettled([going, ...late]);
+    const gone = async () => expect(await isThere(objects, core("namespaces"), { name })).toBe(false);
+    await vi.waitFor(gone, { timeout: 15_000 });
+    expect(store.list("configmaps", { namespace: name }).items).toEqual([]);
+  }
 });
 
 describe("owners", () => {

@@ -292,6 +292,17 @@ describe("a rule that cannot work", () => {
     await vi.waitFor(async () => expect(await status("up")).toMatchObject({ errors: [] }));
   });
 
+  it("says so no longer when the router was away while it was put right", async () => {
+    await add(rules, "Rule", "up", upRule());
+    await apply();
+    await vi.waitFor(async () => expect(await status("up")).toMatchObject({ errors: [expect.anything()] }));
+    await router.close();
+    await addEndpoints();
+    router = newRouter();
+    await apply();
+    await vi.waitFor(async () => expect(await status("up")).toMatchObject({ errors: [] }));
+  });
+
   it("waits for a node that is not there yet", async () => {
     hub.unknownNodes.add("edge-1");
     await addEndpoints();
