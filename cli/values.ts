@@ -20,6 +20,14 @@ export function whole(least: number, most: number): (given: string) => number {
   };
 }
 
+/** An address such as `wss://hub-1:10000`. */
+export function url(protocol: "wss:" | "https:"): (given: string) => string {
+  return (given) => {
+    if (URL.canParse(given) && new URL(given).protocol === protocol) return given;
+    throw wrong(`${protocol}//host:port`, given);
+  };
+}
+
 /** One of some words. */
 export function oneOf<const Words extends readonly string[]>(words: Words): (given: string) => Words[number] {
   return (given) => {

@@ -7,7 +7,7 @@ import { command } from "../command.ts";
 import { exitCodes } from "../failures.ts";
 import { defaulted, single } from "../option.ts";
 import { Progress } from "../progress.ts";
-import { oneOf, text, whole } from "../values.ts";
+import { oneOf, text, url, whole } from "../values.ts";
 
 /** Nodes one process holds without being the one that is measured. */
 const nodesPerProcess = 5_000;
@@ -99,12 +99,12 @@ and the checkpoint. A node of KubeEdge's dialect gets 64 messages at most before
     server: single({
       value: "URL",
       description: "where nodes connect (default: as the hub's admin.json says, or port 10000 of its host)",
-      parse: text,
+      parse: url("wss:"),
     }),
     join: single({
       value: "URL",
       description: "where nodes join (default: as the hub's admin.json says, or port 10002 of its host)",
-      parse: text,
+      parse: url("https:"),
     }),
   },
   examples: [

@@ -40,7 +40,8 @@ export async function startPeer(options: PeerOptions, ears: PeerEars): Promise<P
     {
       node,
       dataDir,
-      hub: { server, join, token, reconnectMaxMs: 5_000 },
+      // QUIC would go by the weak link: only TCP leads through it.
+      hub: { server, join, token, transport: "wss", reconnectMaxMs: 5_000 },
       delivery: { windowMessages: verifyWindow, upstreamWindowMessages: verifyWindow },
       eventBus: { enable: false },
       deviceTwin: { enable: false },
