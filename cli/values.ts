@@ -28,6 +28,13 @@ export function url(protocol: "wss:" | "https:"): (given: string) => string {
   };
 }
 
+/** What names of nodes, which are DNS subdomains, may begin with: `bench`, `line-2.bench`. */
+export function nodePrefix(given: string): string {
+  if (given.length <= 200 && /^([a-z0-9]([-a-z0-9]*[a-z0-9])?\.)*[a-z0-9][-a-z0-9]*$/.test(given))
+    return given;
+  throw wrong("the beginning of a DNS name (a-z, 0-9, - and .), 200 characters at most", given);
+}
+
 /** One of some words. */
 export function oneOf<const Words extends readonly string[]>(words: Words): (given: string) => Words[number] {
   return (given) => {

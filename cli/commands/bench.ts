@@ -7,7 +7,7 @@ import { command } from "../command.ts";
 import { exitCodes } from "../failures.ts";
 import { defaulted, single } from "../option.ts";
 import { Progress } from "../progress.ts";
-import { oneOf, text, url, whole } from "../values.ts";
+import { nodePrefix, oneOf, url, whole } from "../values.ts";
 
 /** Nodes one process holds without being the one that is measured. */
 const nodesPerProcess = 5_000;
@@ -94,7 +94,7 @@ and the checkpoint. A node of KubeEdge's dialect gets 64 messages at most before
       value: "NAME",
       description:
         "nodes are called NAME-0, NAME-1, …; none of the hub's may be (default: bench- and a random number)",
-      parse: text,
+      parse: nodePrefix,
     }),
     server: single({
       value: "URL",
