@@ -113,7 +113,7 @@ it("leaves neither node nor token behind, also when it is interrupted", async ()
 it.each([
   [
     "nobody listens there",
-    () => 1,
+    (): number => 1,
     "E_LINK_LOST",
     /port for nodes, .*127.0.0.1:1, does not answer: .*ECONNREFUSED/,
   ],
