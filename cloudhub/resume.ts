@@ -133,7 +133,7 @@ export class Resume {
     if (isLast) this.#phase = "comparing";
     else this.#wait();
     this.#correcting = this.#correcting
-      .then(() => (said.length > 0 ? this.#parts.known.correct(said) : undefined))
+      .then(() => (said.length > 0 && !this.#isOver() ? this.#parts.known.correct(said) : undefined))
       .then(() => (isLast ? this.#over("different") : undefined))
       .catch((error: unknown) => this.#failed(error));
   }

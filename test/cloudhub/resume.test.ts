@@ -159,6 +159,37 @@ describe("the hub, before it sends to a node that is back", () => {
     expect(w.corrections.length).toBeLessThanOrEqual(100_001);
   });
 
+  it("follows no word of a link that has ended: the next one says what is so then", async () => {
+    const known = held(Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`a/${i}`, "1"])));
+    const corrected: number[] = [];
+    let goOn = (): void => undefined;
+    const resume = new Resume({
+      clock: new FakeClock(),
+      known: {
+        digest: (count) => Promise.resolve(digestOf(known, count)),
+        held: () => Promise.resolve(known),
+        correct: (said) => {
+          corrected.push(said.length);
+          return new Promise((resolve) => (goOn = resolve));
+        },
+      },
+      send: () => undefined,
+      fault: () => undefined,
+      ended: () => undefined,
+    });
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    resume.greeted(true);
+    resume.take({ type: "digest", body: digestBytes(digestOf([], 2)) });
+    await turn();
+    for (const bucket of [0, 1])
+      for (const body of heldParts([], [bucket], 2)) resume.take({ type: "held", body });
+    await turn();
+    resume.close();
+    goOn();
+    await turn();
+    expect(corrected).toHaveLength(1);
+  });
+
   it("takes no second digest, and no list that it has not asked for", async () => {
     const w = resumeOf({ a: "1" });
     w.resume.greeted(true);
