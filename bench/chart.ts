@@ -57,7 +57,8 @@ export function chartOf(title: string, all: readonly Figure[]): string {
       type: "category",
       inverse: true,
       data: figures.map(({ name }) => name),
-      axisLabel: { width: nameWidth - 20, overflow: "break", interval: 0 },
+      // Text is measured without its font here: what a browser draws may be wider.
+      axisLabel: { width: nameWidth - 110, fontSize: 11, overflow: "break", interval: 0 },
     })),
     series: panels.flatMap((panel, i) => seriesOf(panel, i)),
   });

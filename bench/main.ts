@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { chartOf } from "./chart.ts";
 import { pageOf } from "./page.ts";
 import { plotOf } from "./plot.ts";
-import { pages, type Results, tableOf, withResults } from "./report.ts";
+import { merged, pages, type Results, runsText, tableOf, withResults } from "./report.ts";
 import type { Scenario } from "./scenario.ts";
 import { agentMemory } from "./scenarios/agent-memory.ts";
 import { bytes } from "./scenarios/bytes.ts";
@@ -130,7 +130,7 @@ try {
 }
 const results = values.render
   ? last()
-  : merged({
+  : withLast({
       machine: `${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node.js ${process.version}`,
       commit: commit(),
       measuredAt: new Date().toISOString(),
@@ -139,10 +139,7 @@ const results = values.render
     });
 mkdirSync(values.out, { recursive: true });
 writeFileSync(join(values.out, "results.json"), `${JSON.stringify(results, null, 2)}\n`);
-writeFileSync(
-  join(values.out, "results.md"),
-  `${results.machine}; commit ${results.commit}\n\n${tableOf(results)}\n`,
-);
+writeFileSync(join(values.out, "results.md"), `${runsText(results)}\n\n${tableOf(results)}\n`);
 writeFileSync(join(values.out, "throughput.svg"), plotOf(results));
 writeFileSync(join(values.out, "index.html"), pageOf(results));
 for (const { name, describes, figures } of results.scenarios)
@@ -166,16 +163,18 @@ function last(): Results {
   return JSON.parse(readFileSync(join(values.out, "results.json"), "utf8")) as Results;
 }
 
-/** Scenarios that were not run again keep their last results. */
-function merged(fresh: Results): Results {
+function withLast(fresh: Results): Results {
+  let old: Results;
   try {
-    const old = last();
-    const kept = (name: string) =>
-      fresh.scenarios.find((one) => one.name === name) ?? old.scenarios.find((one) => one.name === name);
-    return { ...fresh, scenarios: scenarios.flatMap(({ name }) => kept(name) ?? []) };
+    old = last();
   } catch {
     return fresh;
   }
+  return merged(
+    fresh,
+    old,
+    scenarios.map(({ name }) => name),
+  );
 }
 
 function commit(): string {

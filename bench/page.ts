@@ -1,12 +1,12 @@
 import { chartOf } from "./chart.ts";
-import { type Results, rowsOf } from "./report.ts";
+import { type Results, rowsOf, runText } from "./report.ts";
 
 /** All scenarios on one page that needs nothing but itself: a picture and a table of each, under a line on the machine. */
 export function pageOf(results: Results): string {
   const sections = results.scenarios.map(
-    ({ name, describes, figures }) => `<section id="${escaped(name)}">
+    ({ name, describes, figures, run = results }) => `<section id="${escaped(name)}">
 <h2>${escaped(name)}</h2>
-<p>${escaped(describes)}</p>
+<p>${escaped(describes)}<br><small>${escaped(runText(run).replaceAll("`", ""))}</small></p>
 ${chartOf(describes, figures)}
 <table>
 <thead><tr>${header.map((title) => `<th>${escaped(title)}</th>`).join("")}</tr></thead>
@@ -29,9 +29,8 @@ ${rowsOf(figures)
 </head>
 <body>
 <h1>Benchmarks</h1>
-<p><code>${escaped(results.command)}</code> on ${escaped(results.machine)}, ${escaped(results.measuredAt.slice(0, 10))}, commit
-${escaped(results.commit)}. Bars are medians of the rounds, dots the lowest and the highest round, red lines the goals. What
-limits each figure is told in docs/performance.md.</p>
+<p>Bars are medians of the rounds, dots the lowest and the highest round, red lines the goals. What limits each figure is
+told in docs/performance.md. Under each title stands the run that it is of.</p>
 <nav>${links.join(" ")}</nav>
 ${sections.join("\n")}
 </body>

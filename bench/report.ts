@@ -1,16 +1,54 @@
 import { type Figure, median } from "./scenario.ts";
 
-export interface Results {
+/** Where, of what and when something was measured. */
+export interface Run {
   /** Processor, cores, memory, kernel, Node.js. */
   readonly machine: string;
   readonly commit: string;
   readonly measuredAt: string;
   readonly command: string;
-  readonly scenarios: readonly {
-    readonly name: string;
-    readonly describes: string;
-    readonly figures: readonly Figure[];
-  }[];
+}
+
+export interface ScenarioResults {
+  readonly name: string;
+  readonly describes: string;
+  readonly figures: readonly Figure[];
+  /** Of what was kept from an earlier run; default: the last run. */
+  readonly run?: Run;
+}
+
+/** The last run, and what it has kept of earlier ones. */
+export interface Results extends Run {
+  readonly scenarios: readonly ScenarioResults[];
+}
+
+/** Scenarios that were not run again keep their last results, and say of which run they are. */
+export function merged(fresh: Results, old: Results, order: readonly string[]): Results {
+  const { machine, commit, measuredAt, command } = old;
+  const kept = (name: string): ScenarioResults[] => {
+    const again = fresh.scenarios.find((one) => one.name === name);
+    if (again !== undefined) return [again];
+    const before = old.scenarios.find((one) => one.name === name);
+    return before === undefined ? [] : [{ run: { machine, commit, measuredAt, command }, ...before }];
+  };
+  return { ...fresh, scenarios: order.flatMap(kept) };
+}
+
+/** One run in words. */
+export function runText({ command, machine, commit, measuredAt }: Run): string {
+  return `\`${command}\` on ${machine}, ${measuredAt.slice(0, 10)}, commit ${commit}`;
+}
+
+/** All runs in words, with what is of each where there are several. */
+export function runsText(results: Results): string {
+  const byRun = new Map<string, string[]>();
+  for (const { name, run = results } of results.scenarios) {
+    const text = runText(run);
+    byRun.set(text, [...(byRun.get(text) ?? []), name]);
+  }
+  const texts = [...byRun];
+  if (texts.length < 2) return texts[0]?.[0] ?? runText(results);
+  return texts.map(([text, names]) => `${names.join(", ")}: ${text}`).join("; ");
 }
 
 /** The results as a Markdown table, see {@link rowsOf}. @param isShown Default: all. */
@@ -48,8 +86,7 @@ const marks = /(<!-- results -->\n)[\s\S]*?(<!-- \/results -->)/;
 
 /** The page with these results between its marks. */
 export function withResults(page: string, results: Results, isShown?: (figure: Figure) => boolean): string {
-  const { command, machine, commit, measuredAt } = results;
-  const said = `\`${command}\` on ${machine}, ${measuredAt.slice(0, 10)}, commit ${commit}:`;
+  const said = `${runsText(results)}:`;
   return page.replace(
     marks,
     (_, from: string, to: string) => `${from}\n${said}\n\n${tableOf(results, isShown)}\n\n${to}`,

@@ -20,6 +20,21 @@ export function whole(least: number, most: number): (given: string) => number {
   };
 }
 
+/** An address such as `wss://hub-1:10000`. */
+export function url(protocol: "wss:" | "https:"): (given: string) => string {
+  return (given) => {
+    if (URL.canParse(given) && new URL(given).protocol === protocol) return given;
+    throw wrong(`${protocol}//host:port`, given);
+  };
+}
+
+/** What names of nodes, which are DNS subdomains, may begin with: `bench`, `line-2.bench`. */
+export function nodePrefix(given: string): string {
+  if (given.length <= 200 && /^([a-z0-9]([-a-z0-9]*[a-z0-9])?\.)*[a-z0-9][-a-z0-9]*$/.test(given))
+    return given;
+  throw wrong("the beginning of a DNS name (a-z, 0-9, - and .), 200 characters at most", given);
+}
+
 /** One of some words. */
 export function oneOf<const Words extends readonly string[]>(words: Words): (given: string) => Words[number] {
   return (given) => {

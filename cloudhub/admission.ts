@@ -84,12 +84,7 @@ export function admitNode(
   if (certificate === undefined)
     throw new HubError("E_IDENTITY", "no client certificate; join this hub first");
   const identity = parts.identify(certificate, parts.clock.wallTime());
-  if (parts.revocations.isRevoked(identity.serial)) {
-    throw new HubError(
-      "E_REVOKED",
-      `certificate ${identity.serial} has been revoked; join again with a new token`,
-    );
-  }
+  requireGood(identity.serial, parts.revocations);
   const claimed = requireNodeId(request.header("node_id"));
   requireMessageUse(request.header("connectionuse"));
   if (identity.kind === "controller") {
@@ -108,6 +103,12 @@ export function admitNode(
     );
   }
   return { node: claimed, serial: identity.serial };
+}
+
+/** Throws `E_REVOKED`. */
+export function requireGood(serial: string, revocations: Revocations): void {
+  if (!revocations.isRevoked(serial)) return;
+  throw new HubError("E_REVOKED", `certificate ${serial} has been revoked; join again with a new token`);
 }
 
 /** Without this header a KubeEdge cloud never reads from the connection; better to say so at once. */

@@ -11,7 +11,7 @@ import {
   type UpgradeRequest,
   webTransport,
 } from "../transport/index.ts";
-import { type AdmittedNode, admitNode } from "./admission.ts";
+import { type AdmittedNode, admitNode, requireGood } from "./admission.ts";
 import { type ListenerParts, refused } from "./listeners.ts";
 import { NodeLink } from "./node-link.ts";
 import type { HubOptions } from "./options.ts";
@@ -127,7 +127,14 @@ async function admit(
 ): Promise<Admitted> {
   const { hub, store, clock, log, gate, metrics } = parts;
   const leave = await gate.enter(node);
-  if (store.node(node) === undefined) await store.saveNode(node, {});
+  try {
+    // Its turn may have come seconds later.
+    requireGood(serial, parts.revocations);
+    if (store.node(node) === undefined) await store.saveNode(node, {});
+  } catch (error) {
+    leave();
+    throw error;
+  }
   const dialect = request.offersNative ? "native" : "kubeedge";
   return {
     dialect,

@@ -35,8 +35,10 @@ export interface ResumeParts {
 
 /** A node that says nothing for so long is sent what waits for it. */
 const patienceMs = 10_000;
-/** Resources a node may say it has in one part of its answer: as many as fit there, and no more of its word is believed. */
+/** Resources a node may say it has in one part of its answer. */
 const maxHeld = 100_000;
+/** Resources in all that a node may have and this hub knows nothing of: each takes room on the hub's disk. */
+const maxUnknown = 100_000;
 
 /**
  * Finds out, before anything is sent to a node that has come back, whether it has what it was thought to have; see
@@ -52,6 +54,8 @@ export class Resume {
   #count = 0;
   /** Of the buckets that differ, what the node was thought to have: by bucket and resource. */
   #awaited = new Map<number, Map<string, ResourceVersion>>();
+  /** Resources the node has named that it was not thought to have. */
+  #unknown = 0;
   /** Corrections follow each other. */
   #correcting: Promise<void> = Promise.resolve();
   #cancel: () => void = () => {};
@@ -113,8 +117,13 @@ export class Resume {
     for (const { resource, version } of held) {
       const ours = this.#awaited.get(bucketOf(resource, this.#count));
       if (ours?.get(resource) !== version) said.push([resource, version]);
-      ours?.delete(resource);
+      if (ours?.delete(resource) !== true) this.#unknown++;
     }
+    if (this.#unknown > maxUnknown)
+      throw new HubError(
+        "E_BAD_MESSAGE",
+        `a node has more than ${maxUnknown} resources that nobody sent to it`,
+      );
     for (const bucket of buckets) {
       for (const resource of this.#awaited.get(bucket)?.keys() ?? []) said.push([resource, undefined]);
       this.#awaited.delete(bucket);
@@ -124,7 +133,7 @@ export class Resume {
     if (isLast) this.#phase = "comparing";
     else this.#wait();
     this.#correcting = this.#correcting
-      .then(() => (said.length > 0 ? this.#parts.known.correct(said) : undefined))
+      .then(() => (said.length > 0 && !this.#isOver() ? this.#parts.known.correct(said) : undefined))
       .then(() => (isLast ? this.#over("different") : undefined))
       .catch((error: unknown) => this.#failed(error));
   }

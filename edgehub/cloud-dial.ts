@@ -6,6 +6,7 @@ import {
   type Dialled,
   type DialOptions,
   quicTransport,
+  reasonError,
   type Scheme,
   webSocketTransport,
   webTransport,
@@ -44,6 +45,8 @@ export class CloudDial {
   readonly #choice: PathChoice;
   /** The package for QUIC is not there; that does not change while this process lives. */
   #hasNoQuic = false;
+  /** QUIC came up, and the hub's answer did not follow: a WebSocket tells whether that was the path's fault. */
+  #suspicion: HubError | undefined;
   /** Dials in a row that nobody has answered. */
   #unanswered = 0;
   /** Lets a short handshake resume the last one. */
@@ -63,16 +66,30 @@ export class CloudDial {
     const port = this.#choice.quicPort(this.#parts.clock.wallTime());
     if (port === undefined || (!isChosen && (this.#hasNoQuic || hub.dialect !== "auto")))
       return await this.#dialWebSocket(signal);
+    if (this.#suspicion !== undefined) return await this.#dialInstead(this.#suspicion, signal);
     try {
       return await this.#dialQuic(port, isChosen ? hub.handshakeTimeoutMs : quicAttemptMs, signal);
     } catch (error) {
       const failure = asHubError(error);
       if (isChosen || !isOfThePath(failure)) throw failure;
       this.#hasNoQuic = failure.code === "E_UNSUPPORTED";
-      const dialled = await this.#dialWebSocket(signal);
-      if (!this.#hasNoQuic) this.#quicFailed(failure);
-      return dialled;
+      return await this.#dialInstead(failure, signal);
     }
+  }
+
+  /** A WebSocket in the place of QUIC. Where that comes up it is the path that does not carry QUIC. */
+  async #dialInstead(failure: HubError, signal: AbortSignal): Promise<CloudConnection> {
+    this.#suspicion = undefined;
+    const dialled = await this.#dialWebSocket(signal);
+    if (!this.#hasNoQuic) this.#quicFailed(failure);
+    return dialled;
+  }
+
+  /** The connection has ended before the hub had answered. */
+  unanswered({ transport }: CloudConnection, reason: CloseReason): void {
+    if (transport !== "quic" || this.#options.hub.transport !== "auto") return;
+    const isOfPath = reason.code === "E_PEER_SILENT" || reason.code === "E_LINK_LOST";
+    if (isOfPath) this.#suspicion = reasonError(reason);
   }
 
   /** The connection has ended. */

@@ -171,7 +171,7 @@ export class CloudLink {
           if (cameUpAt !== undefined) {
             this.#dial.ended(dialled, reason, clock.now() - cameUpAt);
             this.#parts.connection(false);
-          }
+          } else this.#dial.unanswered(dialled, reason);
           resolve(reason);
         },
       };

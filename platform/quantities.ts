@@ -23,7 +23,7 @@ export function parseDuration(text: string): number {
   if (isWhole && ms >= 1 && ms <= Number.MAX_SAFE_INTEGER) return Math.round(ms);
   throw new HubError(
     "E_BAD_OPTION",
-    `a duration is a number with a unit (ms, s, m, h, d, w), such as 90s, 24h or 1h30m; got ${shown(text)}`,
+    `a duration is a number with a unit (ms, s, m, h, d, w), 1ms at least, such as 90s, 24h or 1h30m; got ${shown(text)}`,
   );
 }
 

@@ -8,6 +8,9 @@ export interface Package {
   readonly payload: Uint8Array;
 }
 
+/** Neighbours that are no longer than this together are held as one: a piece takes room beside its bytes. */
+const joinedBytes = 256;
+
 /** Cuts a stream of packages, fed in any chunks; holds back at most one incomplete package. */
 export class PackageReader {
   readonly #maxPayload: number;
@@ -25,12 +28,17 @@ export class PackageReader {
     return this.#held;
   }
 
+  /** In how many pieces they are held; {@link joinedBytes} bounds that. */
+  get pieces(): number {
+    return this.#chunks.length;
+  }
+
   /** Throws `E_TOO_LARGE` as soon as a header announces more than the limit. */
   push(chunk: Uint8Array): Package[] {
-    this.#chunks.push(chunk);
-    this.#held += chunk.length;
+    this.#hold(chunk);
     if (this.#held < this.#needed) return [];
-    const bytes = this.#chunks.length === 1 ? chunk : joined(this.#chunks, this.#held);
+    const [only] = this.#chunks;
+    const bytes = only !== undefined && this.#chunks.length === 1 ? only : joined(this.#chunks, this.#held);
     const found: Package[] = [];
     let at = 0;
     this.#needed = packageHeaderLength;
@@ -51,6 +59,14 @@ export class PackageReader {
     this.#chunks = at === bytes.length ? [] : [bytes.subarray(at)];
     this.#held = bytes.length - at;
     return found;
+  }
+
+  #hold(chunk: Uint8Array): void {
+    if (chunk.length === 0) return;
+    const last = this.#chunks.at(-1);
+    this.#held += chunk.length;
+    if (last === undefined || last.length + chunk.length > joinedBytes) this.#chunks.push(chunk);
+    else this.#chunks[this.#chunks.length - 1] = joined([last, chunk], last.length + chunk.length);
   }
 
   #payloadLength(bytes: Uint8Array, at: number): number {

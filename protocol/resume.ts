@@ -161,7 +161,7 @@ function partBytesOf(buckets: readonly number[], text: string): Uint8Array {
 }
 
 /**
- * Reads a part. Throws `E_BAD_MESSAGE` if it names other buckets than `awaited`, a resource twice or in a bucket where it
+ * Reads a part. Throws `E_BAD_MESSAGE` if it names no bucket or others than `awaited`, a resource twice or in a bucket where it
  * does not belong, or more than `maxHeld`.
  */
 export function readHeldPart(
@@ -171,7 +171,7 @@ export function readHeldPart(
   if (bytes.length < 2) throw bad("an empty list of resources");
   const size = new DataView(bytes.buffer, bytes.byteOffset, 2).getUint16(0, true);
   const buckets = readBucketList(bytes.subarray(2, 2 + 2 * size), count);
-  if (buckets.length !== size || buckets.some((one) => !awaited.has(one)))
+  if (size === 0 || buckets.length !== size || buckets.some((one) => !awaited.has(one)))
     throw bad("a list of buckets that nobody asked for");
   const own = new Set(buckets);
   const seen = new Set<string>();

@@ -1,10 +1,12 @@
 import { HubError } from "../protocol/index.ts";
 import { firstWindowBytes } from "./send-window.ts";
 import type { StreamConnection } from "./stream-connection.ts";
-import { StreamFrameReader, type Word } from "./stream-frames.ts";
+import { headerBytes, maxFrameBytes, StreamFrameReader, type Word } from "./stream-frames.ts";
 
-/** More than the words of a handshake have, and than a hub may say right after its answer. */
-const maxHeldBytes = 2 * firstWindowBytes;
+/** More than a hub may say right after its answer. */
+const mostOfHub = 2 * firstWindowBytes;
+/** More than a client has to say before it is known: a word, and a bit of another one. Anybody may send that much. */
+export const mostOfStranger = 2 * (maxFrameBytes + headerBytes);
 
 export interface Said {
   readonly kind: Word;
@@ -13,10 +15,16 @@ export interface Said {
 
 /** Takes words off a stream, one at a time, before it is a connection; what follows the last one is the connection's. */
 export class StreamWords {
+  readonly #maxHeld: number;
   #held = Buffer.alloc(0);
   #waiting: { wanted: Word[]; resolve: (said: Said) => void; reject: (error: unknown) => void } | undefined;
   #connection: StreamConnection | undefined;
   #failure: HubError | undefined;
+
+  /** @param maxHeld Bytes held at most before the connection is there. */
+  constructor(maxHeld = mostOfHub) {
+    this.#maxHeld = maxHeld;
+  }
 
   /** The next word. Rejects with `E_BAD_FRAME` if it is none of these, or with what {@link fail} was given. */
   next(...wanted: Word[]): Promise<Said> {
@@ -44,8 +52,8 @@ export class StreamWords {
     if (this.#connection) return void this.#connection.arrived(chunk);
     if (this.#failure) return;
     this.#held = Buffer.concat([this.#held, chunk]);
-    if (this.#held.length > maxHeldBytes)
-      this.fail(new HubError("E_WINDOW_EXCEEDED", `more than ${maxHeldBytes} bytes before it was let in`));
+    if (this.#held.length > this.#maxHeld)
+      this.fail(new HubError("E_WINDOW_EXCEEDED", `more than ${this.#maxHeld} bytes before it was let in`));
     else this.#cut();
   }
 

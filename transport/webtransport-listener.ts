@@ -11,7 +11,7 @@ import { parseReason } from "./connection.ts";
 import { SessionStream } from "./session-stream.ts";
 import { StreamConnection } from "./stream-connection.ts";
 import { encodeAnswer, encodeRefusal } from "./stream-request.ts";
-import { StreamWords } from "./stream-words.ts";
+import { mostOfStranger, StreamWords } from "./stream-words.ts";
 import type { ListenOptions, ListenParts, TransportListener } from "./transport.ts";
 import { Turnstile } from "./turnstile.ts";
 import { addressOf, tlsRecordBytes } from "./websocket.ts";
@@ -212,7 +212,7 @@ class WebTransportListening implements TransportListener {
     const guest = stream.session && this.#bySession.get(stream.session);
     const connection = stream.session;
     if (guest === undefined || connection === undefined) return void stream.close();
-    const words = new StreamWords();
+    const words = new StreamWords(mostOfStranger);
     guest.words = words;
     const gone = (reason: string): void =>
       words.fail(new HubError("E_LINK_LOST", reason || "the client went away"));

@@ -7,7 +7,7 @@ import { command } from "../command.ts";
 import { exitCodes } from "../failures.ts";
 import { defaulted, single } from "../option.ts";
 import { Progress } from "../progress.ts";
-import { oneOf, text, whole } from "../values.ts";
+import { nodePrefix, oneOf, url, whole } from "../values.ts";
 
 /** Nodes one process holds without being the one that is measured. */
 const nodesPerProcess = 5_000;
@@ -21,7 +21,8 @@ controller with the right \`admin\`.
 
 Nodes and publisher run on this machine and share it with the hub if that is here too: then the numbers are those of both.
 Published are updates of ConfigMaps. "accepted" is the time until the hub has stored one, "acked" until it has the node's ack
-and the checkpoint. A node of KubeEdge's dialect gets 64 messages at most before it acks.`,
+and the checkpoint. An update that a newer one overtakes while it waits is not sent, and counts as neither arrived nor acked.
+A node of KubeEdge's dialect gets 64 messages at most before it acks.`,
   arguments: {},
   options: {
     nodes: defaulted({
@@ -94,17 +95,17 @@ and the checkpoint. A node of KubeEdge's dialect gets 64 messages at most before
       value: "NAME",
       description:
         "nodes are called NAME-0, NAME-1, …; none of the hub's may be (default: bench- and a random number)",
-      parse: text,
+      parse: nodePrefix,
     }),
     server: single({
       value: "URL",
       description: "where nodes connect (default: as the hub's admin.json says, or port 10000 of its host)",
-      parse: text,
+      parse: url("wss:"),
     }),
     join: single({
       value: "URL",
       description: "where nodes join (default: as the hub's admin.json says, or port 10002 of its host)",
-      parse: text,
+      parse: url("https:"),
     }),
   },
   examples: [
@@ -170,10 +171,17 @@ function fieldsOf(report: BenchReport): [string, unknown][] {
     ["Connecting", quantiles(report.connectMs)],
     ["Published", `${report.published} in ${formatDuration(report.ranMs)}, ${report.publishedPerSecond}/s`],
     ["Refused", `${refused}${why(lastRefusal)}`],
-    ["Arrived", report.arrived],
+    ["Arrived", arrivedText(report)],
     ["Accepted", quantiles(report.acceptedMs)],
     ["Acked", quantiles(report.ackedMs)],
   ];
+}
+
+function arrivedText({ arrived, published }: BenchReport): string {
+  const less = published - arrived;
+  return less <= 0
+    ? `${arrived}`
+    : `${arrived}; ${less} were overtaken by newer updates, or are on their way`;
 }
 
 function quantiles(of: Quantiles): string {

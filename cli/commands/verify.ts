@@ -8,7 +8,7 @@ import { command } from "../command.ts";
 import { exitCodes } from "../failures.ts";
 import { defaulted, single } from "../option.ts";
 import { Progress } from "../progress.ts";
-import { text, whole } from "../values.ts";
+import { url, whole } from "../values.ts";
 
 /** How long the node may take to join and to connect over a bad link. */
 const connectTimeoutMs = 60_000;
@@ -26,8 +26,10 @@ than was under way when connections ended, or if it took longer than --max-p99.
 
 Profiles:
 ${verifyProfiles.map(({ name, describes }) => `  ${name.padEnd(width)}${describes}`).join("\n")}
-or fields: delayMs jitterMs rateBitsPerSecond queueBytes lossPercent windowBytes, with up. or down. for one way:
-sat600,lossPercent=5,up.rateBitsPerSecond=64000`,
+or a name and what differs, or fields alone: delayMs jitterMs rateBitsPerSecond queueBytes lossPercent windowBytes, with
+up. or down. for one way: satellite,lossPercent=5,up.rateBitsPerSecond=64000
+
+The node connects by WebSocket: QUIC and WebTransport would go by the link that is made worse.`,
   arguments: {},
   options: {
     profile: defaulted({
@@ -75,12 +77,12 @@ sat600,lossPercent=5,up.rateBitsPerSecond=64000`,
     server: single({
       value: "URL",
       description: "where nodes connect (default: as the hub's admin.json says, or port 10000 of its host)",
-      parse: text,
+      parse: url("wss:"),
     }),
     join: single({
       value: "URL",
       description: "where nodes join (default: as the hub's admin.json says, or port 10002 of its host)",
-      parse: text,
+      parse: url("https:"),
     }),
   },
   examples: [

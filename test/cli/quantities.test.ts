@@ -17,7 +17,7 @@ test.each(["", "5", "h", "5 h", "-1s", "0s", "1h30", "1x", "1s2", "9999999999999
   "refuses %j as a duration, and says how one is written",
   (text) => {
     expect(() => parseDuration(text)).toThrow(
-      /a duration is a number with a unit .* such as 90s, 24h or 1h30m/,
+      /a duration is a number with a unit .*, 1ms at least, such as 90s, 24h or 1h30m/,
     );
   },
 );

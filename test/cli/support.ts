@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import type { Io } from "../../cli/io.ts";
 import { run } from "../../cli/program.ts";
-import { type RunningHub, startHub } from "../../cloudhub/index.ts";
+import { type HubOptionsInput, type RunningHub, startHub } from "../../cloudhub/index.ts";
 import { type EdgeHub, startEdge } from "../../edgehub/index.ts";
 import { silentLogger } from "../../platform/logger.ts";
 
@@ -79,12 +79,13 @@ export interface TestHub {
   close(): Promise<void>;
 }
 
-export async function startTestHub(): Promise<TestHub> {
+/** @param nodes Options of its port for nodes. */
+export async function startTestHub(nodes: HubOptionsInput["nodes"] = {}): Promise<TestHub> {
   const directory = mkdtempSync(join(tmpdir(), "hubctl-"));
   const hub = await startHub(
     {
       dataDir: join(directory, "hub"),
-      nodes: { host: "127.0.0.1", port: 0 },
+      nodes: { host: "127.0.0.1", port: 0, ...nodes },
       join: { host: "127.0.0.1", port: 0 },
       api: { host: "127.0.0.1", port: 0 },
       store: { synchronous: "normal" },

@@ -1,6 +1,6 @@
 import { describe, expect, it, test } from "vitest";
 import { exitCodeOf, failureLines } from "../../cli/failures.ts";
-import { list, oneOf, pair, selector, whole } from "../../cli/values.ts";
+import { list, nodePrefix, oneOf, pair, selector, url, whole } from "../../cli/values.ts";
 import { type ErrorCode, errorTable, HubError } from "../../sdk/index.ts";
 
 describe("values of options", () => {
@@ -8,6 +8,8 @@ describe("values of options", () => {
     expect(list("a, b")).toEqual(["a", "b"]);
     expect(whole(1, 10)("7")).toBe(7);
     expect(oneOf(["x", "y"])("y")).toBe("y");
+    expect(url("wss:")("wss://[::1]:10000")).toBe("wss://[::1]:10000");
+    expect(nodePrefix("line-2.bench-")).toBe("line-2.bench-");
     expect(pair("a=b=c")).toEqual(["a", "b=c"]);
     expect(selector("a=b,c=")).toEqual({ a: "b", c: "" });
   });
@@ -17,6 +19,10 @@ describe("values of options", () => {
     [() => whole(1, 10)("11"), /must be a whole number 1\.\.10; got "11"/],
     [() => whole(1, 10)("1e1"), /whole number/],
     [() => oneOf(["x", "y"])("z"), /must be x, y; got "z"/],
+    [() => url("wss:")("http://hub"), /must be wss:\/\/host:port; got "http:\/\/hub"/],
+    [() => url("https:")("hub:10002"), /must be https:\/\/host:port/],
+    [() => nodePrefix("A_b"), /must be the beginning of a DNS name .*; got "A_b"/],
+    [() => nodePrefix("a-.b"), /must be the beginning of a DNS name/],
     [() => pair("=b"), /must be name=value/],
     [() => selector("a"), /must be name=value/],
   ])("are refused with what is allowed", (read, problem) => {

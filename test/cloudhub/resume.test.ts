@@ -131,6 +131,65 @@ describe("the hub, before it sends to a node that is back", () => {
     ]);
   });
 
+  it("is not held up by parts that say nothing", async () => {
+    const w = resumeOf({ a: "1" });
+    w.resume.greeted(true);
+    w.digest({});
+    await w.clock.advance(0);
+    w.resume.take({ type: "held", body: new Uint8Array(2) });
+    await w.clock.advance(0);
+    expect([w.outcomes, w.isDone(), w.faults.map((one) => one.code)]).toEqual([
+      ["unusable"],
+      true,
+      ["E_BAD_MESSAGE"],
+    ]);
+  });
+
+  it("believes a node only so many resources that nobody has sent to it, over all parts", async () => {
+    const w = resumeOf({ a: "1" });
+    w.resume.greeted(true);
+    const made = held(Object.fromEntries(Array.from({ length: 120_000 }, (_, i) => [`made/up/${i}`, "1"])));
+    const count = bucketsFor(made.length);
+    w.resume.take({ type: "digest", body: digestBytes(digestOf(made, count)) });
+    await w.clock.advance(0);
+    const wanted = Array.from({ length: count }, (_, bucket) => bucket);
+    for (const body of heldParts(made, wanted, count)) w.resume.take({ type: "held", body });
+    await w.clock.advance(0);
+    expect(w.outcomes).toEqual(["unusable"]);
+    expect(w.corrections.length).toBeLessThanOrEqual(100_001);
+  });
+
+  it("follows no word of a link that has ended: the next one says what is so then", async () => {
+    const known = held(Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`a/${i}`, "1"])));
+    const corrected: number[] = [];
+    let goOn = (): void => undefined;
+    const resume = new Resume({
+      clock: new FakeClock(),
+      known: {
+        digest: (count) => Promise.resolve(digestOf(known, count)),
+        held: () => Promise.resolve(known),
+        correct: (said) => {
+          corrected.push(said.length);
+          return new Promise((resolve) => (goOn = resolve));
+        },
+      },
+      send: () => undefined,
+      fault: () => undefined,
+      ended: () => undefined,
+    });
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    resume.greeted(true);
+    resume.take({ type: "digest", body: digestBytes(digestOf([], 2)) });
+    await turn();
+    for (const bucket of [0, 1])
+      for (const body of heldParts([], [bucket], 2)) resume.take({ type: "held", body });
+    await turn();
+    resume.close();
+    goOn();
+    await turn();
+    expect(corrected).toHaveLength(1);
+  });
+
   it("takes no second digest, and no list that it has not asked for", async () => {
     const w = resumeOf({ a: "1" });
     w.resume.greeted(true);

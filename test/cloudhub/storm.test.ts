@@ -1,5 +1,10 @@
-import { describe, expect, it } from "vitest";
+import { once } from "node:events";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { WebSocket } from "ws";
+import { loadIdentity } from "../../edgehub/identity.ts";
 import { until } from "../support/processes.ts";
+import { recordingLogger } from "../support/recording-logger.ts";
 import { startWorld } from "../support/world.ts";
 
 const put = (node: string, version: string) => ({
@@ -43,6 +48,37 @@ describe("many nodes at once", () => {
     const metrics = await world.hub.metrics();
     expect(metricOf(metrics, "hub_nodes_catching_up")).toBe(0);
     expect(metricOf(metrics, "hub_nodes_waiting")).toBe(0);
+  });
+});
+
+describe("a node that waits for its turn", () => {
+  it("is not let in when its certificate has been revoked meanwhile", async () => {
+    const world = await startWorld({ nodes: { admitAtOnce: 1 } });
+    const log = recordingLogger();
+    for (const name of ["edge-1", "edge-2"]) {
+      const agent = await world.agent(name);
+      await until(`${name} has joined`, () => agent.connected);
+      await agent.close();
+    }
+    await until("both have left", async () => (await world.hub.nodes()).every(({ connected }) => !connected));
+    const identity = loadIdentity(join(world.directory, "edge-1"));
+    if (identity === undefined) throw new Error("it has not joined");
+    // It says no hello: it has not what waits for it before it is taken for a slow one.
+    const silent = new WebSocket(`wss://127.0.0.1:${world.hub.ports.nodes}/project/edge-1/events`, {
+      ca: identity.caPem,
+      cert: identity.certPem,
+      key: identity.keyPem,
+      headers: { Node_id: "edge-1", ConnectionUse: "msg", "Hub-Dialects": "native.1" },
+    });
+    onTestFinished(() => silent.terminate());
+    await once(silent, "open");
+    await world.agent("edge-2", {}, { log });
+    const metric = async (name: string) => metricOf(await world.hub.metrics(), name);
+    await until("the other one waits", async () => (await metric("hub_nodes_waiting")) === 1);
+    await world.hub.admin.revokeNode("edge-2");
+    silent.close();
+    await until("it is told so", () => log.lines.some(({ code }) => code === "E_REVOKED"));
+    expect((await world.hub.nodes()).find(({ node }) => node === "edge-2")?.connected).toBe(false);
   });
 });
 

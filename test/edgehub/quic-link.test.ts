@@ -1,4 +1,4 @@
-import { createSocket } from "node:dgram";
+import { createSocket, type Socket } from "node:dgram";
 import { expect, it, onTestFinished } from "vitest";
 import type { EdgeHub, EdgeOptionsInput } from "../../edgehub/index.ts";
 import { startUdpImpairer } from "../../testbed/impairer/index.ts";
@@ -99,6 +99,39 @@ it("takes a WebSocket where UDP is blocked, and remembers that across a restart"
   await deliver(world, "by-websocket");
   expect(hole.count()).toBe(before);
 });
+
+/** Lets handshakes of QUIC through, and nothing that a hub says after them. */
+async function handshakesOnly(target: number): Promise<number> {
+  const here = createSocket("udp4");
+  const there = new Map<number, Socket>();
+  here.on("message", (datagram, { port }) => {
+    let out = there.get(port);
+    if (out === undefined) {
+      out = createSocket("udp4");
+      there.set(port, out);
+      // RFC 9000 §17: only packets of a handshake have the long header, whose first bit is set.
+      out.on("message", (answer) => {
+        if ((answer[0] as number) >= 0x80) here.send(answer, port, host);
+      });
+    }
+    out.send(datagram, target, host);
+  });
+  await new Promise<void>((resolve) => here.bind(0, host, () => resolve()));
+  onTestFinished(() => {
+    for (const socket of [here, ...there.values()]) socket.close();
+  });
+  return here.address().port;
+}
+
+it("takes a WebSocket where QUIC shakes hands and no answer of the hub follows", async () => {
+  const world = await startWorld(withQuic);
+  const quicPort = await handshakesOnly(quicPortOf(world));
+  const log = recordingLogger();
+  const agent = await world.agent("edge-1", { hub: { quicPort } }, { log });
+  await until("the link is up over wss", () => agent.status().transport === "wss", 40_000);
+  await deliver(world, "by-websocket");
+  expect(log.lines.filter(({ event }) => event.includes("does not carry QUIC"))).toHaveLength(1);
+}, 60_000);
 
 it("waits for QUIC where it is told to", async () => {
   const world = await startWorld(withQuic);

@@ -9,6 +9,7 @@ import type { NodeId } from "../../protocol/message.ts";
 import { NativeCodec } from "../../protocol/native-codec.ts";
 import { PackageReader } from "../../protocol/package-reader.ts";
 import {
+  newPackage,
   packageHeaderLength,
   packageOf,
   packContent,
@@ -281,6 +282,22 @@ describe("a stream of packages", () => {
       }),
       runs(200),
     );
+  });
+
+  it("holds a package that comes byte by byte in few pieces", () => {
+    const reader = new PackageReader(1 << 20);
+    const whole = newPackage(1, 20_000);
+    whole.fill(7, packageHeaderLength);
+    for (let at = 0; at < whole.length - 1; at++) {
+      expect(reader.push(whole.subarray(at, at + 1))).toEqual([]);
+      reader.push(new Uint8Array(0));
+    }
+    expect(reader.held).toBe(whole.length - 1);
+    expect(reader.pieces).toBeLessThan(200);
+    expect(reader.push(whole.subarray(-1))).toEqual([
+      { type: 1, compressed: false, payload: whole.subarray(packageHeaderLength) },
+    ]);
+    expect(reader.held).toBe(0);
   });
 
   it("refuses a package beyond the limit as soon as its header is there", () => {

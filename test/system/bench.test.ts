@@ -79,3 +79,17 @@ it("leaves no node behind when it is interrupted, and reports what it has seen",
   expect(out).toMatch(/5 of 5 connected|connections/i);
   expect(await names()).toEqual(["press-1"]);
 });
+
+it("ends when the hub has gone, and says what may be left there", async () => {
+  const other = await startTestHub();
+  const connected = setInterval(async () => {
+    const nodes = await other.hub.nodes().catch(() => []);
+    if (nodes.filter((one) => one.connected).length < 3) return;
+    clearInterval(connected);
+    await other.hub.close();
+  }, 100);
+  const { code, err } = await other.hubctl(["bench", "--nodes", "3", "--duration", "4s"]);
+  expect(code).toBe(4);
+  expect(err).toMatch(/does not answer within 15 s.*hubctl nodes remove --force bench-/s);
+  await other.close();
+}, 90_000);

@@ -101,6 +101,12 @@ describe("profiles", () => {
   it("are known by name, or written as the impairer's fields", () => {
     expect(verifyProfile("flapping").strikes).toHaveLength(8);
     expect(verifyProfile("sat600,lossPercent=5").link).toMatchObject({ delayMs: 300, lossPercent: 5 });
-    expect(() => verifyProfile("wifi")).toThrow(/profile must be a name/);
+    expect(verifyProfile("flapping,lossPercent=5")).toMatchObject({
+      name: "flapping,lossPercent=5",
+      link: { delayMs: 25, lossPercent: 5 },
+      strikes: verifyProfile("flapping").strikes,
+    });
+    expect(() => verifyProfile("wifi")).toThrow(/must be a name \(lan, 3g, satellite, .*got "wifi"/);
+    expect(() => verifyProfile("3g,speed=1")).toThrow(/speed is not a field/);
   });
 });

@@ -73,6 +73,8 @@ const looksEveryMs = 500;
 const followedPerSecond = 200;
 /** What is not acked so long after the end is not waited for. */
 const lastAcksMs = 10_000;
+/** A hub that removes no node for so long does not keep the run from ending. */
+const patienceMs = 15_000;
 /** Different resources of a node that are updated in turn. */
 const resources = 100;
 
@@ -133,12 +135,33 @@ class BenchRun {
     this.#enter("cleaning up");
     this.#giveUp.abort();
     await this.#processes.end();
-    const { hub, prefix } = this.#options;
-    if (this.#token !== undefined) await hub.admin.revokeJoinToken(this.#token);
-    await removeFleet(hub, prefix, (count) => {
-      this.#done = count;
-      this.#tell();
-    });
+    let goneAt = this.#clock.now();
+    const leave = async (): Promise<boolean> => {
+      const { hub, prefix } = this.#options;
+      if (this.#token !== undefined) await hub.admin.revokeJoinToken(this.#token);
+      await removeFleet(hub, prefix, (count) => {
+        goneAt = this.#clock.now();
+        this.#done = count;
+        this.#tell();
+      });
+      return true;
+    };
+    const leaving = leave();
+    for (;;) {
+      const over = new AbortController();
+      const later = pause(this.#clock, looksEveryMs, over.signal).then(() => false);
+      const isDone = await Promise.race([leaving, later]).finally(() => over.abort());
+      if (isDone) return;
+      if (this.#clock.now() - goneAt < patienceMs) continue;
+      leaving.catch(() => undefined);
+      throw this.#leftBehind();
+    }
+  }
+
+  #leftBehind(): HubError {
+    const { prefix } = this.#options;
+    const text = `the hub does not answer within ${patienceMs / 1_000} s: it may still know nodes of this run. When it is back, remove those that hubctl nodes list shows with: hubctl nodes remove --force ${prefix}-0 ${prefix}-1 …`;
+    return new HubError("E_TIMEOUT", text);
   }
 
   async #join(): Promise<FleetIdentities> {

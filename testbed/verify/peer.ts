@@ -40,7 +40,7 @@ export async function startPeer(options: PeerOptions, ears: PeerEars): Promise<P
     {
       node,
       dataDir,
-      // What goes past the weak link would tell nothing.
+      // QUIC would go by the weak link: only TCP leads through it.
       hub: { server, join, token, transport: "wss", reconnectMaxMs: 5_000 },
       delivery: { windowMessages: verifyWindow, upstreamWindowMessages: verifyWindow },
       eventBus: { enable: false },

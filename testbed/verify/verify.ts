@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join as joinPath } from "node:path";
 import { type Clock, pause, systemClock } from "../../platform/clock.ts";
@@ -73,7 +74,7 @@ const patienceMs = 15_000;
  * Tries out a hub and the way to it: a node of its own joins through a link that is made worse, numbered messages go both
  * ways, and what arrives is compared with what was sent. The node is removed from the hub again, whatever happens.
  *
- * Rejects with `E_TIMEOUT` if the node does not get a connection, `E_ABORTED`, or with what the hub refuses.
+ * Rejects with `E_LINK_LOST` if nobody listens there, `E_TIMEOUT` if the node does not get a connection, `E_ABORTED`, or with what the hub refuses.
  */
 export async function verifyHub(
   options: VerifyOptions,
@@ -156,6 +157,7 @@ class VerifyRun {
   async #connect(): Promise<{ impairer: Impairer; peer: Peer }> {
     const { hub, server, join, profile, seed, connectTimeoutMs } = this.#options;
     const target = targetOf(server);
+    await requireAnswer(server, target);
     const dataDir = mkdtempSync(joinPath(tmpdir(), "hubctl-verify-"));
     this.#undo.push(() => rmSync(dataDir, { recursive: true, force: true }));
     const { id, token } = await hub.admin.createJoinToken({ ttlMs: 600_000, uses: 1, node: this.#node });
@@ -238,6 +240,25 @@ class VerifyRun {
       const left = Math.min(progressEveryMs, Math.max(1, deadline - clock.now()));
       if (!(await pause(clock, left, signal))) throw new HubError("E_ABORTED", "interrupted");
     }
+  }
+}
+
+/** Rejects with `E_LINK_LOST` if nobody listens there: the weak link in between would hide it. */
+async function requireAnswer(server: string, { host, port }: { host: string; port: number }): Promise<void> {
+  const socket = connect({ host, port, timeout: patienceMs });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.once("connect", resolve);
+      socket.once("error", reject);
+      socket.once("timeout", () => reject(new Error(`no answer within ${patienceMs / 1_000} s`)));
+    });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new HubError("E_LINK_LOST", `the hub's port for nodes, ${server}, does not answer: ${why}`, {
+      cause,
+    });
+  } finally {
+    socket.destroy();
   }
 }
 
