@@ -86,10 +86,7 @@ export class Ledger {
     return {
       urgentApart: outbox.urgentApart ?? false,
       follow: (signal, wanted, part) => outbox.follow(signal, wanted, part),
-      settle: async (batch) => {
-        await outbox.settle(batch);
-        this.#settled(node, batch);
-      },
+      settle: (batch) => outbox.settle(batch).then(() => this.#settled(node, batch)),
       refuse: async (record, code, text) => {
         await outbox.refuse(record, code, text);
         this.#ended(node, record.item, { ok: false, error: refusal(code, text) });
