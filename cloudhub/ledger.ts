@@ -86,9 +86,8 @@ class ObservedOutbox implements MessageStore {
     return this.#outbox.follow(...reading);
   }
 
-  async settle(batch: readonly Settled[]): Promise<void> {
-    await this.#outbox.settle(batch);
-    this.#told.settled(this.#node, batch);
+  settle(batch: readonly Settled[]): Promise<void> {
+    return this.#outbox.settle(batch).then(() => this.#told.settled(this.#node, batch));
   }
 
   async refuse(record: SendRecord<StoredMessage>, code: ErrorCode, text: string): Promise<void> {

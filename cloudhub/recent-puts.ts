@@ -3,6 +3,8 @@ import type { MessageId, NodeId } from "../protocol/index.ts";
 /** So many are remembered at least, and twice as many at most. */
 const atLeast = 2_048;
 
+type Puts = Map<NodeId, Map<string, Put>>;
+
 interface Put {
   readonly id: MessageId;
   acked: boolean;
@@ -15,44 +17,47 @@ interface Put {
  * Of what is not known here nothing follows. A put that was refused is forgotten, as it may be put back into the queue.
  */
 export class RecentPuts {
-  #puts = new Map<string, Put>();
+  // By node, then by resource: a key of both would have to be made for each ack.
+  #puts: Puts = new Map();
+  #count = 0;
   /** Those before them; they go all at once. */
-  #older = new Map<string, Put>();
+  #older: Puts = new Map();
 
   /** Before anything can be heard of how it ends. */
   accepted(node: NodeId, resource: string, id: MessageId): void {
-    if (this.#puts.size >= atLeast) {
+    if (this.#count >= atLeast) {
       this.#older = this.#puts;
       this.#puts = new Map();
+      this.#count = 0;
     }
-    this.#puts.set(keyOf(node, resource), { id, acked: false });
+    let ofNode = this.#puts.get(node);
+    if (ofNode === undefined) {
+      ofNode = new Map();
+      this.#puts.set(node, ofNode);
+    }
+    if (!ofNode.has(resource)) this.#count++;
+    ofNode.set(resource, { id, acked: false });
   }
 
   ended(node: NodeId, resource: string, id: MessageId, ok: boolean): void {
-    const key = keyOf(node, resource);
-    const put = this.#find(key);
+    const put = this.#find(node, resource);
     if (put?.id !== id) return;
     if (ok) {
       put.acked = true;
       return;
     }
-    this.#puts.delete(key);
-    this.#older.delete(key);
+    if (this.#puts.get(node)?.delete(resource)) this.#count--;
+    this.#older.get(node)?.delete(resource);
   }
 
   /** @returns `undefined`: ask the store. */
   stateOf(node: NodeId, resource: string, id: MessageId): "waiting" | "acked" | undefined {
-    const put = this.#find(keyOf(node, resource));
+    const put = this.#find(node, resource);
     if (put?.id !== id) return undefined;
     return put.acked ? "acked" : "waiting";
   }
 
-  #find(key: string): Put | undefined {
-    return this.#puts.get(key) ?? this.#older.get(key);
+  #find(node: NodeId, resource: string): Put | undefined {
+    return this.#puts.get(node)?.get(resource) ?? this.#older.get(node)?.get(resource);
   }
-}
-
-/** Neither has a space in it. */
-function keyOf(node: NodeId, resource: string): string {
-  return `${node} ${resource}`;
 }

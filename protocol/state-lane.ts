@@ -15,8 +15,8 @@ interface Key<T extends Outgoing> {
  */
 export class StateLane<T extends Outgoing> {
   readonly #keys = new Map<string, Key<T>>();
-  /** What has nothing of its key before it, in the order in which that came to be; replaced in place. */
-  readonly #ready = new Fifo<Entry<T>>();
+  /** Whose first waiting entry has nothing before it, in the order in which that came to be. */
+  readonly #ready = new Fifo<Key<T>>();
   /** Refused for now. */
   #delayed: Entry<T>[] = [];
 
@@ -29,31 +29,26 @@ export class StateLane<T extends Outgoing> {
       return false;
     }
     key.waiting.push(entry);
-    if (key.inFlight === undefined && key.waiting.length === 1) this.#ready.push(entry);
+    if (key.inFlight === undefined && key.waiting.length === 1) this.#ready.push(key);
     return true;
   }
 
   /** What may go next. */
   next(): Entry<T> | undefined {
-    return this.#ready.peek();
+    return this.#ready.peek()?.waiting[0];
   }
 
   /** What {@link next} named goes. @returns False: state has no order to resume. */
   enterFlight(): false {
-    const entry = this.#ready.shift();
-    if (entry === undefined) return false;
-    const key = this.#keyOf(entry.item.key);
-    key.waiting.shift();
-    key.inFlight = entry;
+    const key = this.#ready.shift();
+    if (key !== undefined) key.inFlight = key.waiting.shift();
     return false;
   }
 
   /** What {@link next} named is forgotten. */
   drop(): void {
-    const entry = this.#ready.shift();
-    if (entry === undefined) return;
-    this.#keyOf(entry.item.key).waiting.shift();
-    this.finish(entry);
+    const entry = this.#ready.shift()?.waiting.shift();
+    if (entry !== undefined) this.finish(entry);
   }
 
   /** It has left flight for good. */
@@ -61,9 +56,8 @@ export class StateLane<T extends Outgoing> {
     const name = entry.item.key;
     const key = this.#keyOf(name);
     key.inFlight = undefined;
-    const next = key.waiting[0];
-    if (next === undefined) this.#keys.delete(name);
-    else this.#ready.push(next);
+    if (key.waiting.length === 0) this.#keys.delete(name);
+    else this.#ready.push(key);
   }
 
   /** One in flight was refused for now. @returns False if a newer one goes in its stead. */
@@ -85,7 +79,7 @@ export class StateLane<T extends Outgoing> {
     if (this.#delayed.length === 0) return;
     const still: Entry<T>[] = [];
     for (const entry of this.#delayed) {
-      if (entry.dueAt <= now) this.#ready.push(entry);
+      if (entry.dueAt <= now) this.#ready.push(this.#keyOf(entry.item.key));
       else still.push(entry);
     }
     this.#delayed = still;

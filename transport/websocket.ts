@@ -107,7 +107,7 @@ export class WebSocketConnection implements Connection {
   send(messages: readonly Uint8Array[], flushed?: () => void): boolean {
     if (this.#socket.readyState !== WebSocket.OPEN) return true;
     if (this.#side === "server")
-      this.#raw.write(serverFrames(messages, this.#binary), (error) => error || flushed?.());
+      this.#raw.write(serverFrames(messages, this.#binary), flushed && ((error) => error || flushed()));
     else this.#sendMasked(messages, flushed);
     this.#full = this.#socket.bufferedAmount > highWaterBytes;
     return !this.#full;

@@ -14,7 +14,7 @@ import {
 } from "../../protocol/index.ts";
 import { AckedPuts } from "./acked-puts.ts";
 import { HeldTable } from "./held-table.ts";
-import { type MessageStatements, prepareMessages } from "./message-statements.ts";
+import { type MessageStatements, prepareMessages, type SettledRow } from "./message-statements.ts";
 import { QueuePages } from "./queue-pages.ts";
 import { kindNumbers, type LedgerRow, type MessageRow, messageStates } from "./schema.ts";
 import {
@@ -107,22 +107,13 @@ export class MessageTable {
     for (let i = 0; i < rows.length; i += settleWidth) {
       const position = rows[i];
       const done = this.#sql.settle.get(rows[i + 1], rows[i + 2], rows[i + 3], rows[i + 4], now, position) as
-        | {
-            node: number;
-            state: number;
-            kind: number;
-            resource: string;
-            version: string | null;
-            operation: string;
-            size: number;
-          }
+        | SettledRow
         | undefined;
       if (done === undefined) continue;
-      const { node, resource, version } = done;
-      if (done.state === messageStates.persisted) this.#left(node, done.size);
-      if (done.kind !== kindNumbers.state || version === null) continue;
-      const deleted = done.operation === "delete" ? 1 : 0;
-      if (done.state === messageStates.persisted && deleted === 0)
+      const [node, state, kind, resource, version, deleted, size] = done;
+      if (state === messageStates.persisted) this.#left(node, size);
+      if (kind !== kindNumbers.state || version === null) continue;
+      if (state === messageStates.persisted && deleted === 0)
         this.#ackedPuts.add(node, resource, { version, at: now, position: position as number });
       else this.#sql.checkpoint.run({ node, resource, version, deleted, at: now, position });
     }

@@ -1,9 +1,20 @@
 import { isOfPart } from "../../protocol/index.ts";
 import type { MessageStatements } from "./message-statements.ts";
-import type { MessageRow } from "./schema.ts";
-import type { PageRow, ResourceStateRow, ResourcesRow, SearchRow, StoreOp } from "./sqlite-ops.ts";
+import {
+  type PageField,
+  type PageRow,
+  pageColumns,
+  type ResourceStateRow,
+  type ResourcesRow,
+  type SearchRow,
+  type StoreOp,
+} from "./sqlite-ops.ts";
 
 type Op<Name extends StoreOp["op"]> = Extract<StoreOp, { op: Name }>;
+
+/** {@link pageColumns}, and the message's bytes. */
+type WaitingRow = readonly (PageField | Uint8Array)[];
+const priorityColumn = pageColumns.indexOf("priority");
 
 /** So many checkpoints of a node are looked through in one transaction: a fraction of a millisecond. */
 const sliceRows = 512;
@@ -38,19 +49,20 @@ export class QueuePages {
   }
 
   page(op: Op<"page">): PageRow {
-    const rows: Omit<MessageRow, "packed">[] = [];
+    const fields: PageField[] = [];
     const blobs: Uint8Array[] = [];
     let size = 0;
     let read = 0;
     for (; read < op.positions.length && size <= op.bytes; read++) {
-      const waiting = this.#sql.waiting.get(op.positions[read]) as MessageRow | undefined;
-      if (waiting === undefined || !isOfPart(op.part, waiting)) continue;
-      const { packed, ...row } = waiting;
-      rows.push(row);
+      const waiting = this.#sql.waiting.get(op.positions[read]) as WaitingRow | undefined;
+      if (waiting === undefined || !isOfPart(op.part, { priority: waiting[priorityColumn] as number }))
+        continue;
+      const packed = waiting[pageColumns.length] as Uint8Array;
+      for (let column = 0; column < pageColumns.length; column++) fields.push(waiting[column] as PageField);
       blobs.push(packed);
       size += packed.length;
     }
-    return { rows, lengths: blobs.map((blob) => blob.length), bytes: together(blobs, size), read };
+    return { fields, lengths: blobs.map((blob) => blob.length), bytes: together(blobs, size), read };
   }
 
   resources({ node, pattern, from, limit }: Op<"resources">): ResourcesRow {

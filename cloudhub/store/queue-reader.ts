@@ -2,8 +2,8 @@ import { type Clock, pause } from "../../platform/clock.ts";
 import type { Writer } from "../../platform/writer.ts";
 import type { MessageId, ResourceVersion, StoredMessage, StorePart } from "../../protocol/index.ts";
 import type { DrainPace, Piece } from "./drain-pace.ts";
-import { kindNumbers, type MessageRow } from "./schema.ts";
-import type { PageRow, SearchRow, StoreOp } from "./sqlite-ops.ts";
+import { kindNumbers } from "./schema.ts";
+import { type PageField, type PageRow, pageColumns, type SearchRow, type StoreOp } from "./sqlite-ops.ts";
 import type { TurnShare } from "./turn-share.ts";
 
 /** So many bytes one read of the store brings at most, but for a single larger message. */
@@ -94,34 +94,35 @@ export class QueueReader {
     const { writer, share, clock } = this.#parts;
     const startedAt = clock.now();
     const op: StoreOp = { op: "page", part: this.#part, positions, bytes: maxBytes };
-    const { rows, lengths, bytes, read } = await writer.call<PageRow>(op);
+    const { fields, lengths, bytes, read } = await writer.call<PageRow>(op);
     const now = clock.now();
     const tookMs = now - startedAt;
     share.took(tookMs);
-    this.#last = { piece: { messages: rows.length, bytes: bytes.length, tookMs }, at: now };
+    this.#last = { piece: { messages: lengths.length, bytes: bytes.length, tookMs }, at: now };
     let end = 0;
-    const messages = rows.map((row, i) => {
+    const messages = lengths.map((length, i) => {
       const start = end;
-      end += lengths[i] as number;
-      return storedMessage(row, bytes.subarray(start, end));
+      end += length;
+      return storedMessage(fields, i * pageColumns.length, bytes.subarray(start, end));
     });
     return { messages, read };
   }
 }
 
-function storedMessage(row: Omit<MessageRow, "packed">, packed: Uint8Array): StoredMessage {
-  const kind = row.kind === kindNumbers.state ? "state" : "event";
+/** @param at Where its {@link pageColumns} begin. */
+function storedMessage(fields: readonly PageField[], at: number, packed: Uint8Array): StoredMessage {
+  const kind = fields[at + 4] === kindNumbers.state ? "state" : "event";
   return {
-    position: row.position,
-    size: row.size,
+    position: fields[at] as number,
+    size: fields[at + 8] as number,
     kind,
-    key: row.resource,
-    deleted: kind === "state" && row.operation === "delete",
-    priority: row.priority,
-    expiresAt: row.expires_at ?? Number.POSITIVE_INFINITY,
-    id: row.id as MessageId,
-    version: (row.version ?? undefined) as ResourceVersion | undefined,
-    acceptedAt: row.accepted_at,
+    key: fields[at + 2] as string,
+    deleted: kind === "state" && fields[at + 3] === "delete",
+    priority: fields[at + 6] as number,
+    expiresAt: (fields[at + 7] as number | null) ?? Number.POSITIVE_INFINITY,
+    id: fields[at + 1] as MessageId,
+    version: (fields[at + 5] ?? undefined) as ResourceVersion | undefined,
+    acceptedAt: fields[at + 9] as number,
     packed,
   };
 }

@@ -1,9 +1,29 @@
+import type { Clock } from "../../platform/clock.ts";
 import type { Writer } from "../../platform/writer.ts";
 import type { SendRecord, StoredMessage } from "../../protocol/index.ts";
 import { type StoreOp, settleWidth } from "./sqlite-ops.ts";
+import type { TurnShare } from "./turn-share.ts";
 
 /** Room for so many at first; it grows with the load and stays. */
 const firstRoom = 256;
+
+export interface SettleBatchParts {
+  readonly share: TurnShare;
+  readonly clock: Pick<Clock, "now" | "wallTime">;
+}
+
+/** Who hands records over and counts what is under way. */
+export interface Settling {
+  /** So many of them have been written, or could not be. */
+  landed(records: number): void;
+}
+
+/** What waits for one transaction: a promise in all, not one for each node. */
+interface Gathered {
+  readonly done: Promise<void>;
+  readonly from: Settling[];
+  readonly counts: number[];
+}
 
 /**
  * Acked messages of all nodes, gathered over a turn of the event loop into one operation of plain numbers: at
@@ -11,22 +31,36 @@ const firstRoom = 256;
  */
 export class SettleBatch {
   readonly #writer: Writer<StoreOp>;
-  readonly #wallTime: () => number;
+  readonly #parts: SettleBatchParts;
   #rows = new Float64Array(firstRoom * settleWidth);
   #used = 0;
-  #done: Promise<void> | undefined;
+  #gathered: Gathered | undefined;
 
-  constructor(writer: Writer<StoreOp>, wallTime: () => number) {
+  constructor(writer: Writer<StoreOp>, parts: SettleBatchParts) {
     this.#writer = writer;
-    this.#wallTime = wallTime;
+    this.#parts = parts;
   }
 
   /** @returns Resolves when the checkpoints are durable. */
-  add(records: readonly SendRecord<StoredMessage>[]): Promise<void> {
-    const now = this.#wallTime();
+  add(records: readonly SendRecord<StoredMessage>[], from: Settling): Promise<void> {
+    const now = this.#parts.clock.wallTime();
     for (const record of records) this.#push(record, now);
-    this.#done ??= this.#writer.callLater<void>(() => this.#take());
-    return this.#done;
+    this.#gathered ??= this.#gather();
+    this.#gathered.from.push(from);
+    this.#gathered.counts.push(records.length);
+    return this.#gathered.done;
+  }
+
+  #gather(): Gathered {
+    const { share, clock } = this.#parts;
+    const from: Settling[] = [];
+    const counts: number[] = [];
+    const startedAt = clock.now();
+    const landed = (): void => {
+      share.took(clock.now() - startedAt);
+      for (let i = 0; i < from.length; i++) from[i]?.landed(counts[i] as number);
+    };
+    return { done: this.#writer.callLater<void>(() => this.#take()).finally(landed), from, counts };
   }
 
   #push(record: SendRecord<StoredMessage>, now: number): void {
@@ -50,7 +84,7 @@ export class SettleBatch {
   #take(): StoreOp {
     const rows = this.#rows.slice(0, this.#used);
     this.#used = 0;
-    this.#done = undefined;
+    this.#gathered = undefined;
     return { op: "settle", rows };
   }
 }

@@ -1,12 +1,10 @@
-import type { Clock } from "../../platform/clock.ts";
 import type { Settled } from "../../protocol/index.ts";
-import type { SettleBatch } from "./settle-batch.ts";
+import type { SettleBatch, Settling } from "./settle-batch.ts";
 import type { TurnShare } from "./turn-share.ts";
 
 export interface SettleLaneParts {
   readonly settling: SettleBatch;
   readonly share: TurnShare;
-  readonly clock: Pick<Clock, "now">;
 }
 
 /** A batch that waits for its turn, or for the rest of it to be written. */
@@ -23,7 +21,7 @@ interface Waiting {
  * The acked messages of one node on their way into the store, a few in each transaction: a node that acks thousands at
  * once, as one that has just joined, does not hold up the writes of all others.
  */
-export class SettleLane {
+export class SettleLane implements Settling {
   readonly #parts: SettleLaneParts;
   #underWay = 0;
   #waiting: Waiting[] = [];
@@ -42,17 +40,14 @@ export class SettleLane {
     });
   }
 
-  async #write(records: readonly Settled[]): Promise<void> {
-    const { settling, share, clock } = this.#parts;
+  landed(records: number): void {
+    this.#underWay -= records;
+    if (this.#waiting.length > 0) this.#goOn();
+  }
+
+  #write(records: readonly Settled[]): Promise<void> {
     this.#underWay += records.length;
-    const startedAt = clock.now();
-    try {
-      await settling.add(records);
-      share.took(clock.now() - startedAt);
-    } finally {
-      this.#underWay -= records.length;
-      if (this.#waiting.length > 0) this.#goOn();
-    }
+    return this.#parts.settling.add(records, this);
   }
 
   #goOn(): void {

@@ -100,11 +100,12 @@ class SqliteHubStore implements HubStore {
     this.storeId = storeId;
     this.#options = options;
     this.#clock = clock;
+    const share = new TurnShare();
     this.#outboxParts = {
       writer,
       clock,
-      settling: new SettleBatch(writer, () => clock.wallTime()),
-      share: new TurnShare(),
+      settling: new SettleBatch(writer, { share, clock }),
+      share,
       pace: new DrainPace(),
     };
   }

@@ -1,5 +1,5 @@
 import type { StorePart } from "../../protocol/index.ts";
-import type { LedgerRow, MessageRow } from "./schema.ts";
+import type { LedgerRow } from "./schema.ts";
 
 /** What crosses from the main thread to the writer. Nodes are row ids; times are wall clock ms. */
 export type StoreOp =
@@ -131,6 +131,22 @@ export interface CorrectedRow {
   ahead: number;
 }
 
+export type PageField = string | number | null;
+
+/** Of a waiting message, in the order in which they are selected and cross to the main thread; its bytes come last. */
+export const pageColumns = [
+  "position",
+  "id",
+  "resource",
+  "operation",
+  "kind",
+  "version",
+  "priority",
+  "expires_at",
+  "size",
+  "accepted_at",
+] as const;
+
 /** `position` 0: stale. `packed`: the bytes stored, where they are not those that came. */
 export interface PutRow {
   readonly position: number;
@@ -175,8 +191,9 @@ export interface ResourceStateRow {
 }
 
 export interface PageRow {
-  /** Without their bytes, which stand behind each other in `bytes`: one buffer crosses faster than many. */
-  readonly rows: readonly Omit<MessageRow, "packed">[];
+  /** {@link pageColumns} of one message after the other: names of columns would cross with each. */
+  readonly fields: readonly PageField[];
+  /** The messages' bytes, behind each other: one buffer crosses faster than many. */
   readonly lengths: readonly number[];
   readonly bytes: Uint8Array;
   /** Positions looked at; some of what they name may have ended meanwhile. */

@@ -26,7 +26,8 @@ function world() {
     close: () => Promise.resolve(),
   };
   const clock = new FakeClock();
-  const parts = { settling: new SettleBatch(writer, () => 0), share: new TurnShare(), clock };
+  const share = new TurnShare();
+  const parts = { settling: new SettleBatch(writer, { share, clock }), share };
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
   return {
     transactions,
