@@ -20,8 +20,10 @@ interface Waiting {
   readonly since: number;
 }
 
-/** So many handshakes are begun before peers that are connected have their turn. */
-const perTurn = 4;
+/** So many handshakes are begun before peers that are connected have their turn: one is about a millisecond. */
+const perTurn = 1;
+/** So many are begun without a pause, if there have been few. */
+const leastBurst = 4;
 /** One address may take so much of the room: a machine that floods leaves room for others. */
 const shareOfOneAddress = 0.75;
 
@@ -45,7 +47,7 @@ export class Turnstile {
     // Within a second or so it is their turn, or they wait in vain.
     this.#maxWaiting = Math.max(16, Math.floor((options.perSecond * options.maxWaitMs) / 1_000));
     this.#pacer = new Pacer(
-      { burst: Math.max(perTurn, options.perSecond / 4), perSecond: options.perSecond },
+      { burst: Math.max(leastBurst, options.perSecond / 4), perSecond: options.perSecond },
       performance.now(),
     );
   }
