@@ -47,6 +47,12 @@ export class Slots {
     return this.#waiting.size;
   }
 
+  /** So many wait that those who leave are followed at once for a while: more need not come yet. */
+  get isCrowded(): boolean {
+    const { atOnce, maxWaiting } = this.#options;
+    return this.#waiting.size >= Math.max(1, Math.min(atOnce, maxWaiting) / 2);
+  }
+
   /** Resolves with the way out, to be called once; later calls do nothing. Rejects with `E_BUSY`. */
   enter(): Promise<() => void> {
     if (this.#inside < this.#options.atOnce && this.#waiting.size === 0)

@@ -13,6 +13,8 @@ export interface TurnstileParts {
   enter(socket: Socket): void;
   /** Too many wait, or it has waited too long: it is cut off. */
   refused(error: HubError, socket: Socket): void;
+  /** Who comes in would have to wait there: everybody waits here. */
+  isCrowded?(): boolean;
 }
 
 interface Waiting {
@@ -24,6 +26,8 @@ interface Waiting {
 const perTurn = 1;
 /** So many are begun without a pause, if there have been few. */
 const leastBurst = 4;
+/** What is crowded is looked at again after so long. */
+const crowdedMs = 20;
 /** One address may take so much of the room: a machine that floods leaves room for others. */
 const shareOfOneAddress = 0.75;
 
@@ -83,15 +87,18 @@ export class Turnstile {
   #letIn(): void {
     this.#cancel = undefined;
     const now = performance.now();
+    const crowded = this.#parts.isCrowded?.() ?? false;
     let begun = 0;
     while (this.#waiting > 0 && begun < perTurn) {
       if (this.#isDropped(now)) continue;
-      if (!this.#pacer.take(now)) break;
+      if (crowded || !this.#pacer.take(now)) break;
       const { socket } = this.#next() as Waiting;
       begun++;
       this.#parts.enter(socket);
     }
-    if (this.#waiting > 0) this.#goOn(begun === perTurn ? 0 : this.#pacer.wakeAt() - now);
+    if (this.#waiting === 0) return;
+    if (crowded) this.#goOn(crowdedMs);
+    else this.#goOn(begun === perTurn ? 0 : this.#pacer.wakeAt() - now);
   }
 
   /** Takes the first one away if it has gone, or has waited too long. */

@@ -159,6 +159,7 @@ class Listening implements TransportListener {
       {
         enter: (socket) => begin?.call(this.#server, socket),
         refused: (error, socket) => this.#parts.refused(error, addressOf(socket)),
+        isCrowded: () => this.#parts.isCrowded?.() ?? false,
       },
       { perSecond, maxWaitMs: this.#options.handshakeTimeoutMs },
     );
