@@ -47,10 +47,9 @@ export class Slots {
     return this.#waiting.size;
   }
 
-  /** So many wait that those who leave are followed at once for a while: more need not come yet. */
+  /** Half of the room is taken: who comes now may soon find none, and then has come in vain. */
   get isCrowded(): boolean {
-    const { atOnce, maxWaiting } = this.#options;
-    return this.#waiting.size >= Math.max(1, Math.min(atOnce, maxWaiting) / 2);
+    return this.#waiting.size >= Math.max(1, this.#options.maxWaiting / 2);
   }
 
   /** Resolves with the way out, to be called once; later calls do nothing. Rejects with `E_BUSY`. */
