@@ -43,6 +43,11 @@ export class Gate {
     return this.#flaps.isFlapping(node, this.#clock.now());
   }
 
+  /** Who comes now waits for longer than it takes to shake hands. */
+  get isCrowded(): boolean {
+    return this.#slots.isCrowded;
+  }
+
   get load(): GateLoad {
     return {
       inside: this.#slots.inside,

@@ -53,7 +53,7 @@ import { NodeBudgets } from "./node-budgets.ts";
 import type { NodeLink, NodeLinkHub } from "./node-link.ts";
 import type { HubOptions } from "./options.ts";
 import { type NodeFacts, rolloutOf } from "./rollout.ts";
-import type { HubStore, NodeRecord, SaidToHold } from "./store/hub-store.ts";
+import type { Backlog, HubStore, NodeRecord, SaidToHold } from "./store/hub-store.ts";
 import { Upstream } from "./upstream.ts";
 
 export interface HubParts {
@@ -242,12 +242,18 @@ export class Hub implements HubApi, NodeLinkHub {
   }
 
   async nodes(): Promise<NodeView[]> {
-    return await Promise.all(this.#parts.store.nodes().map((record) => this.view(record)));
+    const { store } = this.#parts;
+    const backlogs = await store.backlogs();
+    return store.nodes().map((record) => this.#viewOf(record, backlogs.get(record.node)));
   }
 
   async view(record: NodeRecord): Promise<NodeView> {
+    return this.#viewOf(record, await this.#parts.store.outbox(record.node).backlog());
+  }
+
+  /** @param backlog `undefined`: it has joined this moment. */
+  #viewOf(record: NodeRecord, backlog: Backlog = { messages: 0, bytes: 0 }): NodeView {
     const link = this.links.get(record.node);
-    const backlog = await this.#parts.store.outbox(record.node).backlog();
     return {
       ...record,
       connected: link !== undefined,

@@ -41,6 +41,7 @@ export async function listenForNodes(parts: ListenerParts, options: HubOptions):
     // A node is told without becoming a link, which would replace the one it has: `edgehub check` asks.
     wouldAdmit: (request) => request.header("node_id") !== undefined && identified(request) !== undefined,
     refused: (error, address) => refused(parts, "nodes", error, address),
+    isCrowded: () => parts.gate.isCrowded,
     quicPort: () => quic?.port,
   });
   try {

@@ -47,6 +47,11 @@ export class Slots {
     return this.#waiting.size;
   }
 
+  /** Half of the room is taken: who comes now may soon find none, and then has come in vain. */
+  get isCrowded(): boolean {
+    return this.#waiting.size >= Math.max(1, this.#options.maxWaiting / 2);
+  }
+
   /** Resolves with the way out, to be called once; later calls do nothing. Rejects with `E_BUSY`. */
   enter(): Promise<() => void> {
     if (this.#inside < this.#options.atOnce && this.#waiting.size === 0)

@@ -53,6 +53,9 @@ export type KeyUsage = keyof typeof keyUsages;
 
 const anyKeyUsage = "2.5.29.37.0";
 
+/** What certificates were read from: to read one again costs as much as half a TLS handshake. */
+const sources = new WeakMap<Certificate, X509Certificate>();
+
 /** Curves whose keys are read; new keys are on the first. */
 const curves = ["prime256v1", "secp384r1", "secp521r1"];
 
@@ -106,9 +109,13 @@ export function fits(certificate: Certificate, key: PrivateKey): boolean {
 
 /** True if the authority's key signed the certificate and its name stands in it as the issuer's. */
 export function isIssuedBy(certificate: Certificate, authority: Certificate): boolean {
-  const issuer = new X509Certificate(authority.der);
-  const issued = new X509Certificate(certificate.der);
+  const issuer = sourceOf(authority);
+  const issued = sourceOf(certificate);
   return issued.checkIssued(issuer) && issued.verify(issuer.publicKey);
+}
+
+function sourceOf(certificate: Certificate): X509Certificate {
+  return sources.get(certificate) ?? new X509Certificate(certificate.der);
 }
 
 /** True if the certificate may be used so: the usage stands in it, or nothing limits it (RFC 5280 §4.2.1.12). */
@@ -175,20 +182,27 @@ export function shortestAddress(address: string): string {
 function contentOf(parsed: X509Certificate): Certificate {
   const subject = nameParts(parsed.subject ?? "");
   const issuer = nameParts(parsed.issuer ?? "");
-  return {
+  const { publicKey } = parsed;
+  const certificate: Certificate = {
     der: parsed.raw,
-    pem: parsed.toString(),
+    get pem() {
+      return parsed.toString();
+    },
     commonName: single(subject, "CN"),
     organization: single(subject, "O"),
     issuerName: single(issuer, "CN"),
     serial: parsed.serialNumber.toLowerCase(),
     notBefore: timeOf(parsed.validFrom),
     notAfter: timeOf(parsed.validTo),
-    publicKey: spkiOf(parsed.publicKey),
+    get publicKey() {
+      return spkiOf(publicKey);
+    },
     isAuthority: parsed.ca,
     extendedKeyUsages: parsed.keyUsage ?? [],
     ...alternativeNames(parsed.subjectAltName ?? ""),
   };
+  sources.set(certificate, parsed);
+  return certificate;
 }
 
 function formsOf(key: KeyObject): PrivateKey {

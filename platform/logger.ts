@@ -17,9 +17,50 @@ export interface Logger {
 
 /** A logger that writes one JSON line an event. @param destination Default: standard error. */
 export function createLogger(level: LogLevel, fields: Fields = {}, destination?: DestinationStream): Logger {
-  const out = destination ?? pino.destination({ fd: 2, sync: true });
+  const out = destination ?? standardError();
   const base = { level, base: fields, timestamp: pino.stdTimeFunctions.isoTime, messageKey: "event" };
   return wrap(pino({ ...base, formatters: { level: (label) => ({ level: label }) } }, out));
+}
+
+/** Lines of one turn that are held, at most: characters. */
+const heldCharacters = 64 << 10;
+
+/**
+ * Lines of one turn of the event loop leave in one write: each is a call of the system that may wake whoever reads, and of
+ * a fleet that comes or goes at once there are thousands. Who makes one flushes it before the process exits.
+ */
+export class TurnLines implements DestinationStream {
+  readonly #out: DestinationStream;
+  #held = "";
+
+  constructor(out: DestinationStream) {
+    this.#out = out;
+  }
+
+  write(line: string): void {
+    if (this.#held === "") setImmediate(() => this.flush());
+    this.#held += line;
+    if (this.#held.length >= heldCharacters) this.flush();
+  }
+
+  flush(): void {
+    const lines = this.#held;
+    if (lines === "") return;
+    this.#held = "";
+    this.#out.write(lines);
+  }
+}
+
+let sharedStandardError: TurnLines | undefined;
+
+/** One for the process. */
+function standardError(): DestinationStream {
+  if (sharedStandardError === undefined) {
+    const lines = new TurnLines(pino.destination({ fd: 2, sync: true }));
+    sharedStandardError = lines;
+    process.once("exit", () => lines.flush());
+  }
+  return sharedStandardError;
 }
 
 export const silentLogger: Logger = {

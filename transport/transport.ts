@@ -80,6 +80,8 @@ export interface ListenParts {
   admit(request: UpgradeRequest): Admitted | Promise<Admitted>;
   /** Somebody was turned away, by us or by TLS. */
   refused(error: HubError, address: string): void;
+  /** Whom TLS lets in would wait for long: with `handshakesPerSecond`, others wait before it. */
+  isCrowded?(): boolean;
 }
 
 export interface TransportListener extends Listener {

@@ -13,6 +13,8 @@ export interface TurnstileParts {
   enter(socket: Socket): void;
   /** Too many wait, or it has waited too long: it is cut off. */
   refused(error: HubError, socket: Socket): void;
+  /** Who comes in would have to wait there: everybody waits here. */
+  isCrowded?(): boolean;
 }
 
 interface Waiting {
@@ -20,8 +22,12 @@ interface Waiting {
   readonly since: number;
 }
 
-/** So many handshakes are begun before peers that are connected have their turn. */
-const perTurn = 4;
+/** So many handshakes are begun before peers that are connected have their turn: one is about a millisecond. */
+const perTurn = 1;
+/** So many are begun without a pause, if there have been few. */
+const leastBurst = 4;
+/** What is crowded is looked at again after so long. */
+const crowdedMs = 20;
 /** One address may take so much of the room: a machine that floods leaves room for others. */
 const shareOfOneAddress = 0.75;
 
@@ -45,7 +51,7 @@ export class Turnstile {
     // Within a second or so it is their turn, or they wait in vain.
     this.#maxWaiting = Math.max(16, Math.floor((options.perSecond * options.maxWaitMs) / 1_000));
     this.#pacer = new Pacer(
-      { burst: Math.max(perTurn, options.perSecond / 4), perSecond: options.perSecond },
+      { burst: Math.max(leastBurst, options.perSecond / 4), perSecond: options.perSecond },
       performance.now(),
     );
   }
@@ -81,15 +87,18 @@ export class Turnstile {
   #letIn(): void {
     this.#cancel = undefined;
     const now = performance.now();
+    const crowded = this.#parts.isCrowded?.() ?? false;
     let begun = 0;
     while (this.#waiting > 0 && begun < perTurn) {
       if (this.#isDropped(now)) continue;
-      if (!this.#pacer.take(now)) break;
+      if (crowded || !this.#pacer.take(now)) break;
       const { socket } = this.#next() as Waiting;
       begun++;
       this.#parts.enter(socket);
     }
-    if (this.#waiting > 0) this.#goOn(begun === perTurn ? 0 : this.#pacer.wakeAt() - now);
+    if (this.#waiting === 0) return;
+    if (crowded) this.#goOn(crowdedMs);
+    else this.#goOn(begun === perTurn ? 0 : this.#pacer.wakeAt() - now);
   }
 
   /** Takes the first one away if it has gone, or has waited too long. */

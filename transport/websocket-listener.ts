@@ -159,6 +159,7 @@ class Listening implements TransportListener {
       {
         enter: (socket) => begin?.call(this.#server, socket),
         refused: (error, socket) => this.#parts.refused(error, addressOf(socket)),
+        isCrowded: () => this.#parts.isCrowded?.() ?? false,
       },
       { perSecond, maxWaitMs: this.#options.handshakeTimeoutMs },
     );
@@ -193,14 +194,15 @@ class Listening implements TransportListener {
     socket.on("error", onError);
     try {
       if (!sameOrigin(request)) throw new HubError("E_FORBIDDEN", "the Origin header names another host");
-      const admission = await this.#parts.admit(requestOf(request, peerOf(socket)));
+      const peer = peerOf(socket);
+      const admission = await this.#parts.admit(requestOf(request, peer));
       if (socket.destroyed) return admission.abandoned?.();
       this.#dialects.set(request, admission.dialect);
       this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
         socket.off("error", onError);
         admission.accept(
           new WebSocketConnection(webSocket, socket, {
-            peer: peerOf(socket),
+            peer,
             dialect: admission.dialect,
             side: "server",
             inflow: this.#options.inflow,

@@ -11,6 +11,7 @@ import { authorityBackdateMs, createAuthority } from "../../platform/x509.ts";
 import { asHubError, HubError, type NodeId, parseNodeId, shown } from "../../protocol/index.ts";
 import type { CertificateIdentity } from "../admission.ts";
 import { type CertifiedKey, Issuer } from "./issuer.ts";
+import { KnownCertificates } from "./known-certificates.ts";
 import { type Pair, PkiDirectory, type PkiOptions } from "./pki-directory.ts";
 import { canonicalNames, ServerCertificate } from "./server-certificate.ts";
 
@@ -68,6 +69,7 @@ export class Authority {
   readonly #ca: Certificate;
   readonly #issuer: Issuer;
   readonly #server: ServerCertificate;
+  readonly #clients = new KnownCertificates<CertificateIdentity>();
 
   constructor(ca: Pair, issuer: Issuer, server: ServerCertificate) {
     this.#ca = ca.certificate;
@@ -136,14 +138,12 @@ export class Authority {
    * Throws `E_IDENTITY` if it is foreign, self-signed, expired, not valid yet or not for clients; says what to do.
    */
   identify(certificate: Uint8Array, now: number): CertificateIdentity {
+    const known = this.#clients.find(certificate, now);
+    if (known !== undefined) return known;
     const presented = this.#verified(certificate, now);
-    const { serial, organization, commonName = "" } = presented;
-    if (organization === controllerOrganization && controllerName.test(commonName)) {
-      return { kind: "controller", name: commonName, serial };
-    }
-    const isNode = organization === nodeOrganization && commonName.startsWith(nodePrefix);
-    const node = isNode ? parseNodeId(commonName.slice(nodePrefix.length)) : undefined;
-    return node === undefined ? { kind: "unbound", serial } : { kind: "node", node, serial };
+    const identity = identityOf(presented);
+    this.#clients.add(certificate, presented, identity);
+    return identity;
   }
 
   #verified(der: Uint8Array, now: number): Certificate {
@@ -156,6 +156,15 @@ export class Authority {
       throw new HubError("E_IDENTITY", `${asHubError(cause).message}; ${advice}`, { cause });
     }
   }
+}
+
+function identityOf({ serial, organization, commonName = "" }: Certificate): CertificateIdentity {
+  if (organization === controllerOrganization && controllerName.test(commonName)) {
+    return { kind: "controller", name: commonName, serial };
+  }
+  const isNode = organization === nodeOrganization && commonName.startsWith(nodePrefix);
+  const node = isNode ? parseNodeId(commonName.slice(nodePrefix.length)) : undefined;
+  return node === undefined ? { kind: "unbound", serial } : { kind: "node", node, serial };
 }
 
 function issued(certificate: Certificate): IssuedCertificate {

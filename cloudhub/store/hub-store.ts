@@ -42,7 +42,12 @@ export interface NodeOutbox extends MessageStore {
    */
   put(message: Message): Promise<PutResult>;
   /** Messages and bytes that wait. */
-  backlog(): Promise<{ messages: number; bytes: number }>;
+  backlog(): Promise<Backlog>;
+}
+
+export interface Backlog {
+  readonly messages: number;
+  readonly bytes: number;
 }
 
 /** What a node has of a resource and what it is to get. Times are wall clock, ms. */
@@ -107,6 +112,8 @@ export interface HubStore {
   readonly storeId: string;
   node(node: NodeId): NodeRecord | undefined;
   nodes(): readonly NodeRecord[];
+  /** What waits for each node. */
+  backlogs(): Promise<ReadonlyMap<NodeId, Backlog>>;
   /** Adds or changes a node; what is left out stays. Resolves once durable. */
   saveNode(node: NodeId, change: Partial<Omit<NodeRecord, "node">>): Promise<NodeRecord>;
   /** Forgets a node, its queue and its checkpoints. */

@@ -81,6 +81,8 @@ export class HubTables implements OpHandler<StoreOp> {
         return this.#messages.page(op);
       case "backlog":
         return this.#messages.backlog(op.node);
+      case "backlogs":
+        return this.#messages.backlogs(op.nodes);
       case "digest":
         return this.#messages.held.digest(op);
       case "held":

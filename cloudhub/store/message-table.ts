@@ -18,6 +18,7 @@ import { type MessageStatements, prepareMessages, type SettledRow } from "./mess
 import { QueuePages } from "./queue-pages.ts";
 import { kindNumbers, type LedgerRow, type MessageRow, messageStates } from "./schema.ts";
 import {
+  type BacklogRows,
   type CheckpointRow,
   type HoldingRow,
   type PageRow,
@@ -154,6 +155,15 @@ export class MessageTable {
 
   page(op: Op<"page">): PageRow {
     return this.#queuePages.page(op);
+  }
+
+  backlogs(nodes: Float64Array): BacklogRows {
+    const rows = new Float64Array(2 * nodes.length);
+    for (const [at, node] of nodes.entries()) {
+      const { messages, bytes } = this.#queue(node);
+      rows.set([messages, bytes], 2 * at);
+    }
+    return rows;
   }
 
   backlog(node: number): { messages: number; bytes: number } {

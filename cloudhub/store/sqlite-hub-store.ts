@@ -17,9 +17,11 @@ import {
   type ResourceView,
   unpackMessage,
 } from "../../protocol/index.ts";
+import { readBacklogs } from "./backlogs.ts";
 import { DrainPace } from "./drain-pace.ts";
 import { readHoldings } from "./holdings.ts";
 import type {
+  Backlog,
   Corrected,
   Holding,
   HubStore,
@@ -233,9 +235,16 @@ class SqliteHubStore implements HubStore {
     return all;
   }
 
+  backlogs(): Promise<ReadonlyMap<NodeId, Backlog>> {
+    return readBacklogs(this.#writer, this.#rows());
+  }
+
   holdings(resource: string): Promise<Holding[]> {
-    const nodes = new Map([...this.#nodes].map(([node, { row }]) => [row, node]));
-    return readHoldings(this.#writer, nodes, resource);
+    return readHoldings(this.#writer, this.#rows(), resource);
+  }
+
+  #rows(): Map<number, NodeId> {
+    return new Map([...this.#nodes].map(([node, { row }]) => [row, node]));
   }
 
   async ledger(query: LedgerQuery & { readonly node: NodeId }): Promise<LedgerEntry[]> {

@@ -36,6 +36,8 @@ export type StoreOp =
       readonly bytes: number;
     }
   | { readonly op: "backlog"; readonly node: number }
+  /** Row ids of nodes. */
+  | { readonly op: "backlogs"; readonly nodes: Float64Array }
   /** Resources behind `after`, `limit` at most; `count` buckets. */
   | {
       readonly op: "digest";
@@ -199,6 +201,9 @@ export interface PageRow {
   /** Positions looked at; some of what they name may have ended meanwhile. */
   readonly read: number;
 }
+
+/** Of each node that was asked for: messages, bytes. */
+export type BacklogRows = Float64Array;
 
 /** What waits in one slice. */
 export interface SearchRow {

@@ -128,11 +128,13 @@ export class NodeResources<Wanted, Sent> {
   async #load(): Promise<Map<string, Sent>> {
     const { hub, node } = this.#parts;
     const sent = new Map<string, Sent>();
-    for (const resource of this.#rules.patterns) {
-      for (const view of await hub.resources({ node, resource, limit: viewLimit })) {
-        const found = this.#rules.read(view);
-        if (found !== undefined) sent.set(view.resource, found);
-      }
+    // Together: a fleet that comes back is asked for in few transactions.
+    const views = await Promise.all(
+      this.#rules.patterns.map((resource) => hub.resources({ node, resource, limit: viewLimit })),
+    );
+    for (const view of views.flat()) {
+      const found = this.#rules.read(view);
+      if (found !== undefined) sent.set(view.resource, found);
     }
     for (const path of sent.keys()) this.touch(path);
     for (const path of this.#rules.paths()) this.touch(path);

@@ -46,6 +46,21 @@ describe("slots", () => {
     return { clock, slots: new Slots(clock, options) };
   };
 
+  it("are crowded when half as many wait as may", async () => {
+    const { slots } = open({ atOnce: 2, maxWaiting: 2 });
+    const [first] = await Promise.all([slots.enter(), slots.enter()]);
+    expect(slots.isCrowded).toBe(false);
+    const third = slots.enter();
+    expect(slots.isCrowded).toBe(true);
+    first?.();
+    await third;
+    expect(slots.isCrowded).toBe(false);
+    const none = open({ atOnce: 1, maxWaiting: 0 }).slots;
+    await none.enter();
+    await expect(none.enter()).rejects.toMatchObject({ code: "E_BUSY" });
+    expect(none.isCrowded).toBe(false);
+  });
+
   it("let in so many at once, the others in the order in which they came", async () => {
     const { slots } = open();
     const [first] = await Promise.all([slots.enter(), slots.enter()]);

@@ -329,3 +329,17 @@ describe("nodes and records", () => {
     expect(await records.list()).toEqual([]);
   });
 });
+
+describe("what waits for each node", () => {
+  it("is told of all nodes at once, however many", async () => {
+    await outbox.put(put("1", "a"));
+    await outbox.put(put("1", "b"));
+    const names = Array.from({ length: 600 }, (_, i) => `many-${i}` as typeof node);
+    for (const name of names) await store.saveNode(name, {});
+    const backlogs = await store.backlogs();
+    expect(backlogs.size).toBe(601);
+    expect(backlogs.get(node)).toEqual(await outbox.backlog());
+    expect(backlogs.get(node)?.messages).toBe(2);
+    expect(backlogs.get(names[599] as typeof node)).toEqual({ messages: 0, bytes: 0 });
+  });
+});

@@ -5,7 +5,7 @@ import { Turnstile, type TurnstileOptions } from "../../transport/turnstile.ts";
 import { until } from "../support/processes.ts";
 
 /** A server whose connections go through a turnstile; what came through, and who was cut off. */
-async function behindTurnstile(options: TurnstileOptions) {
+async function behindTurnstile(options: TurnstileOptions, isCrowded?: () => boolean) {
   const entered: number[] = [];
   const refused: string[] = [];
   const turnstile = new Turnstile(
@@ -16,6 +16,7 @@ async function behindTurnstile(options: TurnstileOptions) {
         socket.resume();
       },
       refused: (error) => refused.push(error.code),
+      ...(isCrowded && { isCrowded }),
     },
     options,
   );
@@ -75,6 +76,20 @@ describe("the turnstile before TLS", () => {
     dial(12);
     await until("the last ones are cut off", () => refused.length > 0);
     expect(new Set(refused)).toEqual(new Set(["E_BUSY"]));
+  });
+
+  it("begins nothing while it is crowded inside, and goes on afterwards", async () => {
+    let crowded = true;
+    let looks = 0;
+    const { turnstile, entered, dial } = await behindTurnstile({ perSecond: 100, maxWaitMs: 60_000 }, () => {
+      looks++;
+      return crowded;
+    });
+    dial(10);
+    await until("all wait, and it was looked again", () => turnstile.waiting === 10 && looks > 3);
+    expect(entered).toEqual([]);
+    crowded = false;
+    await until("all are in", () => entered.length === 10);
   });
 
   it("does not count who has gone meanwhile", async () => {
