@@ -251,6 +251,7 @@ describe("a watch of a program", () => {
     expect(list.items.map((one: KubeObject) => one.metadata.name)).toContain("lamp");
     const version = list.metadata.resourceVersion;
     const watch = await program.watch(`${core}?watch=1&resourceVersion=${version}`);
+    await until("what it watches", () => edge.store.meta.get("default/configmap/lamp") !== undefined);
     await plant.objects.update(configMaps, words("lamp", "blue"));
     await until("the change", () => toldBy(watch).length === 1);
     await plant.objects.create(configMaps, words("door", "open"));
