@@ -11,7 +11,8 @@ export interface Package {
 /** Cuts a stream of packages, fed in any chunks; holds back at most one incomplete package. */
 export class PackageReader {
   readonly #maxPayload: number;
-  #chunks: Uint8Array[] = [];
+  /** `undefined`: nothing is held, as on most links most of the time. */
+  #chunks: Uint8Array[] | undefined;
   #held = 0;
   /** Bytes needed before anything can be read. */
   #needed = packageHeaderLength;
@@ -27,10 +28,13 @@ export class PackageReader {
 
   /** Throws `E_TOO_LARGE` as soon as a header announces more than the limit. */
   push(chunk: Uint8Array): Package[] {
-    this.#chunks.push(chunk);
     this.#held += chunk.length;
-    if (this.#held < this.#needed) return [];
-    const bytes = this.#chunks.length === 1 ? chunk : joined(this.#chunks, this.#held);
+    this.#chunks?.push(chunk);
+    if (this.#held < this.#needed) {
+      if (chunk.length > 0) this.#chunks ??= [chunk];
+      return [];
+    }
+    const bytes = this.#chunks === undefined ? chunk : joined(this.#chunks, this.#held);
     const found: Package[] = [];
     let at = 0;
     this.#needed = packageHeaderLength;
@@ -48,7 +52,7 @@ export class PackageReader {
       });
       at = end;
     }
-    this.#chunks = at === bytes.length ? [] : [bytes.subarray(at)];
+    this.#chunks = at === bytes.length ? undefined : [bytes.subarray(at)];
     this.#held = bytes.length - at;
     return found;
   }
