@@ -40,16 +40,11 @@ export class AckedContents {
 
   /** What one node holds. */
   of(node: NodeId): HeldContents {
-    const keyOf = (resource: string): string => `${node} ${resource}`;
-    return {
-      get: (resource) => this.#get(keyOf(resource)),
-      put: (resource, version, content) =>
-        this.#put(keyOf(resource), `${resource} ${version}`, version, content),
-      forget: (resource) => this.#forget(keyOf(resource)),
-    };
+    return new ContentsOfNode(this, node);
   }
 
-  #get(key: string): HeldContent | undefined {
+  get(node: NodeId, resource: string): HeldContent | undefined {
+    const key = keyOf(node, resource);
     const found = this.#entries.get(key);
     if (found === undefined) return undefined;
     this.#entries.delete(key);
@@ -57,10 +52,11 @@ export class AckedContents {
     return found;
   }
 
-  #put(key: string, name: string, version: string, content: Uint8Array): void {
+  put(node: NodeId, resource: string, version: string, content: Uint8Array): void {
+    const key = keyOf(node, resource);
     this.#forget(key);
     if (content.length + 2 * entryBytes > this.#maxBytes) return;
-    const shared = this.#sharedOf(name, version, content);
+    const shared = this.#sharedOf(`${resource} ${version}`, version, content);
     shared.holders++;
     this.#entries.set(key, shared);
     this.#bytes += entryBytes;
@@ -68,6 +64,10 @@ export class AckedContents {
       if (this.#bytes <= this.#maxBytes) break;
       this.#forget(oldest);
     }
+  }
+
+  forget(node: NodeId, resource: string): void {
+    this.#forget(keyOf(node, resource));
   }
 
   #sharedOf(name: string, version: string, content: Uint8Array): Shared {
@@ -90,4 +90,31 @@ export class AckedContents {
     this.#bytes -= entry.content.length + entryBytes;
     if (this.#shared.get(entry.name) === entry) this.#shared.delete(entry.name);
   }
+}
+
+/** There is one for each link, so it holds little. */
+class ContentsOfNode implements HeldContents {
+  readonly #all: AckedContents;
+  readonly #node: NodeId;
+
+  constructor(all: AckedContents, node: NodeId) {
+    this.#all = all;
+    this.#node = node;
+  }
+
+  get(resource: string): HeldContent | undefined {
+    return this.#all.get(this.#node, resource);
+  }
+
+  put(resource: string, version: string, content: Uint8Array): void {
+    this.#all.put(this.#node, resource, version, content);
+  }
+
+  forget(resource: string): void {
+    this.#all.forget(this.#node, resource);
+  }
+}
+
+function keyOf(node: NodeId, resource: string): string {
+  return `${node} ${resource}`;
 }

@@ -1,6 +1,5 @@
 import { hostname } from "node:os";
 import type { Clock } from "../platform/clock.ts";
-import type { Logger } from "../platform/logger.ts";
 import { contentDigest, deflate } from "../platform/short-forms.ts";
 import { version } from "../platform/version.ts";
 import {
@@ -23,13 +22,14 @@ import {
 import {
   type ChannelCounters,
   type ChannelOptions,
+  type ChannelOwner,
   type CloseReason,
   type Connection,
   MessageChannel,
 } from "../transport/index.ts";
 import type { Link } from "./link-table.ts";
 import type { HubOptions } from "./options.ts";
-import { Resume, type ResumeParts } from "./resume.ts";
+import { nobodyAsked, Resume, type ResumeParts } from "./resume.ts";
 
 /** What a node's link needs of the hub. */
 export interface NodeLinkHub {
@@ -53,10 +53,10 @@ export interface NodeLinkParts {
   readonly connection: Connection;
   readonly hub: NodeLinkHub;
   readonly clock: Clock;
-  readonly log: Logger;
   readonly counters: ChannelCounters;
   readonly newId: () => string;
-  readonly storeId: string;
+  /** See {@link nodeChannels}. */
+  readonly channels: Readonly<Record<Dialect, ChannelOptions>>;
   /** Serial of the certificate it came with. */
   readonly serial: string;
   /** The node has all that waited for it when it came, or its link has ended; may be called more than once. */
@@ -70,18 +70,21 @@ export const hubSoftware = `cloudhub/${version}`;
 const leastWindowBytes = 8 << 10;
 const initialWindowBytes = 64 << 10;
 
-/** One connected node: its channel, fed from its outbox. */
-export class NodeLink implements Link {
+/** One connected node: its channel, fed from its outbox. There are many, and most are idle: it holds little. */
+export class NodeLink implements Link, ChannelOwner {
   readonly node: NodeId;
   readonly dialect: Dialect;
   readonly address: string;
   readonly serial: string;
   /** Wall clock, ms since 1970. */
   readonly connectedAt: number;
-  #software: string | undefined;
+  readonly #hub: NodeLinkHub;
   readonly #channel: MessageChannel;
-  /** `undefined`: nodes of this dialect do not say what they have. */
-  readonly #resume: Resume | undefined;
+  #software: string | undefined;
+  /** `undefined`: nodes of this dialect do not say what they have, or it has been said. */
+  #resume: Resume | undefined;
+  /** `undefined`: it has been called. */
+  #leave: (() => void) | undefined;
 
   constructor(parts: NodeLinkParts, options: HubOptions) {
     const { node, dialect, connection, hub, clock, counters } = parts;
@@ -90,34 +93,27 @@ export class NodeLink implements Link {
     this.serial = parts.serial;
     this.address = connection.peer.address;
     this.connectedAt = clock.wallTime();
-    const received =
-      dialect === "native"
-        ? (message: Message) => hub.received(message)
-        : (message: Message) => Promise.resolve(hub.receivedOnce(message));
-    const owner = {
-      received: (message: Message) => received(message).then(() => undefined),
-      control: (frame: OwnersFrame) => this.#control(frame),
-      fault: (error: HubError, what: string) => hub.fault(node, error, what),
-      caughtUp: parts.caughtUp,
-      closed: (reason: CloseReason) => {
-        parts.caughtUp();
-        this.#resume?.close();
-        hub.closed(this, reason);
-      },
-    };
+    this.#hub = hub;
+    this.#leave = parts.caughtUp;
     const codec = codecOf(parts, options);
-    if (dialect === "native") {
-      this.#resume = new Resume({
-        clock,
-        ...hub.resuming(node),
-        send: (frame) => this.#channel.control(frame),
-        fault: (error) => hub.fault(node, error, "what a node says it has is not used"),
-      });
-    }
+    if (dialect === "native") this.#resume = this.#resumeOf(clock);
     this.#channel = new MessageChannel(
-      { connection, codec, owner, clock, counters },
-      channelOptions(parts, options),
+      { connection, codec, owner: this, clock, counters },
+      withBudgets(parts.channels[dialect], hub.budgetsOf(node)),
     );
+  }
+
+  #resumeOf(clock: Clock): Resume {
+    const resume = new Resume({
+      clock,
+      ...this.#hub.resuming(this.node),
+      send: (frame) => this.#channel.control(frame),
+      fault: (error) => this.#unused(error),
+    });
+    void resume.done.then(() => {
+      this.#resume = undefined;
+    });
+    return resume;
   }
 
   /** What the agent calls itself; `undefined` for a stock edge, which does not say. */
@@ -130,8 +126,7 @@ export class NodeLink implements Link {
   }
 
   start(outbox: MessageStore): void {
-    const resume = this.#resume;
-    this.#channel.start(resume === undefined ? outbox : heldBack(outbox, resume.done));
+    this.#channel.start(outbox, this.#resume?.done);
   }
 
   sendVolatile(message: Message): boolean {
@@ -146,31 +141,45 @@ export class NodeLink implements Link {
     this.#channel.close(reason);
   }
 
-  #control(frame: OwnersFrame): void {
+  // ── what the channel says ──────────────────────────────────────────────────────────────────────────────
+
+  received(message: Message): Promise<undefined> {
+    if (this.dialect === "native") return this.#hub.received(message).then(() => undefined);
+    this.#hub.receivedOnce(message);
+    return Promise.resolve(undefined);
+  }
+
+  control(frame: OwnersFrame): void {
     if (frame.type === "hello") {
       this.#software = frame.hello.software.slice(0, 100);
       this.#resume?.greeted(frame.hello.resumes === true);
-    } else if (frame.type === "digest" || frame.type === "held") this.#resume?.take(frame);
-    else if (frame.type === "call") {
+    } else if (frame.type === "digest" || frame.type === "held") {
+      if (this.#resume !== undefined) this.#resume.take(frame);
+      else this.#unused(nobodyAsked());
+    } else if (frame.type === "call") {
       const error = { code: "E_FORBIDDEN" as const, text: "nodes make no calls", retryable: false };
       this.#channel.control({ type: "reply", call: frame.call, error, body: new Uint8Array(0) });
     }
   }
-}
 
-/** The outbox, read only after what the node has is known. */
-function heldBack(outbox: MessageStore, ready: Promise<void>): MessageStore {
-  return {
-    urgentApart: outbox.urgentApart ?? false,
-    async *follow(signal, wanted, part) {
-      await ready;
-      yield* outbox.follow(signal, wanted, part);
-    },
-    settle: (batch) => outbox.settle(batch),
-    refuse: (record, code, text) => outbox.refuse(record, code, text),
-    expire: (item) => outbox.expire(item),
-    unacked: (records) => outbox.unacked(records),
-  };
+  fault(error: HubError, what: string): void {
+    this.#hub.fault(this.node, error, what);
+  }
+
+  caughtUp(): void {
+    this.#leave?.();
+    this.#leave = undefined;
+  }
+
+  closed(reason: CloseReason): void {
+    this.caughtUp();
+    this.#resume?.close();
+    this.#hub.closed(this, reason);
+  }
+
+  #unused(error: HubError): void {
+    this.fault(error, "what a node says it has is not used");
+  }
 }
 
 function codecOf({ node, dialect, newId, clock, hub }: NodeLinkParts, options: HubOptions): LinkCodec {
@@ -182,45 +191,60 @@ function codecOf({ node, dialect, newId, clock, hub }: NodeLinkParts, options: H
   return new KubeEdgeCloudCodec(node, { newId, wallTime: () => clock.wallTime() }, limits);
 }
 
-function channelOptions(
-  { dialect, storeId, hub, node }: NodeLinkParts,
+function withBudgets(options: ChannelOptions, budgets: Budgets | undefined): ChannelOptions {
+  return budgets === undefined ? options : { ...options, queue: { ...options.queue, budgets } };
+}
+
+/** How links of each dialect behave; the same for all nodes. */
+export function nodeChannels(
+  storeId: string,
   { delivery, limits }: HubOptions,
-): ChannelOptions {
-  const native = dialect === "native";
+): Readonly<Record<Dialect, ChannelOptions>> {
+  const queue = {
+    windowMessages: delivery.windowMessages,
+    windowBytes: delivery.windowBytes,
+    maxAckTimeoutMs: delivery.maxAckTimeoutMs,
+    nackDelayMs: 500,
+    maxNackDelayMs: 30_000,
+  };
+  const most = { maxWindowMessages: delivery.maxWindowMessages, maxWindowBytes: delivery.maxWindowBytes };
   return {
-    queue: {
-      windowMessages: delivery.windowMessages,
-      windowBytes: delivery.windowBytes,
-      ackTimeoutMs: native ? delivery.ackTimeoutMs : delivery.kubeedgeAckTimeoutMs,
-      maxAckTimeoutMs: delivery.maxAckTimeoutMs,
-      nackDelayMs: 500,
-      maxNackDelayMs: 30_000,
-      budgets: hub.budgetsOf(node),
-      adaptive: native ? { leastBytes: leastWindowBytes, initialBytes: initialWindowBytes } : undefined,
-      // A stock edge cannot say that it will never take a message; it answers with an error each time.
-      maxRefusals: native ? Number.POSITIVE_INFINITY : 8,
+    native: {
+      ...most,
+      queue: {
+        ...queue,
+        ackTimeoutMs: delivery.ackTimeoutMs,
+        adaptive: { leastBytes: leastWindowBytes, initialBytes: initialWindowBytes },
+        maxRefusals: Number.POSITIVE_INFINITY,
+      },
+      keepalive: hubKeepalive,
+      anyTrafficCounts: true,
+      hello: {
+        software: `${hubSoftware} ${hostname()}`,
+        storeId,
+        windowMessages: 1_024,
+        windowBytes: 4 << 20,
+        maxMessageBytes: limits.messageBytes,
+        resumes: true,
+      },
     },
-    keepalive: native
-      ? hubKeepalive
-      : {
-          pingEveryMs: Number.POSITIVE_INFINITY,
-          pingAlways: false,
-          deadAfterMs: delivery.kubeedgeKeepaliveMs,
-        },
-    anyTrafficCounts: native,
-    hello: native
-      ? {
-          software: `${hubSoftware} ${hostname()}`,
-          storeId,
-          windowMessages: 1_024,
-          windowBytes: 4 << 20,
-          maxMessageBytes: limits.messageBytes,
-          resumes: true,
-        }
-      : undefined,
-    // An edgecore holds 100 messages that it has not looked at, and forgets the oldest of more.
-    pace: native ? undefined : { burst: 32, perSecond: 50 },
-    maxWindowMessages: delivery.maxWindowMessages,
-    maxWindowBytes: delivery.maxWindowBytes,
+    kubeedge: {
+      ...most,
+      queue: {
+        ...queue,
+        ackTimeoutMs: delivery.kubeedgeAckTimeoutMs,
+        // A stock edge cannot say that it will never take a message; it answers with an error each time.
+        maxRefusals: 8,
+      },
+      keepalive: {
+        pingEveryMs: Number.POSITIVE_INFINITY,
+        pingAlways: false,
+        deadAfterMs: delivery.kubeedgeKeepaliveMs,
+      },
+      anyTrafficCounts: false,
+      hello: undefined,
+      // An edgecore holds 100 messages that it has not looked at, and forgets the oldest of more.
+      pace: { burst: 32, perSecond: 50 },
+    },
   };
 }

@@ -13,7 +13,7 @@ import {
 } from "../transport/index.ts";
 import { type AdmittedNode, admitNode, requireGood } from "./admission.ts";
 import { type ListenerParts, refused } from "./listeners.ts";
-import { NodeLink } from "./node-link.ts";
+import { NodeLink, type NodeLinkParts, nodeChannels } from "./node-link.ts";
 import type { HubOptions } from "./options.ts";
 
 /** What of one node is handled before others have their turn, bytes: about half a millisecond of work. */
@@ -34,10 +34,11 @@ export async function listenForNodes(parts: ListenerParts, options: HubOptions):
     return admitted;
   };
   const listen = listenOptions(parts, options);
+  const terms: LinkTerms = { parts, options, channels: nodeChannels(parts.store.storeId, options) };
   let quic: TransportListener | undefined;
   let overHttp2: TransportListener | undefined;
   const webSocket = await listenWebSocket(listen, {
-    admit: (request) => admit(request, identified(request), "wss", { parts, options }),
+    admit: (request) => admit(request, identified(request), "wss", terms),
     // A node is told without becoming a link, which would replace the one it has: `edgehub check` asks.
     wouldAdmit: (request) => request.header("node_id") !== undefined && identified(request) !== undefined,
     refused: (error, address) => refused(parts, "nodes", error, address),
@@ -46,7 +47,7 @@ export async function listenForNodes(parts: ListenerParts, options: HubOptions):
   });
   try {
     quic = await listenForQuic(parts, options, {
-      admit: (request) => admit(request, identified(request), "quic", { parts, options }),
+      admit: (request) => admit(request, identified(request), "quic", terms),
       refused: (error, address) => refused(parts, "quic", error, address),
     });
     const { enable, port } = options.nodes.webTransport;
@@ -54,7 +55,7 @@ export async function listenForNodes(parts: ListenerParts, options: HubOptions):
       overHttp2 = await webTransport.listen(
         { ...listen, port },
         {
-          admit: (request) => admit(request, identified(request), "wt", { parts, options }),
+          admit: (request) => admit(request, identified(request), "wt", terms),
           refused: (error, address) => refused(parts, "webtransport", error, address),
         },
       );
@@ -119,14 +120,20 @@ async function listenForQuic(
   }
 }
 
+/** The same for all links. */
+interface LinkTerms extends Pick<NodeLinkParts, "channels"> {
+  readonly parts: ListenerParts;
+  readonly options: HubOptions;
+}
+
 /** Lets a node in, when its turn comes. */
 async function admit(
   request: UpgradeRequest,
   { node, serial }: AdmittedNode,
   transport: Scheme,
-  { parts, options }: { parts: ListenerParts; options: HubOptions },
+  { parts, options, channels }: LinkTerms,
 ): Promise<Admitted> {
-  const { hub, store, clock, log, gate, metrics } = parts;
+  const { hub, store, clock, gate, metrics } = parts;
   const leave = await gate.enter(node);
   try {
     // Its turn may have come seconds later.
@@ -147,10 +154,9 @@ async function admit(
         connection,
         hub,
         clock,
-        log,
         counters: hub.counters,
         newId: randomUUID,
-        storeId: store.storeId,
+        channels,
         serial,
         caughtUp: leave,
       } as const;

@@ -76,7 +76,7 @@ export class Resume {
   take({ type, body }: ResumeFrame): void {
     const isAwaited = type === "digest" ? this.#phase === "digest" : this.#phase === "parts";
     if (!isAwaited) {
-      this.#parts.fault(new HubError("E_BAD_MESSAGE", "a node says what it has, and nobody asked"));
+      this.#parts.fault(nobodyAsked());
       return;
     }
     try {
@@ -160,4 +160,9 @@ export class Resume {
     if (outcome !== undefined) this.#parts.ended(outcome);
     this.#finish();
   }
+}
+
+/** A node says what it has out of turn. */
+export function nobodyAsked(): HubError {
+  return new HubError("E_BAD_MESSAGE", "a node says what it has, and nobody asked");
 }

@@ -20,8 +20,15 @@ export const systemClock: Clock = {
   atTurnEnd: (run) => void setImmediate(run),
 };
 
+/** The part of an `AbortSignal` that {@link pause} needs. */
+interface StopSignal {
+  readonly aborted: boolean;
+  addEventListener(type: "abort", listener: () => void, options: { once: boolean }): void;
+  removeEventListener(type: "abort", listener: () => void): void;
+}
+
 /** Resolves after a pause; at once, with `false`, when the signal ends it. */
-export function pause(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<boolean> {
+export function pause(clock: Clock, delayMs: number, signal?: StopSignal): Promise<boolean> {
   if (signal?.aborted) return Promise.resolve(false);
   return new Promise((resolve) => {
     const done = (ended: boolean): void => {

@@ -1,4 +1,4 @@
-import { getHeapStatistics, setFlagsFromString } from "node:v8";
+import { getHeapSpaceStatistics, getHeapStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { Clock } from "./clock.ts";
 
@@ -40,4 +40,31 @@ function ofThisProgram(): Parts {
     // Beside the program's own work, not in one piece.
     collect: () => collect({ type: "major", execution: "async" }),
   };
+}
+
+/** The young objects' part of the heap grows no more when it has so many bytes; V8 alone lets it have 64 MiB. */
+const youngBytes = 16 << 20;
+const lookAtYoungEveryMs = 200;
+
+/**
+ * Keeps the part of the heap small in which objects begin. V8 doubles it while much of what is made there is kept, as when
+ * thousands of peers connect, and gives none of it back while there is a little to do. The limit itself is read only when
+ * V8 starts; by how much that part grows is read each time.
+ */
+export function keepYoungHeapSmall(
+  clock: Pick<Clock, "after">,
+  parts: { bytes(): number; set(flag: string): void } = { bytes: youngHeapBytes, set: setFlagsFromString },
+): void {
+  let mayGrow = true;
+  const look = (): void => {
+    const isSmall = parts.bytes() < youngBytes;
+    if (isSmall !== mayGrow) parts.set(`--semi-space-growth-factor=${isSmall ? 2 : 1}`);
+    mayGrow = isSmall;
+    clock.after(lookAtYoungEveryMs, look);
+  };
+  look();
+}
+
+function youngHeapBytes(): number {
+  return getHeapSpaceStatistics().find(({ space_name }) => space_name === "new_space")?.space_size ?? 0;
 }

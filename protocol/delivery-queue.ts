@@ -101,7 +101,8 @@ export class DeliveryQueue<T extends Outgoing> {
   #windowMessages: number;
   #windowBytes: number;
   readonly #flight: Flight<T>;
-  readonly #state = new StateLane<T>();
+  /** There once there was state. */
+  #state: StateLane<T> | undefined;
   readonly #control: WindowControl | undefined;
   /** Highest priority first. */
   readonly #lanes: EventLane<T>[] = [];
@@ -164,6 +165,7 @@ export class DeliveryQueue<T extends Outgoing> {
       this.#waiting++;
       return "queued";
     }
+    this.#state ??= new StateLane();
     if (!this.#state.add(newEntry(item))) return "replaced";
     this.#waiting++;
     return "queued";
@@ -184,7 +186,7 @@ export class DeliveryQueue<T extends Outgoing> {
         return this.#expireInFlight(overdue);
       return this.#transmit(overdue, now, wallTime, false);
     }
-    this.#state.poll(now);
+    this.#state?.poll(now);
     for (const lane of this.#lanes) lane.poll(now);
     const lane = this.#choose(now);
     const entry = lane?.next();
@@ -242,14 +244,14 @@ export class DeliveryQueue<T extends Outgoing> {
       this.#waiting++;
       return undefined;
     }
-    if (this.#state.goBack(entry, now + this.#pause(entry.refusals))) this.#waiting++;
+    if (this.#state?.goBack(entry, now + this.#pause(entry.refusals))) this.#waiting++;
     return undefined;
   }
 
   /** The peer could not read the form of a state message: it may be taken again at once. */
   again(position: number, now: number): void {
     const entry = this.#flight.remove(position);
-    if (entry !== undefined && this.#state.goBack(entry, now)) this.#waiting++;
+    if (entry !== undefined && this.#state?.goBack(entry, now)) this.#waiting++;
   }
 
   /**
@@ -257,7 +259,7 @@ export class DeliveryQueue<T extends Outgoing> {
    * than that, though a time to live may end meanwhile. `now` matters to budgets only. Infinity: not before an ack, a refusal or a new message.
    */
   nextWakeAt(now = 0): number {
-    let at = Math.min(this.#flight.wakeAt(), this.#state.wakeAt());
+    let at = Math.min(this.#flight.wakeAt(), this.#state?.wakeAt() ?? Number.POSITIVE_INFINITY);
     for (const lane of this.#lanes) at = Math.min(at, lane.wakeAt());
     return Math.min(at, this.#budgetAt(now));
   }
@@ -275,7 +277,7 @@ export class DeliveryQueue<T extends Outgoing> {
   /** Everything that was sent and has not ended, for the record when a link ends. */
   *unacked(): IterableIterator<SendRecord<T>> {
     for (const entry of this.#flight.entries()) yield record(entry);
-    for (const entry of this.#state.refused()) yield record(entry);
+    for (const entry of this.#state?.refused() ?? []) yield record(entry);
     for (const lane of this.#lanes) for (const entry of lane.refused()) yield record(entry);
   }
 
@@ -306,7 +308,7 @@ export class DeliveryQueue<T extends Outgoing> {
   /** It has left flight for good. */
   #finish(entry: Entry<T>): void {
     if (entry.item.kind === "event") this.#laneOf(entry.item.priority).finish(entry);
-    else this.#state.finish(entry);
+    else this.#state?.finish(entry);
   }
 
   /** So many bytes of a message have gone. */
@@ -325,7 +327,7 @@ export class DeliveryQueue<T extends Outgoing> {
 
   /** The first one to go of these priorities. */
   #first(least: number, most = Number.POSITIVE_INFINITY): EventLane<T> | StateLane<T> | undefined {
-    const oldest = least <= 0 ? this.#state.next() : undefined;
+    const oldest = least <= 0 ? this.#state?.next() : undefined;
     for (const lane of this.#lanes) {
       if (lane.priority < least || lane.priority > most) continue;
       if (oldest !== undefined && lane.priority < 0) break;

@@ -14,7 +14,8 @@ const patience = 8;
 export class Flight<T extends Outgoing> {
   readonly #timeoutMs: number;
   readonly #maxTimeoutMs: number;
-  readonly #entries = new Map<number, Entry<T>>();
+  /** There once something has been sent. */
+  #entries: Map<number, Entry<T>> | undefined;
   #bytes = 0;
   #lastAckAt = Number.NEGATIVE_INFINITY;
   // Invariant: no entry but those in `#overdue` is due before this. It may be too early, never too late.
@@ -28,7 +29,7 @@ export class Flight<T extends Outgoing> {
   }
 
   get size(): number {
-    return this.#entries.size;
+    return this.#entries?.size ?? 0;
   }
 
   get bytes(): number {
@@ -36,22 +37,23 @@ export class Flight<T extends Outgoing> {
   }
 
   get(position: number): Entry<T> | undefined {
-    return this.#entries.get(position);
+    return this.#entries?.get(position);
   }
 
-  entries(): IterableIterator<Entry<T>> {
-    return this.#entries.values();
+  entries(): Iterable<Entry<T>> {
+    return this.#entries?.values() ?? [];
   }
 
   add(entry: Entry<T>): void {
+    this.#entries ??= new Map();
     this.#entries.set(entry.item.position, entry);
     this.#bytes += entry.item.size;
     entry.inFlight = true;
   }
 
   remove(position: number): Entry<T> | undefined {
-    const entry = this.#entries.get(position);
-    if (entry === undefined) return undefined;
+    const entry = this.#entries?.get(position);
+    if (this.#entries === undefined || entry === undefined) return undefined;
     this.#entries.delete(position);
     this.#bytes -= entry.item.size;
     entry.inFlight = false;
@@ -84,7 +86,7 @@ export class Flight<T extends Outgoing> {
   takeOverdue(now: number): Entry<T> | undefined {
     if (now >= this.#earliestDue) this.#findOverdue(now);
     for (let entry = this.#overdue.pop(); entry !== undefined; entry = this.#overdue.pop())
-      if (this.#dueAt(entry) <= now && this.#entries.get(entry.item.position) === entry) return entry;
+      if (this.#dueAt(entry) <= now && this.#entries?.get(entry.item.position) === entry) return entry;
     return undefined;
   }
 
@@ -104,7 +106,7 @@ export class Flight<T extends Outgoing> {
   #findOverdue(now: number): void {
     this.#overdue = [];
     this.#earliestDue = Number.POSITIVE_INFINITY;
-    for (const entry of this.#entries.values()) {
+    for (const entry of this.entries()) {
       const dueAt = this.#dueAt(entry);
       if (dueAt <= now) this.#overdue.push(entry);
       else this.#earliestDue = Math.min(this.#earliestDue, dueAt);

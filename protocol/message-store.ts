@@ -15,6 +15,13 @@ export function isOfPart(part: StorePart, { priority }: Pick<StoredMessage, "pri
   return part === "all" || priority > 0 === (part === "urgent");
 }
 
+/** Says that a reader is to stop: the part of an `AbortSignal` that is needed here. There is one for each link, so it may cost less. */
+export interface EndSignal {
+  readonly aborted: boolean;
+  addEventListener(type: "abort", listener: () => void, options?: { once?: boolean }): void;
+  removeEventListener(type: "abort", listener: () => void): void;
+}
+
 /**
  * Messages on their way to one peer, as a link sees them. The hub has one per node, the edge one towards
  * the hub, a controller one in memory.
@@ -27,11 +34,7 @@ export interface MessageStore {
    * @param wanted So many messages the reader can use at once; what it gets may be less, or more.
    * @param part Default: all.
    */
-  follow(
-    signal: AbortSignal,
-    wanted?: () => number,
-    part?: StorePart,
-  ): AsyncIterable<readonly StoredMessage[]>;
+  follow(signal: EndSignal, wanted?: () => number, part?: StorePart): AsyncIterable<readonly StoredMessage[]>;
   /** It can be followed in two parts, so that what is urgent is found at once behind any number of others. */
   readonly urgentApart?: boolean;
   /** Acked: writes the checkpoint and drops the message unless a newer one has replaced it. Resolves once durable. */

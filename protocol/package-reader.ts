@@ -14,7 +14,8 @@ const joinedBytes = 256;
 /** Cuts a stream of packages, fed in any chunks; holds back at most one incomplete package. */
 export class PackageReader {
   readonly #maxPayload: number;
-  #chunks: Uint8Array[] = [];
+  /** `undefined`: nothing is held, as on most links most of the time. */
+  #chunks: Uint8Array[] | undefined;
   #held = 0;
   /** Bytes needed before anything can be read. */
   #needed = packageHeaderLength;
@@ -30,15 +31,15 @@ export class PackageReader {
 
   /** In how many pieces they are held; {@link joinedBytes} bounds that. */
   get pieces(): number {
-    return this.#chunks.length;
+    return this.#chunks?.length ?? 0;
   }
 
   /** Throws `E_TOO_LARGE` as soon as a header announces more than the limit. */
   push(chunk: Uint8Array): Package[] {
     this.#hold(chunk);
     if (this.#held < this.#needed) return [];
-    const [only] = this.#chunks;
-    const bytes = only !== undefined && this.#chunks.length === 1 ? only : joined(this.#chunks, this.#held);
+    const chunks = this.#chunks ?? [];
+    const bytes = chunks.length === 1 ? (chunks[0] as Uint8Array) : joined(chunks, this.#held);
     const found: Package[] = [];
     let at = 0;
     this.#needed = packageHeaderLength;
@@ -56,13 +57,14 @@ export class PackageReader {
       });
       at = end;
     }
-    this.#chunks = at === bytes.length ? [] : [bytes.subarray(at)];
+    this.#chunks = at === bytes.length ? undefined : [bytes.subarray(at)];
     this.#held = bytes.length - at;
     return found;
   }
 
   #hold(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
+    this.#chunks ??= [];
     const last = this.#chunks.at(-1);
     this.#held += chunk.length;
     if (last === undefined || last.length + chunk.length > joinedBytes) this.#chunks.push(chunk);

@@ -32,8 +32,8 @@ const worthwhile = 0.75;
  */
 export class ShortSender {
   readonly #forms: ShortForms;
-  /** Messages in flight whose form is another than the stored one. */
-  readonly #chosen = new Map<number, Form>();
+  /** Messages in flight whose form is another than the stored one; there once it is needed. */
+  #chosen: Map<number, Form> | undefined;
   #deflates = false;
   #deltas = false;
   /** A longer message stays as it is, so that who sends it sees that the peer does not take it. */
@@ -51,7 +51,7 @@ export class ShortSender {
   }
 
   package(item: StoredMessage, link: LinkFields): Uint8Array {
-    const chosen = this.#chosen.get(item.position) ?? this.#choose(item);
+    const chosen = this.#chosen?.get(item.position) ?? this.#choose(item);
     return chosen === undefined ? packageOf(item.packed, link) : packageIn(chosen, link);
   }
 
@@ -62,7 +62,7 @@ export class ShortSender {
 
   /** The peer has it, and will know it when a delta names it. */
   acked(item: StoredMessage): void {
-    this.#chosen.delete(item.position);
+    this.#chosen?.delete(item.position);
     const held = this.#deltas ? this.#forms.deltas?.held : undefined;
     if (held === undefined || item.kind !== "state") return;
     const { content } = this.#deltaReady(item)?.wire ?? {};
@@ -72,20 +72,22 @@ export class ShortSender {
 
   /** @returns True: only its form was refused. It may go again at once, and goes in full. */
   refused(item: StoredMessage, code: ErrorCode): boolean {
-    const chosen = this.#chosen.get(item.position);
-    this.#chosen.delete(item.position);
+    const chosen = this.#chosen?.get(item.position);
+    this.#chosen?.delete(item.position);
     if (code !== "E_DELTA_MISMATCH" || !chosen?.isDelta) return false;
     this.#forms.deltas?.held?.forget(item.key);
     return true;
   }
 
   forget(position: number): void {
-    this.#chosen.delete(position);
+    this.#chosen?.delete(position);
   }
 
   #choose(item: StoredMessage): Form | undefined {
     const form = this.#delta(item) ?? this.#compressed(item.packed, leastCompressed);
-    if (form !== undefined) this.#chosen.set(item.position, form);
+    if (form === undefined) return undefined;
+    this.#chosen ??= new Map();
+    this.#chosen.set(item.position, form);
     return form;
   }
 

@@ -18,6 +18,7 @@ import {
 } from "../protocol/index.ts";
 import type { ChannelCounters, ChannelOptions, ChannelOwner, ChannelParts } from "./channel-parts.ts";
 import type { CloseReason, Connection } from "./connection.ts";
+import { LinkEnd } from "./link-end.ts";
 import { Outgoing } from "./outgoing.ts";
 import { Receiver } from "./receiver.ts";
 import { Settlement } from "./settlement.ts";
@@ -45,7 +46,8 @@ export class MessageChannel {
   readonly #options: ChannelOptions;
   readonly #queue: DeliveryQueue<StoredMessage>;
   readonly #keepalive: Keepalive;
-  readonly #ended = new AbortController();
+  readonly #ended = new LinkEnd();
+  readonly #wakeUp: () => void;
   readonly #reader: StoreReader;
   readonly #out: Outgoing;
   readonly #receiver: Receiver;
@@ -72,12 +74,14 @@ export class MessageChannel {
     this.#options = options;
     this.#granted = options.hello === undefined;
     this.#peerMaxMessageBytes = this.#granted ? Number.POSITIVE_INFINITY : leastMaxMessageBytes;
-    this.#queue = new DeliveryQueue({ ...options.queue, expiresInFlight: !parts.codec.answersAll });
+    const expires = { ...options.queue, expiresInFlight: true };
+    this.#queue = new DeliveryQueue(parts.codec.answersAll ? options.queue : expires);
     this.#keepalive = new Keepalive(options.keepalive, parts.clock.now());
+    this.#wakeUp = () => this.#schedule();
     this.#reader = new StoreReader({
       queue: this.#queue,
-      signal: this.#ended.signal,
-      wake: () => this.#schedule(),
+      signal: this.#ended,
+      wake: this.#wakeUp,
       failed: (error) => this.#closed || this.#fail(asHubError(error)),
     });
     const { codec } = parts;
@@ -92,18 +96,18 @@ export class MessageChannel {
       counters: parts.counters,
       windowMessages: options.hello?.windowMessages,
       send: (messages) => this.#add(messages),
-      wake: () => this.#schedule(),
+      wake: this.#wakeUp,
     });
   }
 
-  /** Begins to read the connection and to send what the store holds. */
-  start(store: MessageStore): void {
+  /** Begins to read the connection and to send what the store holds. @param ready Before it, the store is not read. */
+  start(store: MessageStore, ready?: Promise<void>): void {
     this.#store = store;
     this.#settlement = new Settlement(store, {
       owner: this.#owner,
       clock: this.#clock,
       counters: this.#counters,
-      wake: () => this.#schedule(),
+      wake: this.#wakeUp,
     });
     this.#connection.start({
       data: (chunk) => this.#data(chunk),
@@ -116,7 +120,7 @@ export class MessageChannel {
     if (this.#options.hello)
       this.control({ type: "hello", hello: { ...this.#options.hello, wallTime: this.#clock.wallTime() } });
     if (this.#options.keepalive.pingAlways) this.control({ type: "ping" });
-    this.#reader.start(store);
+    this.#reader.start(store, ready);
     this.#arm();
   }
 

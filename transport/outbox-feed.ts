@@ -1,10 +1,23 @@
-import { isOfPart, type StoredMessage, type StorePart } from "../protocol/index.ts";
+import { type EndSignal, isOfPart, type StoredMessage, type StorePart } from "../protocol/index.ts";
 
-/** Reads on from a position: messages in order, and whether that was all. */
-export type ReadPage = (
-  after: number,
-  limit: number,
-) => Promise<{ messages: readonly StoredMessage[]; complete: boolean }>;
+export interface PageSource {
+  /** Reads on from a position: messages in order, and whether that was all. */
+  page(
+    after: number,
+    limit: number,
+  ): Promise<{ readonly messages: readonly StoredMessage[]; readonly complete: boolean }>;
+}
+
+export interface FeedParts {
+  readonly pages: PageSource;
+  /** The outbox's readers; this one is among them from its beginning to its end. */
+  readonly feeds: Set<OutboxFeed>;
+  readonly signal: EndSignal;
+  /** So many messages the reader can use at once; default: a page. */
+  readonly wanted?: (() => number) | undefined;
+  /** Of which the pages are. */
+  readonly part: StorePart;
+}
 
 /** A link that reads no further holds at most so much; the rest stays in the store. */
 const maxHeldMessages = 1024;
@@ -13,6 +26,8 @@ const maxHeldBytes = 1 << 20;
 const firstPage = 32;
 const longestPage = 512;
 
+type Result = IteratorResult<readonly StoredMessage[]>;
+
 /**
  * What one link reads of one outbox: first the stored messages, page by page, then new ones as they are
  * committed. A reader that falls behind goes back to the pages, so that it holds little and gets the newest
@@ -20,13 +35,11 @@ const longestPage = 512;
  *
  * `committed()` and the pages must come from the same sequence of transactions: what was committed before a
  * page was read is in that page.
+ *
+ * There are two for each link, and most of the time nothing comes: a reader that waits holds one promise.
  */
 export class OutboxFeed implements AsyncIterableIterator<readonly StoredMessage[]> {
-  readonly #readPage: ReadPage;
-  readonly #signal: AbortSignal;
-  readonly #onEnd: () => void;
-  readonly #wanted: () => number;
-  readonly #part: StorePart;
+  readonly #parts: FeedParts;
   /** Everything up to here has been handed out, or is in `#held`. */
   #cursor = 0;
   /** True: all that is stored beyond the cursor will come through `committed`. */
@@ -40,27 +53,18 @@ export class OutboxFeed implements AsyncIterableIterator<readonly StoredMessage[
   /** More was committed meanwhile than is held: another page will bring it. */
   #missed = false;
   #nextPage = firstPage;
-  #wake: (() => void) | undefined;
+  /** Answers the reader that waits. */
+  #answer: ((result: Result | Promise<Result>) => void) | undefined;
 
-  /** @param wanted So many messages the reader can use at once. @param part Of which the pages are. */
-  constructor(
-    readPage: ReadPage,
-    signal: AbortSignal,
-    onEnd: () => void,
-    wanted: () => number = () => longestPage,
-    part: StorePart = "all",
-  ) {
-    this.#part = part;
-    this.#wanted = wanted;
-    this.#readPage = readPage;
-    this.#signal = signal;
-    this.#onEnd = onEnd;
-    signal.addEventListener("abort", () => this.#wake?.(), { once: true });
+  constructor(parts: FeedParts) {
+    this.#parts = parts;
+    parts.feeds.add(this);
+    parts.signal.addEventListener("abort", () => this.#wake(), { once: true });
   }
 
   /** A message of this outbox has been committed. */
   committed(message: StoredMessage): void {
-    if (!isOfPart(this.#part, message)) return;
+    if (!isOfPart(this.#parts.part, message)) return;
     if (this.#meanwhile === undefined) {
       if (this.#live) this.#hold(message);
     } else if (this.#meanwhile.length < maxHeldMessages) {
@@ -68,7 +72,14 @@ export class OutboxFeed implements AsyncIterableIterator<readonly StoredMessage[
     } else {
       this.#missed = true;
     }
-    this.#wake?.();
+    this.#wake();
+  }
+
+  /** What else is committed in this turn goes with it. */
+  #wake(): void {
+    const answer = this.#answer;
+    this.#answer = undefined;
+    answer?.(Promise.resolve().then(() => this.next()));
   }
 
   #hold(message: StoredMessage): void {
@@ -78,22 +89,17 @@ export class OutboxFeed implements AsyncIterableIterator<readonly StoredMessage[
     this.#heldBytes += message.size;
   }
 
-  async next(): Promise<IteratorResult<readonly StoredMessage[]>> {
-    while (!this.#signal.aborted) {
-      if (this.#held.length > 0) return { done: false, value: this.#takeHeld() };
-      if (this.#live && !this.#toldAll) {
-        this.#toldAll = true;
-        return { done: false, value: [] };
-      }
-      if (this.#live) await new Promise<void>((resolve) => (this.#wake = resolve));
-      else await this.#page();
-      this.#wake = undefined;
-    }
-    return this.return();
+  next(): Promise<Result> {
+    if (this.#parts.signal.aborted) return this.return();
+    if (this.#held.length > 0) return Promise.resolve({ done: false, value: this.#takeHeld() });
+    if (!this.#live) return this.#page().then(() => this.next());
+    if (this.#toldAll) return new Promise((resolve) => (this.#answer = resolve));
+    this.#toldAll = true;
+    return Promise.resolve({ done: false, value: [] });
   }
 
-  return(): Promise<IteratorResult<readonly StoredMessage[]>> {
-    this.#onEnd();
+  return(): Promise<Result> {
+    this.#parts.feeds.delete(this);
     return Promise.resolve({ done: true, value: undefined });
   }
 
@@ -113,8 +119,8 @@ export class OutboxFeed implements AsyncIterableIterator<readonly StoredMessage[
     this.#meanwhile = [];
     this.#missed = false;
     try {
-      const limit = Math.max(1, Math.min(this.#nextPage, this.#wanted()));
-      const { messages, complete } = await this.#readPage(this.#cursor, limit);
+      const limit = Math.max(1, Math.min(this.#nextPage, this.#parts.wanted?.() ?? longestPage));
+      const { messages, complete } = await this.#parts.pages.page(this.#cursor, limit);
       this.#nextPage = Math.min(2 * this.#nextPage, longestPage);
       this.#held.push(...messages);
       for (const message of messages) this.#heldBytes += message.size;

@@ -1,11 +1,11 @@
-import type { DeliveryQueue, MessageStore, StoredMessage, StorePart } from "../protocol/index.ts";
+import type { DeliveryQueue, EndSignal, MessageStore, StoredMessage, StorePart } from "../protocol/index.ts";
 
 /** So many urgent messages are read ahead, whatever else waits. */
 const maxUrgent = 256;
 
 export interface StoreReaderParts {
   readonly queue: DeliveryQueue<StoredMessage>;
-  readonly signal: AbortSignal;
+  readonly signal: EndSignal;
   /** The queue has got more. */
   readonly wake: () => void;
   /** The store cannot be read. */
@@ -15,10 +15,7 @@ export interface StoreReaderParts {
 /** Hands a store's messages to the queue, no further ahead than the queue can use; what is urgent apart from the rest. */
 export class StoreReader {
   readonly #parts: StoreReaderParts;
-  /** Parts of the store that have not handed out yet all they held. */
-  readonly #unread = new Set<StorePart>();
-  /** Parts that wait for room in the queue, and how they go on. */
-  readonly #waiting = new Map<StorePart, () => void>();
+  #readings: readonly Reading[] = [];
 
   constructor(parts: StoreReaderParts) {
     this.#parts = parts;
@@ -26,54 +23,81 @@ export class StoreReader {
 
   /** The store has handed out all that it held when it was first read. */
   get hasAll(): boolean {
-    return this.#unread.size === 0;
+    return this.#readings.every((one) => one.hasAll);
   }
 
-  start(store: MessageStore): void {
+  /** @param ready Nothing is read before it resolves. */
+  start(store: MessageStore, ready?: Promise<void>): void {
     const parts: readonly StorePart[] = store.urgentApart ? ["urgent", "rest"] : ["all"];
-    for (const part of parts) {
-      this.#unread.add(part);
-      void this.#read(store, part);
-    }
+    this.#readings = parts.map((part) => new Reading(store, part, this.#parts));
+    const begin = (): void => {
+      for (const one of this.#readings) one.goOn();
+    };
+    if (ready === undefined) begin();
+    else void ready.then(begin);
   }
 
   /** The queue may have room again. */
   goOn(): void {
-    for (const [part, goOn] of this.#waiting) {
-      if (this.#waitingOf(part) >= this.#most(part) / 2) continue;
-      this.#waiting.delete(part);
-      goOn();
-    }
+    for (const one of this.#readings) if (one.rests && one.hasRoom) one.goOn();
   }
 
   /** The link has ended. */
   end(): void {
-    for (const goOn of this.#waiting.values()) goOn();
-    this.#waiting.clear();
+    for (const one of this.#readings) if (one.rests) one.goOn();
+  }
+}
+
+/** One part of the store on its way to the queue. No async function: what one holds while it waits is much, for each link. */
+class Reading {
+  readonly #part: StorePart;
+  readonly #parts: StoreReaderParts;
+  readonly #batches: AsyncIterator<readonly StoredMessage[]>;
+  /** The part has handed out all that it held at first. */
+  hasAll = false;
+  /** There was no room for more. */
+  rests = false;
+
+  constructor(store: MessageStore, part: StorePart, parts: StoreReaderParts) {
+    this.#part = part;
+    this.#parts = parts;
+    this.#batches = store.follow(parts.signal, () => this.#most, part)[Symbol.asyncIterator]();
   }
 
-  async #read(store: MessageStore, part: StorePart): Promise<void> {
-    const { queue, signal, wake, failed } = this.#parts;
+  /** There is room for so much again that it is worth while to read. */
+  get hasRoom(): boolean {
+    return this.#waiting < this.#most / 2;
+  }
+
+  goOn(): void {
+    this.rests = false;
+    this.#batches.next().then(
+      (result) => result.done || this.#take(result.value),
+      (error: unknown) => this.#parts.failed(error),
+    );
+  }
+
+  #take(batch: readonly StoredMessage[]): void {
+    const { queue, wake, failed } = this.#parts;
     try {
-      for await (const batch of store.follow(signal, () => this.#most(part), part)) {
-        for (const item of batch) queue.offer(item);
-        if (batch.length === 0) this.#unread.delete(part);
-        wake();
-        if (this.#waitingOf(part) >= this.#most(part))
-          await new Promise<void>((resolve) => this.#waiting.set(part, resolve));
-      }
+      for (const item of batch) queue.offer(item);
+      if (batch.length === 0) this.hasAll = true;
+      wake();
     } catch (error) {
       failed(error);
+      return;
     }
+    this.rests = this.#waiting >= this.#most;
+    if (!this.rests) this.goOn();
   }
 
-  #waitingOf(part: StorePart): number {
+  get #waiting(): number {
     const { waiting, urgent } = this.#parts.queue;
-    return part === "urgent" ? urgent : part === "rest" ? waiting - urgent : waiting;
+    return this.#part === "urgent" ? urgent : this.#part === "rest" ? waiting - urgent : waiting;
   }
 
   /** Twice the window: the next ones are at hand when room comes, and the rest stays in the store. */
-  #most(part: StorePart): number {
-    return part === "urgent" ? maxUrgent : Math.max(2 * this.#parts.queue.windowMessages, 32);
+  get #most(): number {
+    return this.#part === "urgent" ? maxUrgent : Math.max(2 * this.#parts.queue.windowMessages, 32);
   }
 }

@@ -67,6 +67,11 @@ class Listening implements TransportListener {
   readonly #pending = new Map<Duplex, NodeJS.Timeout>();
   readonly #dialects = new WeakMap<IncomingMessage, Dialect>();
   readonly #turnstile: Turnstile | undefined;
+  // One for all sockets, which have it for as long as they live.
+  readonly #handshakeEnded = forThis((socket: Socket) =>
+    this.#handshaking.delete(this.#addresses.get(socket) ?? ""),
+  );
+  readonly #pendingEnded = forThis((socket: TLSSocket) => this.#settled(socket));
 
   constructor(options: ListenOptions, parts: WebSocketListenParts) {
     this.#options = options;
@@ -113,7 +118,7 @@ class Listening implements TransportListener {
       const address = addressOf(socket);
       this.#addresses.set(socket, address);
       this.#handshaking.set(address, socket);
-      socket.once("close", () => this.#handshaking.delete(address));
+      socket.on("close", this.#handshakeEnded);
     });
     if (options.handshakesPerSecond !== undefined)
       this.#turnstile = this.#pacedHandshakes(options.handshakesPerSecond);
@@ -180,7 +185,7 @@ class Listening implements TransportListener {
       socket.destroy();
     }, this.#options.handshakeTimeoutMs);
     this.#pending.set(socket, timer);
-    socket.once("close", () => this.#settled(socket));
+    socket.on("close", this.#pendingEnded);
   }
 
   #settled(socket: Duplex): void {
@@ -190,6 +195,7 @@ class Listening implements TransportListener {
 
   async #upgrade(request: IncomingMessage, socket: TLSSocket, head: Buffer): Promise<void> {
     this.#settled(socket);
+    socket.off("close", this.#pendingEnded);
     const onError = (): void => void socket.destroy();
     socket.on("error", onError);
     try {
@@ -202,7 +208,7 @@ class Listening implements TransportListener {
         socket.off("error", onError);
         admission.accept(
           new WebSocketConnection(webSocket, socket, {
-            peer,
+            peer: new LastingPeer(peer.address, socket),
             dialect: admission.dialect,
             side: "server",
             inflow: this.#options.inflow,
@@ -244,6 +250,28 @@ class Listening implements TransportListener {
     );
     const timer = setTimeout(() => socket.destroy(), 1_000);
     socket.once("close", () => clearTimeout(timer));
+  }
+}
+
+/** A listener that is given the socket it is called for. */
+function forThis<T>(listener: (socket: T) => void): (this: T) => void {
+  return function (this: T) {
+    listener(this);
+  };
+}
+
+/** The peer of a link: its certificate has been looked at, and is made again for who asks. */
+class LastingPeer implements Peer {
+  readonly address: string;
+  readonly #socket: TLSSocket;
+
+  constructor(address: string, socket: TLSSocket) {
+    this.address = address;
+    this.#socket = socket;
+  }
+
+  get certificate(): Uint8Array | undefined {
+    return this.#socket.getPeerX509Certificate()?.raw;
   }
 }
 

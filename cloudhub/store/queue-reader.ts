@@ -1,6 +1,12 @@
 import { type Clock, pause } from "../../platform/clock.ts";
 import type { Writer } from "../../platform/writer.ts";
-import type { MessageId, ResourceVersion, StoredMessage, StorePart } from "../../protocol/index.ts";
+import type {
+  EndSignal,
+  MessageId,
+  ResourceVersion,
+  StoredMessage,
+  StorePart,
+} from "../../protocol/index.ts";
 import type { DrainPace, Piece } from "./drain-pace.ts";
 import { kindNumbers } from "./schema.ts";
 import { type PageField, type PageRow, pageColumns, type SearchRow, type StoreOp } from "./sqlite-ops.ts";
@@ -29,13 +35,13 @@ export class QueueReader {
   readonly #node: number;
   readonly #part: StorePart;
   readonly #parts: QueueReaderParts;
-  readonly #signal: AbortSignal;
+  readonly #signal: EndSignal;
   /** Found and not read yet, in order; what has been done with since is still among them. */
   #found: { readonly after: number; readonly positions: Float64Array } | undefined;
   #last: { readonly piece: Piece; readonly at: number } | undefined;
 
   /** @param node Its row. */
-  constructor(node: number, part: StorePart, parts: QueueReaderParts, signal: AbortSignal) {
+  constructor(node: number, part: StorePart, parts: QueueReaderParts, signal: EndSignal) {
     this.#node = node;
     this.#part = part;
     this.#parts = parts;

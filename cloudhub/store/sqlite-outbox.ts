@@ -1,6 +1,7 @@
 import type { Clock } from "../../platform/clock.ts";
 import type { Writer } from "../../platform/writer.ts";
 import {
+  type EndSignal,
   type ErrorCode,
   HubError,
   type Message,
@@ -115,17 +116,9 @@ export class SqliteOutbox implements NodeOutbox {
     });
   }
 
-  follow(signal: AbortSignal, wanted?: () => number, part: StorePart = "all"): OutboxFeed {
-    const reader = new QueueReader(this.#row, part, this.#parts, signal);
-    const feed: OutboxFeed = new OutboxFeed(
-      (after, limit) => reader.page(after, limit),
-      signal,
-      () => this.#feeds.delete(feed),
-      wanted,
-      part,
-    );
-    this.#feeds.add(feed);
-    return feed;
+  follow(signal: EndSignal, wanted?: () => number, part: StorePart = "all"): OutboxFeed {
+    const pages = new QueueReader(this.#row, part, this.#parts, signal);
+    return new OutboxFeed({ pages, feeds: this.#feeds, signal, wanted, part });
   }
 
   settle(batch: readonly Settled[]): Promise<void> {

@@ -1,10 +1,10 @@
 import type { KubeObject } from "../../kubernetes/index.ts";
-import { HubError, type PublishDraft } from "../../sdk/index.ts";
+import { HubError } from "../../sdk/index.ts";
 import { type Informer, nameOf, type ObjectChange } from "../runtime/informer.ts";
 import { configMaps, nodes, pods, secrets } from "../runtime/kinds.ts";
 import type { ControllerParts } from "../runtime/parts.ts";
 import { WorkQueue } from "../runtime/work-queue.ts";
-import { type NodeSync, nodeSync, type WantedObjects } from "./node-sync.ts";
+import { type NodeSync, type NodeSyncParts, nodeSync, type WantedObjects } from "./node-sync.ts";
 import { neededIndex, neededOnNode, nodeOf, nodesThatNeed, podsOnNode } from "./pod-indexes.ts";
 import { neededPaths, pathOf } from "./references.ts";
 import type { SentToNodes } from "./requests.ts";
@@ -23,6 +23,8 @@ export class Downstream implements SentToNodes, WantedObjects {
   readonly #needed: Readonly<Record<"configmap" | "secret", Informer>>;
   readonly #queue: WorkQueue;
   readonly #syncs = new Map<string, NodeSync>();
+  /** The same for all nodes. */
+  readonly #syncParts: NodeSyncParts;
   readonly #gone = new Map<string, KubeObject>();
   readonly #readOwnNode = new Set<string>();
   /** Resolves when all kinds are listed. */
@@ -37,6 +39,12 @@ export class Downstream implements SentToNodes, WantedObjects {
     this.#needed = { configmap: informers.of(configMaps), secret: informers.of(secrets) };
     neededIndex(this.#pods);
     this.#queue = new WorkQueue(parts, (node) => this.#reconcile(node), { name: "objects of nodes" });
+    this.#syncParts = {
+      hub: parts.hub,
+      objects: this,
+      refused: (node, { resource }, error) =>
+        parts.log.error("an object cannot be brought to a node", { node, resource, error }),
+    };
     const all = [this.#pods, this.#nodes, this.#needed.configmap, this.#needed.secret];
     this.ready = Promise.all(all.map((one) => one.synced));
   }
@@ -180,13 +188,7 @@ export class Downstream implements SentToNodes, WantedObjects {
   #sync(node: string): NodeSync {
     const found = this.#syncs.get(node);
     if (found !== undefined) return found;
-    const refused = (draft: PublishDraft, error: HubError): void =>
-      this.#parts.log.error("an object cannot be brought to a node", {
-        node,
-        resource: draft.resource,
-        error,
-      });
-    const sync = nodeSync(node, { hub: this.#parts.hub, objects: this, refused });
+    const sync = nodeSync(node, this.#syncParts);
     this.#syncs.set(node, sync);
     return sync;
   }

@@ -55,9 +55,10 @@ export class NodeResources<Wanted, Sent> {
   #sent: Map<string, Sent> | undefined;
   /** Grows with each {@link reload}: an answer that was asked for before is not used. */
   #epoch = 0;
-  readonly #touched = new Set<string>();
+  /** To be looked at. Like the next, it is there once it is needed: most nodes are at rest. */
+  #touched: Set<string> | undefined;
   /** What the node does not have, though the hub has accepted it. */
-  readonly #untaken = new Set<string>();
+  #untaken: Set<string> | undefined;
   #hasPublished = false;
 
   constructor(parts: NodeResourcesParts, rules: ResourceRules<Wanted, Sent>) {
@@ -82,6 +83,7 @@ export class NodeResources<Wanted, Sent> {
 
   /** The resource may not be any more what the node is to have. */
   touch(path: string): void {
+    this.#touched ??= new Set();
     this.#touched.add(path);
   }
 
@@ -93,6 +95,7 @@ export class NodeResources<Wanted, Sent> {
 
   /** The node has not taken what it was sent. */
   resend(path: string): void {
+    this.#untaken ??= new Set();
     this.#untaken.add(path);
     this.touch(path);
   }
@@ -105,15 +108,16 @@ export class NodeResources<Wanted, Sent> {
   /** Publishes what a few resources need. @returns True if there are more. Rejects if it is to be tried again. */
   async round(): Promise<boolean> {
     const sent = await this.#known();
-    const paths = [...this.#touched].slice(0, this.#parts.perRound);
-    for (const path of paths) this.#touched.delete(path);
+    const paths = [...(this.#touched ?? [])].slice(0, this.#parts.perRound);
+    for (const path of paths) this.#touched?.delete(path);
     try {
       await this.#bring(paths, sent);
     } catch (error) {
-      for (const path of paths) this.#touched.add(path);
+      for (const path of paths) this.touch(path);
       throw error;
     }
-    return this.#touched.size > 0;
+    if (this.#touched?.size === 0) this.#touched = undefined;
+    return this.#touched !== undefined;
   }
 
   async #known(): Promise<Map<string, Sent>> {
@@ -142,7 +146,7 @@ export class NodeResources<Wanted, Sent> {
   }
 
   async #bring(paths: readonly string[], sent: Map<string, Sent>): Promise<void> {
-    for (const path of paths) if (this.#untaken.delete(path)) this.#takeBack(path, sent);
+    for (const path of paths) if (this.#untaken?.delete(path)) this.#takeBack(path, sent);
     const ordered = paths.toSorted((a, b) => this.#rules.compare(a, b));
     const steps = ordered.flatMap((path): Step<Wanted>[] => {
       const { wanted, drafts } = this.#rules.plan(path, sent.get(path));

@@ -7,6 +7,7 @@ import {
   type Statements,
 } from "../../platform/sqlite.ts";
 import {
+  type EndSignal,
   type ErrorCode,
   HubError,
   type Message,
@@ -19,7 +20,7 @@ import {
   type StoredMessage,
   type StorePart,
 } from "../../protocol/index.ts";
-import { OutboxFeed } from "../../transport/index.ts";
+import { OutboxFeed, type PageSource } from "../../transport/index.ts";
 import type { ReportTable } from "./report-table.ts";
 
 export interface OutboxOptions {
@@ -134,16 +135,9 @@ export class Outbox implements MessageStore {
     this.#reports.announce();
   }
 
-  follow(signal: AbortSignal, wanted?: () => number, part: StorePart = "all"): OutboxFeed {
-    const feed: OutboxFeed = new OutboxFeed(
-      (after, limit) => this.#page(after, limit, part),
-      signal,
-      () => this.#feeds.delete(feed),
-      wanted,
-      part,
-    );
-    this.#feeds.add(feed);
-    return feed;
+  follow(signal: EndSignal, wanted?: () => number, part: StorePart = "all"): OutboxFeed {
+    const pages: PageSource = { page: (after, limit) => this.#page(after, limit, part) };
+    return new OutboxFeed({ pages, feeds: this.#feeds, signal, wanted, part });
   }
 
   async settle(batch: readonly Settled[]): Promise<void> {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { collectWhenGrown } from "../../platform/heap.ts";
+import { collectWhenGrown, keepYoungHeapSmall } from "../../platform/heap.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 
 const mib = 1 << 20;
@@ -36,4 +36,16 @@ it("counts from the least, when V8 has collected it itself", async () => {
 
 it("leaves a heap alone that does not grow", async () => {
   expect(await collectedAt([12, 13, 12, 14, 12])).toEqual([]);
+});
+
+it("lets the young heap grow to 16 MiB, and again when V8 has made it smaller", async () => {
+  const clock = new FakeClock();
+  const flags: string[] = [];
+  let bytes = mib;
+  keepYoungHeapSmall(clock, { bytes: () => bytes, set: (flag) => flags.push(flag) });
+  for (const size of [4, 8, 16, 16, 32, 4, 8]) {
+    bytes = size * mib;
+    await clock.advance(200);
+  }
+  expect(flags).toEqual(["--semi-space-growth-factor=1", "--semi-space-growth-factor=2"]);
 });

@@ -2,7 +2,7 @@ import type { SendRecord } from "../../protocol/delivery-queue.ts";
 import { type ErrorCode, HubError } from "../../protocol/errors.ts";
 import type { StoredMessage } from "../../protocol/frame.ts";
 import type { Message } from "../../protocol/message.ts";
-import type { MessageStore, Settled } from "../../protocol/message-store.ts";
+import type { EndSignal, MessageStore, Settled } from "../../protocol/message-store.ts";
 import type { HeldContent } from "../../protocol/short-forms.ts";
 import { compareVersions, type ResourceVersion } from "../../protocol/version.ts";
 import type { ReceiptContent } from "../../transport/index.ts";
@@ -109,7 +109,7 @@ export class Machine implements MessageStore {
     });
   }
 
-  async *follow(signal: AbortSignal): AsyncGenerator<readonly StoredMessage[]> {
+  async *follow(signal: EndSignal): AsyncGenerator<readonly StoredMessage[]> {
     let cursor = 0;
     const wake = (): void => {
       for (const run of this.#wakeFollowers.splice(0)) run();
