@@ -29,8 +29,6 @@ const takenPerTurn = 64;
 /** Every peer takes messages of so many bytes, before it has said how many. */
 const leastMaxMessageBytes = 1_024;
 const empty = new Uint8Array(0);
-/** Nobody looks at it: without one, each end makes an error and its stack. */
-const ended = "the link has ended";
 
 /**
  * The shell around the delivery machine, the same for every link and direction: reads the store as fast as
@@ -460,7 +458,7 @@ export class MessageChannel {
     if (this.#closed) return;
     this.#closed = true;
     this.#cancelWake();
-    this.#ended.abort(ended);
+    this.#ended.abort();
     this.#reader.end();
     this.#receiver.close();
     this.#settlement?.close();
