@@ -206,6 +206,8 @@ export function dialWebSocket(url: string, options: DialOptions, signal: AbortSi
       reject(signal.aborted ? new HubError("E_ABORTED", "gave up dialling") : dialError(error, url));
     };
     socket.once("error", failed);
+    // Node.js lets go of the socket when an answer that is no upgrade has ended; what happens to it then is nobody's concern.
+    request?.once("socket", (raw) => raw.on("error", ignored));
     const { connectTimeoutMs } = options;
     if (connectTimeoutMs !== undefined) request?.once("socket", (raw) => expectAnswer(raw, connectTimeoutMs));
     socket.once("unexpected-response", (request, response) => {
@@ -233,6 +235,8 @@ export function dialWebSocket(url: string, options: DialOptions, signal: AbortSi
     });
   });
 }
+
+function ignored(): void {}
 
 function parsePort(header: string | string[] | undefined): number | undefined {
   const port = typeof header === "string" && /^\d{1,5}$/.test(header) ? Number(header) : 0;
