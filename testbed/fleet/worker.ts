@@ -10,10 +10,10 @@ let fleet: FleetNodes | undefined;
 
 process.on("message", (order: WorkerOrder) => {
   if (order === "start") fleet?.start();
-  else if (order === "count") process.send?.(fleet?.counts());
+  else if (order === "count") process.send?.(fleet?.counts() ?? {});
   else if (order === "close") {
     fleet?.close();
-    process.send?.(fleet?.counts());
+    process.send?.(fleet?.counts() ?? {});
     fleet = undefined;
   } else if ("cut" in order) fleet?.cut(order.cut);
   else void connect(order);
