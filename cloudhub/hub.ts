@@ -6,7 +6,6 @@ import {
   type Budgets,
   type Checkpoint,
   contentOf,
-  createMessage,
   event,
   type Filter,
   type HeldContents,
@@ -23,8 +22,6 @@ import {
   type PublishOptions,
   type PublishOutcome,
   parseResource,
-  presenceResource,
-  presenceSource,
   publishEach,
   type ResourceQuery,
   type ResourceVersion,
@@ -36,7 +33,6 @@ import {
   requireVersion,
   type Subscription,
   state,
-  volatile,
 } from "../protocol/index.ts";
 import {
   type ChannelCounters,
@@ -52,6 +48,7 @@ import type { HubMetrics } from "./metrics.ts";
 import { NodeBudgets } from "./node-budgets.ts";
 import type { NodeLink, NodeLinkHub } from "./node-link.ts";
 import type { HubOptions } from "./options.ts";
+import { Presence } from "./presence.ts";
 import { type NodeFacts, rolloutOf } from "./rollout.ts";
 import type { Backlog, HubStore, NodeRecord, SaidToHold } from "./store/hub-store.ts";
 import { Upstream } from "./upstream.ts";
@@ -81,7 +78,7 @@ export class Hub implements HubApi, NodeLinkHub {
   readonly #options: HubOptions;
   readonly #upstream: Upstream;
   readonly #contents: AckedContents;
-  readonly #presence = new Set<Subscriber>();
+  readonly #presence: Presence;
   /** Links that came in place of another one. */
   readonly #tookOver = new WeakSet<NodeLink>();
   #closed = false;
@@ -91,6 +88,8 @@ export class Hub implements HubApi, NodeLinkHub {
     this.#options = options;
     this.#contents = new AckedContents(options.delivery.deltaCacheBytes);
     this.links = new LinkTable(options.nodes.maxNodes);
+    const dialectOf = (node: NodeId) => this.links.get(node)?.dialect;
+    this.#presence = new Presence({ clock: parts.clock, log: parts.log, dialectOf });
     this.budgets = new NodeBudgets(parts.clock, options.budget);
     this.ledger = new Ledger(parts.store, (node, position) => this.links.get(node)?.sendsOf(position));
     const upstream = { maxBytes: options.limits.upstreamBytes, heldMessages, heldMs };
@@ -132,31 +131,18 @@ export class Hub implements HubApi, NodeLinkHub {
     // What is no JSON would break the link of every KubeEdge peer it is sent to.
     contentOf(message);
     const outbox = this.#parts.store.outbox(node);
+    const about = { id, node, resource: resource.path, kind: message.delivery.kind };
     if (isNodeDeletion(message)) {
       this.links.get(node)?.close({ code: "E_CLOSED", text: "the node was deleted" });
-      return {
-        id,
-        node,
-        resource: resource.path,
-        kind: message.delivery.kind,
-        version: message.resourceVersion,
-        stale: false,
-      };
+      return { ...about, version: message.resourceVersion, stale: false };
     }
     if (message.delivery.kind === "volatile") {
       if (!this.links.get(node)?.sendVolatile(message))
         throw new HubError("E_LINK_LOST", `${node} is not connected, and a volatile message is not kept`);
-      return {
-        id,
-        node,
-        resource: resource.path,
-        kind: message.delivery.kind,
-        version: message.resourceVersion,
-        stale: false,
-      };
+      return { ...about, version: message.resourceVersion, stale: false };
     }
     const { stale, version } = await outbox.put(message);
-    const published = { id, node, resource: resource.path, kind: message.delivery.kind, version, stale };
+    const published = { ...about, version, stale };
     if (!stale && published.kind === "state") this.ledger.accepted(published);
     return published;
   }
@@ -181,11 +167,13 @@ export class Hub implements HubApi, NodeLinkHub {
   /** Hands a subscriber everything it wants from now on, beginning with the nodes that are connected. @returns Detaches it. */
   attach(subscriber: Subscriber): () => void {
     const unsubscribe = this.#upstream.subscribe(subscriber);
-    this.#presence.add(subscriber);
-    for (const link of this.links.values()) this.#tellPresence(subscriber, this.#presenceOf(link.node, true));
+    this.#presence.add(
+      subscriber,
+      [...this.links.values()].map(({ node }) => node),
+    );
     return () => {
       unsubscribe();
-      this.#presence.delete(subscriber);
+      this.#presence.remove(subscriber);
     };
   }
 
@@ -306,7 +294,7 @@ export class Hub implements HubApi, NodeLinkHub {
       replaced: joining.replaced !== undefined,
     });
     link.start(this.ledger.observed(node));
-    if (joining.replaced === undefined) this.#announce(node, true);
+    if (joining.replaced === undefined) this.#presence.announce(node, true);
   }
 
   /** Once is a node that came back before its old link was found dead; again and again may be two nodes. */
@@ -381,7 +369,7 @@ export class Hub implements HubApi, NodeLinkHub {
       ahead,
       deletedAgain: deletions.length,
     });
-    if (lost + ahead > 0 && this.links.get(node) !== undefined) this.#announce(node, true);
+    if (lost + ahead > 0 && this.links.get(node) !== undefined) this.#presence.announce(node, true);
   }
 
   closed(link: NodeLink, reason: CloseReason): void {
@@ -395,7 +383,7 @@ export class Hub implements HubApi, NodeLinkHub {
       replaced: !current,
     });
     if (!current) return;
-    this.#announce(node, false);
+    this.#presence.announce(node, false);
     if (this.#closed || this.#parts.store.node(node) === undefined) return;
     this.#parts.store
       .saveNode(node, { lastSeenAt: this.#parts.clock.wallTime() })
@@ -420,32 +408,6 @@ export class Hub implements HubApi, NodeLinkHub {
       subscribers: this.#upstream.subscribers,
     };
   }
-
-  // ── presence ───────────────────────────────────────────────────────────────────────────────────────────
-
-  #announce(node: NodeId, connected: boolean): void {
-    const message = this.#presenceOf(node, connected);
-    for (const subscriber of this.#presence) this.#tellPresence(subscriber, message);
-  }
-
-  #tellPresence(subscriber: Subscriber, message: Message): void {
-    if (!subscriber.wants(message)) return;
-    subscriber
-      .take(message)
-      .catch((error: unknown) =>
-        this.#parts.log.debug("presence was not taken", { error: asHubError(error) }),
-      );
-  }
-
-  #presenceOf(node: NodeId, connected: boolean): Message {
-    const operation = connected ? "connected" : "disconnected";
-    const timestamp = this.#parts.clock.wallTime();
-    const dialect = this.links.get(node)?.dialect;
-    const at = Math.floor(timestamp / 1000);
-    const content = { client_id: node, event_type: operation, timestamp: at, ...(dialect && { dialect }) };
-    const draft = { node, source: presenceSource, resource: presenceResource, operation, content };
-    return createMessage(draft, { id: randomUUID(), timestamp, delivery: () => volatile });
-  }
 }
 
 /** What a node still has of a resource whose deletion it has acked is deleted again. */
@@ -453,8 +415,10 @@ function deletionOf(node: NodeId, resource: string, resourceVersion: ResourceVer
   return { node, resource, operation: "delete", resourceVersion, delivery: state, content: {} };
 }
 
-/** KubeEdge's cloud takes the deletion of a node object as the end of the node's session, and sends it nothing. */
-/** Of the node that it goes to; of others, a node that watches them is told. */
+/**
+ * KubeEdge's cloud takes the deletion of a node's own Node object as the end of its session, and sends it nothing. A node
+ * that watches others' is told of theirs.
+ */
 function isNodeDeletion({ node, group, operation, resource }: Message): boolean {
   return group === "resource" && operation === "delete" && resource.type === "node" && resource.name === node;
 }

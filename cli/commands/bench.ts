@@ -5,9 +5,10 @@ import type { BenchProgress, BenchReport, Quantiles } from "../../testbed/fleet/
 import { nodeAddresses } from "../address.ts";
 import { command } from "../command.ts";
 import { exitCodes } from "../failures.ts";
+import { nodeAddressOptions } from "../node-address-options.ts";
 import { defaulted, single } from "../option.ts";
 import { Progress } from "../progress.ts";
-import { nodePrefix, oneOf, url, whole } from "../values.ts";
+import { nodePrefix, oneOf, whole } from "../values.ts";
 
 /** Nodes one process holds without being the one that is measured. */
 const nodesPerProcess = 5_000;
@@ -97,16 +98,7 @@ A node of KubeEdge's dialect gets 64 messages at most before it acks.`,
         "nodes are called NAME-0, NAME-1, …; none of the hub's may be (default: bench- and a random number)",
       parse: nodePrefix,
     }),
-    server: single({
-      value: "URL",
-      description: "where nodes connect (default: as the hub's admin.json says, or port 10000 of its host)",
-      parse: url("wss:"),
-    }),
-    join: single({
-      value: "URL",
-      description: "where nodes join (default: as the hub's admin.json says, or port 10002 of its host)",
-      parse: url("https:"),
-    }),
+    ...nodeAddressOptions,
   },
   examples: [
     "bench --nodes 1000 --rate 2000 --duration 1m",

@@ -6,9 +6,10 @@ import type { VerifyPhase, VerifyReport } from "../../testbed/verify/verify.ts";
 import { nodeAddresses } from "../address.ts";
 import { command } from "../command.ts";
 import { exitCodes } from "../failures.ts";
+import { nodeAddressOptions } from "../node-address-options.ts";
 import { defaulted, single } from "../option.ts";
 import { Progress } from "../progress.ts";
-import { url, whole } from "../values.ts";
+import { whole } from "../values.ts";
 
 /** How long the node may take to join and to connect over a bad link. */
 const connectTimeoutMs = 60_000;
@@ -74,16 +75,7 @@ The node connects by WebSocket: QUIC and WebTransport would go by the link that 
       parse: whole(0, 4_294_967_295),
       fallback: "1",
     }),
-    server: single({
-      value: "URL",
-      description: "where nodes connect (default: as the hub's admin.json says, or port 10000 of its host)",
-      parse: url("wss:"),
-    }),
-    join: single({
-      value: "URL",
-      description: "where nodes join (default: as the hub's admin.json says, or port 10002 of its host)",
-      parse: url("https:"),
-    }),
+    ...nodeAddressOptions,
   },
   examples: [
     "verify --profile satellite",
