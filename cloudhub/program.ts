@@ -41,8 +41,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     const enable = enabledControllers(options.controllers.disable);
     await runUntilStopped(async (onFatal) => {
       const log = createLogger(options.logLevel, { program: "cloudhub" });
-      keepYoungHeapSmall(systemClock);
       const hub = await startHub(options, { log, onFatal, processMetrics: true });
+      keepYoungHeapSmall(systemClock, () => hub.messages);
       // Loaded when nodes are served already: their messages wait for controllers, not their links.
       const { startControllers } = await import("../controllers/index.ts");
       const parts = { hub, objects: hub.objects, clock: systemClock, log };

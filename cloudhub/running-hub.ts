@@ -125,6 +125,12 @@ export class RunningHub implements HubApi {
     return this.#hub.nodes();
   }
 
+  /** So many messages have come from nodes and gone to them since the start. */
+  get messages(): number {
+    const { sent, received } = this.#hub.counters;
+    return sent + received;
+  }
+
   /** The metrics as Prometheus reads them. */
   metrics(): Promise<string> {
     return this.#metrics.registry.metrics();

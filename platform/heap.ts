@@ -45,21 +45,35 @@ function ofThisProgram(): Parts {
 /** The young objects' part of the heap grows no more when it has so many bytes; V8 alone lets it have 64 MiB. */
 const youngBytes = 16 << 20;
 const lookAtYoungEveryMs = 200;
+/** With more messages than so between two looks, it may grow: what is collected often costs more than what is large. */
+const manyMessages = 200;
+
+/** What {@link keepYoungHeapSmall} looks at and sets; the tests' own there. */
+interface YoungParts {
+  bytes(): number;
+  set(flag: string): void;
+}
 
 /**
- * Keeps the part of the heap small in which objects begin. V8 doubles it while much of what is made there is kept, as when
- * thousands of peers connect, and gives none of it back while there is a little to do. The limit itself is read only when
- * V8 starts; by how much that part grows is read each time.
+ * Keeps the part of the heap small in which objects begin, unless there are many messages. V8 doubles it while much of what
+ * is made there is kept, as when thousands of peers connect, and gives none of it back while there is a little to do. The
+ * limit itself is read only when V8 starts; by how much that part grows is read each time, by all threads.
+ *
+ * @param messages So many have come and gone so far.
  */
 export function keepYoungHeapSmall(
   clock: Pick<Clock, "after">,
-  parts: { bytes(): number; set(flag: string): void } = { bytes: youngHeapBytes, set: setFlagsFromString },
+  messages: () => number,
+  parts: YoungParts = { bytes: youngHeapBytes, set: setFlagsFromString },
 ): void {
   let mayGrow = true;
+  let before = messages();
   const look = (): void => {
-    const isSmall = parts.bytes() < youngBytes;
-    if (isSmall !== mayGrow) parts.set(`--semi-space-growth-factor=${isSmall ? 2 : 1}`);
-    mayGrow = isSmall;
+    const now = messages();
+    const grows = parts.bytes() < youngBytes || now - before > manyMessages;
+    before = now;
+    if (grows !== mayGrow) parts.set(`--semi-space-growth-factor=${grows ? 2 : 1}`);
+    mayGrow = grows;
     clock.after(lookAtYoungEveryMs, look);
   };
   look();

@@ -267,7 +267,9 @@ export class DeliveryQueue<T extends Outgoing> {
   /** When a budget lets something go that waits for it. */
   #budgetAt(now: number): number {
     let at = Number.POSITIVE_INFINITY;
-    for (const budget of Object.values(this.#options.budgets ?? {})) {
+    const { budgets } = this.#options;
+    if (budgets === undefined) return at;
+    for (const budget of Object.values(budgets)) {
       const freeAt = budget.freeAt(now);
       if (freeAt > now && this.#waiting > 0) at = Math.min(at, freeAt);
     }
@@ -318,11 +320,15 @@ export class DeliveryQueue<T extends Outgoing> {
 
   /** Whose turn it is; its `next()` may go now. */
   #choose(now: number): EventLane<T> | StateLane<T> | undefined {
-    const { urgent, bulk } = this.#options.budgets ?? {};
-    const hasUrgent = this.#lanes.some((lane) => lane.priority > 0 && lane.next() !== undefined);
-    if (hasUrgent && urgent?.stops(now) !== true) return this.#first(1);
+    const { budgets } = this.#options;
+    if (this.#hasUrgent() && budgets?.urgent?.stops(now) !== true) return this.#first(1);
     const next = this.#first(Number.NEGATIVE_INFINITY, 0);
-    return next !== undefined && bulk?.stops(now) === true ? undefined : next;
+    return next !== undefined && budgets?.bulk?.stops(now) === true ? undefined : next;
+  }
+
+  #hasUrgent(): boolean {
+    for (const lane of this.#lanes) if (lane.priority > 0 && lane.next() !== undefined) return true;
+    return false;
   }
 
   /** The first one to go of these priorities. */

@@ -4,7 +4,7 @@ import type { Receipt, StoredMessage } from "./frame.ts";
 
 /** A message the peer has acked, with what it said about it. */
 export interface Settled extends SendRecord<StoredMessage> {
-  readonly receipt: Receipt | undefined;
+  readonly receipt?: Receipt | undefined;
 }
 
 /** What has a priority above 0, or what has not. */

@@ -87,16 +87,39 @@ export function packWire(wire: WireMessage, content: PackedContent, delivery?: D
 }
 
 /** A whole package: header, stored message, link fields. @param flags Of the header. */
-export function packageOf(packed: Uint8Array, link: LinkFields, flags = 0): Uint8Array {
-  const tail = Writer.create();
-  if (link.position !== 0) tail.uint32(varint(30)).uint64(link.position);
-  if (link.node !== undefined) writeString(31, link.node, tail);
-  if (link.resume) tail.uint32(varint(32)).bool(true);
-  const fields = tail.finish();
-  const out = newPackage(packageTypeMessage, packed.length + fields.length, flags);
+export function packageOf(packed: Uint8Array, { position, node, resume }: LinkFields, flags = 0): Uint8Array {
+  // By hand: this is written for each message that is sent.
+  const name = node === undefined ? undefined : toUtf8.encode(node);
+  const positionLength = position === 0 ? 0 : 2 + varintLength(position);
+  const nodeLength = name === undefined ? 0 : 2 + varintLength(name.length) + name.length;
+  const length = packed.length + positionLength + nodeLength + (resume ? 3 : 0);
+  const out = newPackage(packageTypeMessage, length, flags);
   out.set(packed, packageHeaderLength);
-  out.set(fields, packageHeaderLength + packed.length);
+  let at = packageHeaderLength + packed.length;
+  if (position !== 0) at = writeVarint(out, writeVarint(out, at, varint(30)), position);
+  if (name !== undefined) {
+    at = writeVarint(out, writeVarint(out, at, bytes(31)), name.length);
+    out.set(name, at);
+    at += name.length;
+  }
+  if (resume) writeVarint(out, writeVarint(out, at, varint(32)), 1);
   return out;
+}
+
+/** Bytes that a number of up to 53 bits takes as protobuf's varint. */
+function varintLength(value: number): number {
+  let length = 1;
+  for (let rest = value; rest >= 0x80; rest /= 0x80) length++;
+  return length;
+}
+
+/** @returns Where the next field begins. */
+function writeVarint(out: Uint8Array, from: number, value: number): number {
+  let at = from;
+  let rest = value;
+  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) out[at++] = (rest % 0x80) | 0x80;
+  out[at] = rest;
+  return at + 1;
 }
 
 /** A package with its header written and room for the payload. */

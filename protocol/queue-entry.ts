@@ -10,6 +10,8 @@ export interface Entry<T extends Outgoing> {
   firstSentAt: number;
   lastSentAt: number;
   inFlight: boolean;
+  /** State: the next entry of the same resource. */
+  behind: Entry<T> | undefined;
   /** In flight: monotonic ms of the last time it was sent, and how long it may take from then. */
   sentAt: number;
   timeoutMs: number;
@@ -30,6 +32,7 @@ export function newEntry<T extends Outgoing>(item: T): Entry<T> {
     firstSentAt: 0,
     lastSentAt: 0,
     inFlight: false,
+    behind: undefined,
     sentAt: 0,
     timeoutMs: 0,
     departure: undefined,

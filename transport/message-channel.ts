@@ -251,10 +251,9 @@ export class MessageChannel {
       this.#counters.ignored++;
       return;
     }
+    this.#codec.acked(record.item);
     const receipt = receipts.length === 0 ? undefined : receipts.find((one) => one.position === position);
-    const { item, sends, firstSentAt, lastSentAt } = record;
-    this.#codec.acked(item);
-    settled.push({ item, sends, firstSentAt, lastSentAt, receipt });
+    settled.push(receipt === undefined ? record : { ...record, receipt });
   }
 
   #nacked(frame: Extract<Frame, { type: "nack" }>): void {

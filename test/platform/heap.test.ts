@@ -42,10 +42,29 @@ it("lets the young heap grow to 16 MiB, and again when V8 has made it smaller", 
   const clock = new FakeClock();
   const flags: string[] = [];
   let bytes = mib;
-  keepYoungHeapSmall(clock, { bytes: () => bytes, set: (flag) => flags.push(flag) });
+  keepYoungHeapSmall(clock, () => 0, { bytes: () => bytes, set: (flag) => flags.push(flag) });
   for (const size of [4, 8, 16, 16, 32, 4, 8]) {
     bytes = size * mib;
     await clock.advance(200);
   }
   expect(flags).toEqual(["--semi-space-growth-factor=1", "--semi-space-growth-factor=2"]);
+});
+
+it("lets the young heap grow on while there are more than a thousand messages a second", async () => {
+  const clock = new FakeClock();
+  const flags: string[] = [];
+  let messages = 0;
+  keepYoungHeapSmall(clock, () => messages, { bytes: () => 32 * mib, set: (flag) => flags.push(flag) });
+  const said: number[] = [];
+  for (const more of [200, 201, 1000, 0, 0]) {
+    messages += more;
+    await clock.advance(200);
+    said.push(flags.length);
+  }
+  expect(flags).toEqual([
+    "--semi-space-growth-factor=1",
+    "--semi-space-growth-factor=2",
+    "--semi-space-growth-factor=1",
+  ]);
+  expect(said).toEqual([1, 2, 2, 3, 3]);
 });
