@@ -68,6 +68,7 @@ export class FleetNodes {
       backoff: new Backoff(backoff, Math.random),
       context: undefined,
       node: undefined,
+      lost: undefined,
       session: undefined,
       retry: undefined,
     }));
@@ -100,18 +101,33 @@ export class FleetNodes {
   }
 
   /** Ends the connections of so many nodes, of all by default; with `reconnect` they come back. */
-  cut(count = this.#places.length): void {
+  cut(count?: number): void {
+    for (const place of this.#some(count)) place.node?.close();
+  }
+
+  /** As {@link cut}, but nobody hears of the end of the old connections, as where a network fails. */
+  lose(count?: number): void {
+    for (const place of this.#some(count)) {
+      const { node } = place;
+      if (node === undefined) continue;
+      node.lose();
+      place.lost = node;
+      this.#left(place, node);
+    }
+  }
+
+  /** Others each time, without a list of who had a turn. */
+  #some(count = this.#places.length): Place[] {
     const connected = this.#places.filter(({ node }) => node !== undefined);
-    // Others each time, without a list of who had a turn.
     const from = Math.floor(Math.random() * connected.length);
-    for (let i = 0; i < Math.min(count, connected.length); i++)
-      connected[(from + i) % connected.length]?.node?.close();
+    return [...connected.slice(from), ...connected.slice(0, from)].slice(0, count);
   }
 
   close(): void {
     this.#closed = true;
-    for (const { node, retry } of this.#places) {
+    for (const { node, lost, retry } of this.#places) {
       clearTimeout(retry);
+      lost?.close();
       node?.close();
     }
   }
@@ -166,6 +182,8 @@ export class FleetNodes {
       node.close();
       return;
     }
+    place.lost?.close();
+    place.lost = undefined;
     place.node = node;
     place.backoff.reset();
     this.#connects++;
@@ -195,6 +213,8 @@ interface Place {
   readonly backoff: Backoff;
   context: SecureContext | undefined;
   node: RawNode | undefined;
+  /** What the network has taken from it, until it is connected again. */
+  lost: RawNode | undefined;
   session: Buffer | undefined;
   retry: NodeJS.Timeout | undefined;
 }

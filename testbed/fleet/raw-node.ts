@@ -66,6 +66,12 @@ export class RawNode {
     if (rest.length > 0) this.#data(rest);
   }
 
+  /** The network fails it: it hears nothing more and says nothing, not even that it is gone. To be closed when it is back. */
+  lose(): void {
+    clearInterval(this.#timer);
+    this.#socket.removeAllListeners("data").removeAllListeners("close").pause();
+  }
+
   /** Begins: the window's messages, or the hello that grants it. */
   start(): void {
     const { mode, window } = this.#options;

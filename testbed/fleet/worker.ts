@@ -4,7 +4,13 @@ import { FleetNodes, type FleetOrder } from "./fleet-nodes.ts";
  * Simulated nodes in a process of their own; the parent says what to do, asks for counts, and can begin anew with other
  * nodes after it has closed these.
  */
-export type WorkerOrder = FleetOrder | "start" | "count" | "close" | { readonly cut: number };
+export type WorkerOrder =
+  | FleetOrder
+  | "start"
+  | "count"
+  | "close"
+  | { readonly cut: number }
+  | { readonly lose: number };
 
 let fleet: FleetNodes | undefined;
 
@@ -16,6 +22,7 @@ process.on("message", (order: WorkerOrder) => {
     process.send?.(fleet?.counts() ?? {});
     fleet = undefined;
   } else if ("cut" in order) fleet?.cut(order.cut);
+  else if ("lose" in order) fleet?.lose(order.lose);
   else void connect(order);
 });
 process.on("disconnect", () => process.exit(0));
