@@ -164,7 +164,7 @@ export class Feeds {
   /** Throws why not. @returns The kind of its objects. */
   async #requireWatchable(node: string, { target, record }: Watch): Promise<string> {
     const { objects } = this.#parts;
-    await requireAccess(objects, node, "watch", target);
+    await requireAccess(objects, node, { verb: "watch", target });
     const { labelSelector, fieldSelector } = record;
     const { namespace } = target;
     const { kind } = await objects.list(target, {

@@ -117,14 +117,14 @@ export class Requests {
   async #apply(message: Message): Promise<Json> {
     const { node } = message;
     const application = readApplication(contentIn(message), node);
-    const { sent, verb, target } = application;
+    const { sent, verb } = application;
     try {
       if (verb === "watch") {
         await this.#feeds.open(node, recordOf(application));
         return approved(sent);
       }
       const { objects } = this.#parts;
-      await requireAccess(objects, node, verb, target);
+      await requireAccess(objects, node, application);
       return approved(sent, await execute(objects, application));
     } catch (error) {
       return rejected(sent, this.#apiErrorOf(error, message));

@@ -144,7 +144,42 @@ function toldBy(watch: WatchClient): string[] {
     .map((event) => `${event.type} ${event.object.metadata.name} ${wordIn(event)}`);
 }
 
+const podOf = (name: string, nodeName: string): KubeObject => ({
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: { name, namespace: "default" },
+  spec: { nodeName, containers: [{ name: "main", image: "busybox" }] },
+});
+
 describe("a program on a node", () => {
+  it("gets tokens for the node's pods, without the hub too, and for no others", async () => {
+    const { program, objects, world, edge } = await Plant.start([]);
+    const [mine, theirs] = await Promise.all(
+      [podOf("mine", "edge-1"), podOf("theirs", "edge-2")].map((pod) => objects.create(pods, pod)),
+    );
+    const mayAsk = async (pod: KubeObject | undefined) => {
+      const { name, uid } = pod?.metadata ?? {};
+      const boundObjectRef = { kind: "Pod", apiVersion: "v1", name, uid };
+      const path = "/api/v1/namespaces/default/serviceaccounts/default/token";
+      return await program.send("POST", path, JSON.stringify({ spec: { boundObjectRef } }), json);
+    };
+    const tokenNow = async () => (await mayAsk(mine)).body.status?.token;
+    await until("a token that is kept", async () => {
+      const token = await tokenNow();
+      return token !== undefined && token === (await tokenNow());
+    });
+    const first = await mayAsk(mine);
+    expect(first).toMatchObject({ status: 201, body: { kind: "TokenRequest" } });
+    expect(await mayAsk(theirs)).toMatchObject({
+      status: 403,
+      body: { message: expect.stringContaining("must be bound to a pod of node edge-1") },
+    });
+    await world.stopHub();
+    await until("the link's end", () => !edge.connected);
+    expect((await mayAsk(mine)).body.status).toEqual(first.body.status);
+    expect((await mayAsk(theirs)).status).toBe(503);
+  });
+
   it("creates, patches, updates and deletes objects at the hub", async () => {
     const { program, objects } = await Plant.start(everything);
     const lamp = { namespace: "default", name: "lamp" };
