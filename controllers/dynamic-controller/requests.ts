@@ -144,8 +144,9 @@ export class Requests {
       }
     });
     const refused = await this.#feeds.sync(node, applications.map(recordOf));
-    for (const { id, sent } of applications) {
-      const error = refused.get(id);
+    for (const application of applications) {
+      const { id, sent } = application;
+      const error = refused.get(recordOf(application).id);
       if (error !== undefined) failed[id] = rejected(sent, error);
     }
     return failed;

@@ -35,6 +35,8 @@ export class CloudApi {
   #cloud: "unknown" | "answers" | "silent" = "unknown";
   #probeAt = 0;
   #syncing = false;
+  /** The cloud may believe that more is watched than is: it was told in an earlier life of this agent, or in vain. */
+  #mayKnowMore = true;
 
   constructor(agent: Agent, timeoutMs: number) {
     this.#agent = agent;
@@ -80,6 +82,7 @@ export class CloudApi {
       open.count--;
       if (open.count > 0) return;
       this.#watches.delete(application.ID);
+      this.#mayKnowMore = true;
       if (this.#mayAnswer) this.#syncSoon();
     };
   }
@@ -87,7 +90,7 @@ export class CloudApi {
   /** The link has come up, perhaps to a cloud that knows nothing of our watches, or gone. */
   connection(connected: boolean): void {
     this.#cloud = "unknown";
-    if (connected && this.#watches.size > 0) this.#syncSoon();
+    if (connected && (this.#watches.size > 0 || this.#mayKnowMore)) this.#syncSoon();
     if (!connected) this.#goOnWithout();
   }
 
@@ -154,7 +157,7 @@ export class CloudApi {
   #heard(): void {
     const wasSilent = this.#cloud === "silent";
     this.#cloud = "answers";
-    if (wasSilent && this.#watches.size > 0) this.#syncSoon();
+    if (wasSilent && (this.#watches.size > 0 || this.#mayKnowMore)) this.#syncSoon();
   }
 
   #without(error: unknown): undefined {
@@ -175,11 +178,15 @@ export class CloudApi {
 
   async #sync(): Promise<void> {
     const open = [...this.#watches].map(([id, { application }]) => [id, application] as const);
-    await this.#request("watchapp/sync", Object.fromEntries(open)).catch((error: unknown) => {
+    try {
+      this.#mayKnowMore = false;
+      await this.#request("watchapp/sync", Object.fromEntries(open));
+    } catch (error) {
+      this.#mayKnowMore = true;
       const { code } = asHubError(error);
       if (code === "E_NO_CONSUMER") this.#isSilent(refusedProbeMs);
       // Not every cloud answers this, and a later link begins with it anyway.
       if (code !== "E_TIMEOUT" && code !== "E_LINK_LOST") throw error;
-    });
+    }
   }
 }

@@ -67,8 +67,8 @@ const words = (name: string, word: string, labels?: Record<string, string>): Kub
 
 class Plant {
   readonly world: World;
-  readonly edge: EdgeHub;
   readonly program: Client;
+  edge: EdgeHub;
   readonly #options: ControllersOptions;
   #controllers: RunningController;
 
@@ -113,6 +113,11 @@ class Plant {
     await this.objects.create(rbac("clusterroles"), { apiVersion, kind: "ClusterRole", metadata, rules });
     const binding = { apiVersion, kind: "ClusterRoleBinding", metadata, roleRef, subjects };
     await this.objects.create(rbac("clusterrolebindings"), binding);
+  }
+
+  async restartAgent(): Promise<void> {
+    await this.edge.close();
+    this.edge = await this.world.agent("edge-1", { metaServer: { enable: true, port: this.program.port } });
   }
 
   stopControllers(): Promise<void> {
@@ -349,6 +354,24 @@ describe("a watch of a program", () => {
     await until("nothing", async () => (await held()).length === 0);
     const kept = { namespace: "kubeedge", labelSelector: "cloudhub/metaserver-watches" };
     await until("no record", async () => (await objects.list(configMaps, kept)).items.length === 0);
+  });
+
+  it("ends with its node's life, restart after restart", async () => {
+    const plant = await Plant.start(everything, { dynamic: { keepMs: 200 } });
+    const { objects } = plant;
+    const kept = { namespace: "kubeedge", labelSelector: "cloudhub/metaserver-watches" };
+    const watched = async () => {
+      const { items } = await objects.list(configMaps, kept);
+      const texts = items.map(({ data }) => (data as { watches: string }).watches);
+      const records = texts.flatMap((text) => JSON.parse(text) as { labelSelector: string }[]);
+      return records.map(({ labelSelector }) => labelSelector);
+    };
+    for (let life = 0; life < 10; life++) {
+      await plant.program.watch(`${core}?watch=1&labelSelector=life%3D${life}`);
+      await until("this life's watch alone", async () => String(await watched()) === `life=${life}`);
+      await plant.restartAgent();
+    }
+    await until("no watch", async () => (await watched()).length === 0);
   });
 
   it("shares a ConfigMap with a pod of the node", async () => {
