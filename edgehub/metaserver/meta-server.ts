@@ -98,6 +98,7 @@ export class MetaServer implements EdgeModule {
 
   async stop(): Promise<void> {
     this.#watches.stop();
+    this.#cloud.close();
     await this.#server?.close();
     this.#server = undefined;
   }

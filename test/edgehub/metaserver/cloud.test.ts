@@ -371,6 +371,31 @@ describe("watches", () => {
     expect(agent.asked).toHaveLength(1);
   });
 
+  it("are told again to a hub where nobody has listened, though nobody reads, less and less often", async () => {
+    const nobody = new HubError("E_NO_CONSUMER", "nobody takes this", { retryable: true });
+    const { agent, client, server } = await connected(() => Promise.reject(nobody));
+    server.connection(true);
+    await until("the first", () => syncs(agent).length === 1);
+    expect((await client.get(maps)).body.items).toEqual([]);
+    await client.watch(`${maps}?watch=1`);
+    for (const [pause, count] of [
+      [5_000, 2],
+      [10_000, 3],
+      [20_000, 4],
+    ] as const) {
+      await agent.clock.advance(pause - 1);
+      expect(syncs(agent)).toHaveLength(count - 1);
+      await agent.clock.advance(1);
+      await until("another", () => syncs(agent).length === count);
+    }
+    agent.cloud = async (question) => answerTo(question, {});
+    await agent.clock.advance(40_000);
+    await until("the last", () => syncs(agent).length === 5);
+    expect(syncs(agent).at(-1)).toEqual(["/core/v1/configmaps/default/null"]);
+    await agent.clock.advance(3_600_000);
+    expect(syncs(agent)).toHaveLength(5);
+  });
+
   it("that ended without a link are taken back with the next one", async () => {
     const { agent, client, server } = await connected(async (question) => answerTo(question, {}));
     server.connection(true);
