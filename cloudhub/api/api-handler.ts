@@ -9,6 +9,7 @@ import type { AuditLog } from "./audit-log.ts";
 import { type Authentication, impersonated } from "./authentication.ts";
 import type { Authorizer } from "./authorizer.ts";
 import type { DiscoveryRequests } from "./discovery-requests.ts";
+import { clientGoneCode, failureLevel } from "./failure-level.ts";
 import { formOf } from "./negotiation.ts";
 import type { ObjectRequests } from "./object-requests.ts";
 import type { Registry } from "./registry.ts";
@@ -26,7 +27,7 @@ export interface ApiHandlerParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly once: OncePer;
-  /** Counts answers. */
+  /** Counts answers, and requests whose client went before. */
   readonly answered: (verb: string, code: number) => void;
 }
 
@@ -68,7 +69,8 @@ export class ApiHandler {
     } catch (error) {
       await this.#fail({ request, response }, error, info);
     }
-    answered(info.verb, response.statusCode);
+    const code = response.headersSent ? response.statusCode : clientGoneCode;
+    answered(info.verb, code);
     audit?.add({
       id,
       info,
@@ -76,7 +78,7 @@ export class ApiHandler {
       user,
       address: request.socket.remoteAddress ?? "",
       userAgent: request.headers["user-agent"],
-      code: response.statusCode,
+      code,
       receivedAt,
       answeredAt: clock.wallTime(),
     });
@@ -102,12 +104,10 @@ export class ApiHandler {
     error: unknown,
     info: RequestInfo,
   ): Promise<void> {
-    const { response } = exchange;
+    const { request, response } = exchange;
     const failure = asApiError(error);
-    const { log, once } = this.#parts;
-    const why = error instanceof Error ? error.message : failure.message;
-    if (failure.code >= 500 && once.pass(`api ${info.verb} ${why.slice(0, 80)}`) !== undefined)
-      log.error("a request to the API failed", { verb: info.verb, path: info.path.slice(0, 200), error });
+    const level = failureLevel(error, failure, response.destroyed || request.socket.destroyed);
+    if (level !== undefined) this.#note(level, error, info);
     if (response.headersSent || response.destroyed) {
       response.destroy();
       return;
@@ -116,6 +116,20 @@ export class ApiHandler {
     if (failure.details?.retryAfterSeconds !== undefined)
       response.setHeader("Retry-After", failure.details.retryAfterSeconds);
     await sendJson(exchange, failure.code, failure.status);
+  }
+
+  #note(level: "debug" | "warn" | "error", error: unknown, { verb, path }: RequestInfo): void {
+    const { log, once } = this.#parts;
+    const why = error instanceof Error ? error.message : String(error);
+    const held = once.pass(`api ${level} ${verb} ${why.slice(0, 80)}`);
+    if (held === undefined) return;
+    const event = {
+      debug: "a client of the API has gone",
+      warn: "a request to the API could not be done now",
+      error: "a request to the API failed",
+    };
+    const heldBack = held > 0 ? { heldBack: held } : {};
+    log[level](event[level], { verb, path: path.slice(0, 200), error, ...heldBack });
   }
 }
 

@@ -7,6 +7,7 @@ import { storedType } from "./kinds.ts";
 import { withoutFinalizer } from "./object-lifecycle.ts";
 import type { Committed } from "./object-writer.ts";
 import type { Registry } from "./registry.ts";
+import { UnknownOwners } from "./unknown-owners.ts";
 import { WorkQueue } from "./work-queue.ts";
 
 export interface KeeperParts {
@@ -37,6 +38,7 @@ export class GarbageCollector {
   readonly #dependents = new Map<string, Set<string>>();
   /** Uid of an owner that waits for its dependents → the owner. */
   readonly #waiting = new Map<string, string>();
+  readonly #unknown = new UnknownOwners();
 
   constructor(parts: KeeperParts) {
     this.#parts = parts;
@@ -60,6 +62,7 @@ export class GarbageCollector {
   }
 
   #committed({ kind, key, object, deleted }: Committed): void {
+    if (kind.type.kind === "CustomResourceDefinition" && !deleted) this.#defined();
     const text = textOf(key);
     const { uid = "", ownerReferences = [], deletionTimestamp, finalizers = [] } = object.metadata;
     const owners = deleted ? [] : ownerReferences.map((owner) => owner.uid);
@@ -79,6 +82,7 @@ export class GarbageCollector {
       (finalizers.includes(orphanFinalizer) || finalizers.includes(foregroundFinalizer));
     if (owners.length === 0 && !waits) {
       this.#known.delete(text);
+      this.#unknown.forget(text);
       return;
     }
     this.#known.set(text, { kind, key, uid, owners });
@@ -86,8 +90,17 @@ export class GarbageCollector {
     if (waits || before?.owners.join() !== owners.join()) this.#queue.add(text);
   }
 
+  /** A kind may be known now that was not when owners of it were looked for. */
+  #defined(): void {
+    const { kinds } = this.#parts.registry;
+    const isKnown = ({ apiVersion, kind }: { apiVersion: string; kind: string }): boolean =>
+      kinds.ofObject(apiVersion, kind) !== undefined;
+    for (const text of this.#unknown.of(isKnown)) this.#queue.add(text);
+  }
+
   #removed(text: string, uid: string): void {
     this.#known.delete(text);
+    this.#unknown.forget(text);
     this.#waiting.delete(uid);
     for (const dependent of this.#dependents.get(uid) ?? []) this.#queue.add(dependent);
   }
@@ -113,7 +126,7 @@ export class GarbageCollector {
       if (deletionTimestamp !== undefined && finalizers.includes(orphanFinalizer)) await this.#orphan(known);
       else if (deletionTimestamp !== undefined && finalizers.includes(foregroundFinalizer))
         await this.#removeDependents(text, known);
-      await this.#lookAtOwners(known, object);
+      await this.#lookAtOwners(text, known, object);
     } catch (error) {
       // Somebody else was faster: it is looked at again when that change comes by.
       if (!isReason(error, "NotFound") && !isReason(error, "Conflict")) throw error;
@@ -148,15 +161,19 @@ export class GarbageCollector {
     await this.#finish(owner, foregroundFinalizer);
   }
 
-  async #lookAtOwners(known: Known, object: KubeObject): Promise<void> {
+  async #lookAtOwners(text: string, known: Known, object: KubeObject): Promise<void> {
     const owners = object.metadata.ownerReferences ?? [];
+    this.#unknown.forget(text);
     if (owners.length === 0 || object.metadata.deletionTimestamp !== undefined) return;
+    const { kinds } = this.#parts.registry;
+    for (const owner of owners)
+      if (kinds.ofObject(owner.apiVersion, owner.kind) === undefined) this.#unknown.add(text, owner);
     const gone = owners.filter((owner) => this.#isGone(owner, object.metadata.namespace));
     if (gone.length === owners.length) await this.#remove(known);
     else if (gone.length > 0) await this.#dropOwners(known, new Set(gone.map(({ uid }) => uid)));
   }
 
-  /** An owner of a kind that is not known here is nobody's to judge. */
+  /** An owner of a kind that is not known here is nobody's to judge, until the kind is defined. */
   #isGone({ apiVersion, kind: kindName, name, uid }: OwnerReference, namespace: string | undefined): boolean {
     const kind = this.#parts.registry.kinds.ofObject(apiVersion, kindName);
     if (kind === undefined || (kind.type.namespaced && namespace === undefined)) return false;

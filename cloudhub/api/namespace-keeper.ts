@@ -1,4 +1,5 @@
-import { isReason, type KubeObject } from "../../kubernetes/index.ts";
+import { isReason, type KubeObject, type ResourceName } from "../../kubernetes/index.ts";
+import { forEachAtOnce } from "./at-once.ts";
 import type { KeeperParts } from "./garbage-collector.ts";
 import { definitionFinalizer } from "./kind-rules.ts";
 import { coreResource, storedType } from "./kinds.ts";
@@ -12,6 +13,8 @@ const definitions = {
   version: "v1",
   resource: "customresourcedefinitions",
 };
+/** Objects that are being removed at a time: what is removed in one turn is one transaction. */
+const removedAtOnce = 8;
 
 /**
  * Looks after what holds other objects. A namespace gets its ServiceAccount `default` and the hub's CA; one that is
@@ -102,24 +105,23 @@ export class NamespaceKeeper {
     let found = 0;
     for (const kind of registry.kinds.stored()) {
       if (!kind.type.namespaced) continue;
-      for (const { metadata } of store.list(storedType(kind), { namespace }).items) {
-        const { name = "", deletionTimestamp } = metadata;
-        found++;
-        if (deletionTimestamp === undefined) await this.#remove(kind.type, { namespace, name });
-      }
+      const { items } = store.list(storedType(kind), { namespace });
+      found += items.length;
+      await this.#removeAll(kind.type, items);
     }
     return found === 0;
   }
 
-  async #remove(
-    resource: Parameters<KeeperParts["registry"]["remove"]>[0],
-    name: { namespace?: string; name: string },
-  ): Promise<void> {
-    try {
-      await this.#parts.registry.remove(resource, name);
-    } catch (error) {
-      if (!isReason(error, "NotFound")) throw error;
-    }
+  /** What is being deleted already is left to whoever holds it. */
+  async #removeAll(resource: ResourceName, objects: readonly KubeObject[]): Promise<void> {
+    const left = objects.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+    await forEachAtOnce(removedAtOnce, left, async ({ metadata: { name = "", namespace } }) => {
+      try {
+        await this.#parts.registry.remove(resource, { name, namespace });
+      } catch (error) {
+        if (!isReason(error, "NotFound")) throw error;
+      }
+    });
   }
 
   async #finish(name: string): Promise<void> {
@@ -137,11 +139,7 @@ export class NamespaceKeeper {
     if (found?.metadata.deletionTimestamp === undefined) return;
     const [kind] = registry.kinds.ofDefinition(name);
     const { items } = kind === undefined ? { items: [] } : store.list(storedType(kind));
-    for (const { metadata } of items) {
-      const { name: object = "", namespace, deletionTimestamp } = metadata;
-      const key = namespace === undefined ? { name: object } : { namespace, name: object };
-      if (deletionTimestamp === undefined && kind !== undefined) await this.#remove(kind.type, key);
-    }
+    if (kind !== undefined) await this.#removeAll(kind.type, items);
     // Each that goes lets this be looked at again.
     if (items.length > 0) return;
     await registry.revise(definitions, { name }, (object) => withoutFinalizer(object, definitionFinalizer));

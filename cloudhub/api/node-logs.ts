@@ -86,7 +86,7 @@ export class NodeLogs implements PodLogs {
    * that is followed come until the container or its pod ends, or the signal.
    *
    * Rejects with `BadRequest` for a container that has no log, `ServiceUnavailable` if its node is away,
-   * `MethodNotAllowed` if a stock edgecore runs it, `Timeout`, `Invalid`.
+   * `MethodNotAllowed` if a stock edgecore runs it, `Timeout`, `Invalid`; with `E_ABORTED` after the signal.
    */
   async read(
     pod: KubeObject,
@@ -102,7 +102,9 @@ export class NodeLogs implements PodLogs {
       const first = await this.#ask(nodeName, query, signal);
       return this.#pieces({ pod, node: nodeName, query, options }, first, signal);
     } catch (error) {
-      throw apiErrorOf(asHubError(error), nodeName, query);
+      const failure = asHubError(error);
+      if (failure.code === "E_ABORTED") throw failure;
+      throw apiErrorOf(failure, nodeName, query);
     }
   }
 
@@ -237,7 +239,7 @@ function apiErrorOf(error: HubError, node: string, { pod, container }: PodLogQue
     case "E_TIMEOUT":
       return new ApiError(
         "Timeout",
-        `node ${node} has not answered; is edged on there, and its agent up to date?`,
+        `node ${node} has not sent the log of container "${container}" in pod "${pod}" in time; is edged on there, and its agent up to date?`,
       );
     case "E_BACKLOG_FULL":
       return new ApiError("TooManyRequests", `node ${node}: ${error.message}`);

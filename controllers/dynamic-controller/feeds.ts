@@ -66,7 +66,8 @@ export class Feeds {
     await this.#pods.synced;
     for (const [node, records] of await this.#store.load()) {
       const { watches } = this.#of(node);
-      for (const record of records) if (!watches.has(record.id)) watches.put(record);
+      for (const record of records)
+        if (record.closedAt === undefined || !watches.has(record.id)) watches.put(record);
       this.#queue.add(node);
     }
     this.#endObserving = this.#pods.observe((change) => this.#podChanged(change));
@@ -106,15 +107,15 @@ export class Feeds {
     }
   }
 
-  /** These are all that the node watches. @returns Why others among them are not fed, by id. */
+  /** These are all that the node watches. @returns Why some of them are not fed, by id. */
   async sync(node: string, records: readonly WatchRecord[]): Promise<Map<string, ApiError>> {
     const failed = new Map<string, ApiError>();
-    const open = new Set(records.map(({ id }) => id));
+    const open = new Map(records.map((record) => [record.id, record]));
     const { watches } = this.#of(node);
     const now = this.#parts.clock.wallTime();
     for (const { id } of watches.records)
       if (!open.has(id) && watches.close(id, now)) this.#unsaved.add(node);
-    for (const record of records) {
+    for (const record of open.values()) {
       try {
         await this.open(node, record);
       } catch (error) {
@@ -164,7 +165,7 @@ export class Feeds {
   /** Throws why not. @returns The kind of its objects. */
   async #requireWatchable(node: string, { target, record }: Watch): Promise<string> {
     const { objects } = this.#parts;
-    await requireAccess(objects, node, "watch", target);
+    await requireAccess(objects, node, { verb: "watch", target });
     const { labelSelector, fieldSelector } = record;
     const { namespace } = target;
     const { kind } = await objects.list(target, {

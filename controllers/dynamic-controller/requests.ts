@@ -117,14 +117,14 @@ export class Requests {
   async #apply(message: Message): Promise<Json> {
     const { node } = message;
     const application = readApplication(contentIn(message), node);
-    const { sent, verb, target } = application;
+    const { sent, verb } = application;
     try {
       if (verb === "watch") {
         await this.#feeds.open(node, recordOf(application));
         return approved(sent);
       }
       const { objects } = this.#parts;
-      await requireAccess(objects, node, verb, target);
+      await requireAccess(objects, node, application);
       return approved(sent, await execute(objects, application));
     } catch (error) {
       return rejected(sent, this.#apiErrorOf(error, message));
@@ -144,8 +144,9 @@ export class Requests {
       }
     });
     const refused = await this.#feeds.sync(node, applications.map(recordOf));
-    for (const { id, sent } of applications) {
-      const error = refused.get(id);
+    for (const application of applications) {
+      const { id, sent } = application;
+      const error = refused.get(recordOf(application).id);
       if (error !== undefined) failed[id] = rejected(sent, error);
     }
     return failed;

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import {
   ApiError,
   fieldSelector,
@@ -13,6 +14,7 @@ import { listQuery } from "./execute.ts";
 
 /** As it is kept over restarts. */
 export interface WatchRecord {
+  /** The same for the same objects, whichever application asks for them: see {@link idOf}. */
   readonly id: string;
   /** `/core/v1/configmaps/default/null`. */
   readonly key: string;
@@ -32,9 +34,20 @@ export interface Watch {
 
 const maxRecord = 16_384;
 
-export function recordOf({ id, sent, target, option }: Application): WatchRecord {
-  const { labelSelector: labels = "", fieldSelector: fields = "" } = listQuery(target, option);
-  return { id, key: textOf(sent.Key), labelSelector: labels, fieldSelector: fields };
+export function recordOf({ sent, target, option }: Application): WatchRecord {
+  const { labelSelector = "", fieldSelector = "" } = listQuery(target, option);
+  const what = { key: textOf(sent.Key), labelSelector, fieldSelector };
+  return { id: idOf(what), ...what };
+}
+
+/**
+ * Applications have ids of their own, but a stock edgecore hashes into them what is of one request alone, as the version it
+ * goes on from: a program that begins again, after a restart of its node too, has another id for the same watch.
+ */
+function idOf({ key, labelSelector, fieldSelector }: Omit<WatchRecord, "id">): string {
+  return createHash("sha256")
+    .update(JSON.stringify([key, labelSelector, fieldSelector]))
+    .digest("hex");
 }
 
 /** Throws `BadRequest` for selectors that are none. */
@@ -68,26 +81,19 @@ export function readRecords(text: string): WatchRecord[] {
   return (Array.isArray(values) ? values : []).map(objectOf).flatMap(readRecord);
 }
 
-function readRecord({
-  id,
-  key,
-  labelSelector: labels,
-  fieldSelector: fields,
-  closedAt,
-}: Json): WatchRecord[] {
-  const record = {
-    id: textOf(id),
-    key: textOf(key),
-    labelSelector: textOf(labels),
-    fieldSelector: textOf(fields),
-    ...(typeof closedAt === "number" ? { closedAt } : {}),
+function readRecord({ closedAt, ...given }: Json): WatchRecord[] {
+  const what = {
+    key: textOf(given.key),
+    labelSelector: textOf(given.labelSelector),
+    fieldSelector: textOf(given.fieldSelector),
   };
+  const record = { id: idOf(what), ...what, ...(typeof closedAt === "number" ? { closedAt } : {}) };
   try {
     watchOf(record);
   } catch {
     return [];
   }
-  return record.id === "" ? [] : [record];
+  return [record];
 }
 
 /** The one object that a selector leaves, as roles name it. */

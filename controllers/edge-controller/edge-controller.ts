@@ -6,6 +6,7 @@ import { nodeHandlers } from "./node-requests.ts";
 import { objectHandlers } from "./object-requests.ts";
 import { podHandlers } from "./pod-requests.ts";
 import { Upstream } from "./upstream.ts";
+import { volumeHandlers } from "./volume-requests.ts";
 
 export interface EdgeControllerOptions {
   /** PEM; nodes ask for it. */
@@ -25,6 +26,7 @@ export function startEdgeController(
     ...nodeHandlers(requestParts),
     ...podHandlers(requestParts),
     ...objectHandlers(requestParts),
+    ...volumeHandlers(requestParts),
   });
   const stop = new AbortController();
   downstream.start();

@@ -1,15 +1,6 @@
 import { ApiError, isReason, type KubeObject, type ResourceName } from "../../kubernetes/index.ts";
 import { kubeObjectOf, objectOf, textOf } from "../runtime/fields.ts";
-import {
-  certificateSigningRequests,
-  configMaps,
-  events,
-  persistentVolumeClaims,
-  persistentVolumes,
-  pods,
-  secrets,
-  volumeAttachments,
-} from "../runtime/kinds.ts";
+import { certificateSigningRequests, configMaps, events, pods, secrets } from "../runtime/kinds.ts";
 import { objectResp } from "./answers.ts";
 import { neededIndex, neededOnNode } from "./pod-indexes.ts";
 import { pathOf, referencesOf } from "./references.ts";
@@ -22,7 +13,7 @@ import {
   type RequestParts,
 } from "./requests.ts";
 
-/** What a node reads besides: its pods' ConfigMaps and Secrets, volumes, certificates; and its events. */
+/** What a node reads besides: its pods' ConfigMaps and Secrets, certificates; and its events. */
 export function objectHandlers(parts: RequestParts): Handlers {
   const { objects, informers, clusterCa } = parts;
   const ofPods = informers.of(pods);
@@ -49,16 +40,13 @@ export function objectHandlers(parts: RequestParts): Handlers {
     },
   });
 
-  const readable = (resource: ResourceName, namespaced: boolean): Handler => ({
+  const readRequest: Handler = {
     failure: "bare",
-    answer: async ({ namespace, name }) => {
-      const found = await objects.get(
-        resource,
-        namespaced ? { namespace: namespace ?? "default", name } : { name },
-      );
+    answer: async ({ name }) => {
+      const found = await objects.get(certificateSigningRequests, { name });
       return { content: found, resourceVersion: found.metadata.resourceVersion };
     },
-  });
+  };
 
   /** Those who sign go by who asks: that is not the edge's to say. */
   const askForCertificate = async (request: EdgeRequest) => {
@@ -101,10 +89,7 @@ export function objectHandlers(parts: RequestParts): Handlers {
   return {
     "configmap query": needed("configmap", configMaps),
     "secret query": needed("secret", secrets),
-    "persistentvolume query": readable(persistentVolumes, false),
-    "persistentvolumeclaim query": readable(persistentVolumeClaims, true),
-    "volumeattachment query": readable(volumeAttachments, false),
-    "certificatesigningrequest query": readable(certificateSigningRequests, false),
+    "certificatesigningrequest query": readRequest,
     "certificatesigningrequest insert": { failure: "wrapped", answer: askForCertificate },
     "event insert": { failure: "none", answer: addEvent },
     "event update": { failure: "none", answer: updateEvent },

@@ -1,7 +1,7 @@
 import type { KubeObject } from "../../kubernetes/index.ts";
 import { specOf, textOf } from "../runtime/fields.ts";
 import type { Informer } from "../runtime/informer.ts";
-import { neededPaths } from "./references.ts";
+import { claimsOf, neededPaths } from "./references.ts";
 
 /** How pods are found: by their node, by what they need, and by both. */
 type Pods = Pick<Informer, "by" | "addIndex">;
@@ -18,6 +18,15 @@ export function neededIndex(pods: Pods): void {
   );
 }
 
+/** Finds pods by their node and the claims they use. */
+export function claimIndex(pods: Pods): void {
+  pods.addIndex("node-claims", (pod) =>
+    nodeOf(pod) === ""
+      ? []
+      : claimsOf(pod).map((claim) => `${nodeOf(pod)} ${pod.metadata.namespace}/${claim}`),
+  );
+}
+
 export function podsOnNode(pods: Pods, node: string): KubeObject[] {
   return pods.by("node", node);
 }
@@ -30,4 +39,13 @@ export function neededOnNode(pods: Pods, node: string, path: string): KubeObject
 /** Nodes with pods that need a resource. */
 export function nodesThatNeed(pods: Pods, path: string): Set<string> {
   return new Set(pods.by("needs", path).map(nodeOf));
+}
+
+/** Does a pod of the node use the claim? */
+export function claimedOnNode(
+  pods: Pods,
+  node: string,
+  { namespace, name }: { readonly namespace: string; readonly name: string },
+): boolean {
+  return pods.by("node-claims", `${node} ${namespace}/${name}`).length > 0;
 }

@@ -2,7 +2,8 @@ import { ApiError, conflict, isReason, type KubeObject } from "../../kubernetes/
 import { kubeObjectOf, objectOf, objectsOf, specOf, textOf } from "../runtime/fields.ts";
 import { pods, serviceAccounts } from "../runtime/kinds.ts";
 import { done, objectResp } from "./answers.ts";
-import { isMirror, whyNoMirror } from "./mirror-pods.ts";
+import { whyNoMirror } from "./mirror-pods.ts";
+import { requirePodToken } from "./pod-tokens.ts";
 import { documentOf, type EdgeRequest, forbidden, type Handlers, type RequestParts } from "./requests.ts";
 
 /** Status and end of a node's pods, and the tokens of their service accounts. Source: KubeEdge EdgeController, upstream. */
@@ -109,19 +110,7 @@ export function podHandlers(parts: RequestParts): Handlers {
     const { namespace = "default", name, node } = request;
     const { metadata, spec } = objectOf(request.content);
     const { audiences, boundObjectRef, expirationSeconds } = objectOf(spec);
-    const bound = objectOf(boundObjectRef);
-    const pod = await ownPod(request, textOf(bound.name)).catch((error: unknown) => {
-      throw isReason(error, "NotFound")
-        ? forbidden("serviceaccounts", name, `no pod of node ${node}`)
-        : error;
-    });
-    const account = textOf(specOf(pod).serviceAccountName, "default") || "default";
-    if (pod.metadata.uid !== bound.uid || account !== name || isMirror(pod))
-      throw forbidden(
-        "serviceaccounts",
-        name,
-        `the token must be bound to a pod of node ${node} that uses it`,
-      );
+    await requirePodToken(objects, node, { namespace, name }, spec);
     const asked: KubeObject = {
       apiVersion: "authentication.k8s.io/v1",
       kind: "TokenRequest",

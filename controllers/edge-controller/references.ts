@@ -42,6 +42,17 @@ export function neededPaths(pod: KubeObject): string[] {
   return referencesOf(pod).map(({ kind, name }) => pathOf(kind, { namespace, name }));
 }
 
+/** Names of the PersistentVolumeClaims of a pod, those that were made for its ephemeral volumes too. Pure. */
+export function claimsOf(pod: KubeObject): string[] {
+  return objectsOf(specOf(pod).volumes).flatMap(({ name, persistentVolumeClaim, ephemeral }) => {
+    const claim = textOf(objectOf(persistentVolumeClaim).claimName);
+    if (claim !== "") return [claim];
+    return typeof ephemeral === "object" && ephemeral !== null
+      ? [`${pod.metadata.name}-${textOf(name)}`]
+      : [];
+  });
+}
+
 function ofVolume(volume: Json): Reference[] {
   const { configMap, secret, projected } = volume;
   return [

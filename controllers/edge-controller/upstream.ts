@@ -1,4 +1,4 @@
-import { ApiError } from "../../kubernetes/index.ts";
+import { ApiError, isReason } from "../../kubernetes/index.ts";
 import { KeyedLanes } from "../../platform/keyed-lanes.ts";
 import { type Logger, OncePer } from "../../platform/logger.ts";
 import { contentOf, HubError, type Incoming, type Message, type PublishDraft } from "../../sdk/index.ts";
@@ -81,6 +81,7 @@ export class Upstream {
       if (error instanceof ApiError ? isPassing(error) : error instanceof HubError && error.retryable)
         throw error;
       if (!(error instanceof ApiError)) this.#complain("a node's request failed", message, error);
+      if (isReason(error, "Forbidden")) this.#complain("a node asks for what it may not", message, error);
       const told = error instanceof ApiError ? error : new ApiError("InternalError", "the request failed");
       return failureReply(handler.failure, told);
     }
@@ -112,13 +113,15 @@ export class Upstream {
   #complain(what: string, message: Message, error?: unknown): void {
     const { node, operation, resource } = message;
     const kind = `${operation} ${resource.type}`;
-    if (this.#complaints.pass(`${what} ${node} ${kind}`) !== undefined)
-      this.#log.warn(what, {
-        node,
-        operation,
-        resource: resource.path,
-        ...(error === undefined ? {} : { error }),
-      });
+    const held = this.#complaints.pass(`${what} ${node} ${kind}`);
+    if (held === undefined) return;
+    this.#log.warn(what, {
+      node,
+      operation,
+      resource: resource.path,
+      ...(held > 0 ? { heldBack: held } : {}),
+      ...(error === undefined ? {} : { error }),
+    });
   }
 }
 

@@ -1,17 +1,10 @@
-import { prepareAll, type Statements } from "../../platform/sqlite.ts";
 import { asHubError } from "../../protocol/index.ts";
 import type { Agent } from "../agent.ts";
+import { isOld, TokenTable } from "../store/token-table.ts";
 import type { CloudObjects } from "./cloud-objects.ts";
 import { objectOf, textOf } from "./fields.ts";
 import type { Pod } from "./pod.ts";
 
-interface Row {
-  readonly token: string;
-  readonly given_at: number;
-  readonly ends_at: number;
-}
-
-const day = 86_400_000;
 const askAgainMs = 10_000;
 
 /** Tokens of service accounts, bound to pods: kept on this node, asked for when absent or old. */
@@ -19,7 +12,7 @@ export class AccountTokens {
   readonly #agent: Agent;
   readonly #objects: CloudObjects;
   readonly #arrived: () => void;
-  readonly #sql: Statements<"get" | "put">;
+  readonly #tokens: TokenTable;
   readonly #asked = new Map<string, number>();
 
   /** @param arrived A token has come. */
@@ -27,18 +20,15 @@ export class AccountTokens {
     this.#agent = agent;
     this.#objects = objects;
     this.#arrived = arrived;
-    this.#sql = prepareAll(agent.store.database, {
-      get: "SELECT token, given_at, ends_at FROM edged_token WHERE uid = ? AND audience = ? AND seconds = ?",
-      put: `INSERT OR REPLACE INTO edged_token (uid, audience, seconds, token, given_at, ends_at)
-        VALUES (?, ?, ?, ?, ?, ?)`,
-    });
+    this.#tokens = new TokenTable(agent.store);
   }
 
   /** @returns `undefined`: there is none yet. An old one is better than none while the cloud is away. */
   find(pod: Pod, audience: string, seconds: number): string | undefined {
-    const row = this.#sql.get.get(pod.uid, audience, seconds) as Row | undefined;
-    if (row === undefined || isOld(row, this.#agent.clock.wallTime())) this.#askSoon(pod, audience, seconds);
-    return row?.token;
+    const found = this.#tokens.get({ uid: pod.uid, audience, seconds });
+    if (found === undefined || isOld(found, this.#agent.clock.wallTime()))
+      this.#askSoon(pod, audience, seconds);
+    return found?.token;
   }
 
   /** The link is up: what could not be had may be had by now. */
@@ -73,17 +63,9 @@ export class AccountTokens {
     });
     const { token, expirationTimestamp } = objectOf(answer?.object.status);
     if (textOf(token) === "") return;
-    const now = this.#agent.clock.wallTime();
-    const endsAt = Date.parse(textOf(expirationTimestamp)) || now + seconds * 1_000;
-    await this.#agent.store.write(() => this.#sql.put.run(pod.uid, audience, seconds, token, now, endsAt));
+    const givenAt = this.#agent.clock.wallTime();
+    const endsAt = Date.parse(textOf(expirationTimestamp)) || givenAt + seconds * 1_000;
+    await this.#tokens.put({ uid: pod.uid, audience, seconds }, { token: textOf(token), givenAt, endsAt });
     this.#arrived();
   }
-}
-
-/**
- * At 80 % of its life, and after a day at the latest, a token is asked for anew, as at a kubelet; and when the clock was set
- * back, since nobody knows then.
- */
-function isOld(row: Row, now: number): boolean {
-  return now < row.given_at || now >= row.given_at + Math.min((row.ends_at - row.given_at) * 0.8, day);
 }

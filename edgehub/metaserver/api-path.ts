@@ -38,3 +38,8 @@ export function verbOf(method: string, { name }: ObjectPath, query: URLSearchPar
 export function keyOf({ group, version, resource, namespace, name }: ObjectPath): string {
   return `/${group || "core"}/${version}/${resource}/${namespace ?? "null"}/${name || "null"}`;
 }
+
+/** Is it where tokens of a service account are asked for? */
+export function isTokenPath({ group, resource, name, subresource }: ObjectPath): boolean {
+  return group === "" && resource === "serviceaccounts" && name !== "" && subresource === "token";
+}

@@ -1,5 +1,5 @@
 import { OncePer } from "../../platform/logger.ts";
-import { asHubError, contentOf, event, type Message } from "../../protocol/index.ts";
+import { asHubError, Backoff, contentOf, type ErrorCode, event, type Message } from "../../protocol/index.ts";
 import type { Agent } from "../agent.ts";
 import {
   type Application,
@@ -16,6 +16,8 @@ const probeMs = 60_000;
 const refusedProbeMs = 5_000;
 /** Before a cloud has answered anything, a read that this node can answer waits so long for it. */
 const graceMs = 1_000;
+/** A hub where nobody has listened is told of the watches again after so long, half at random. */
+const againPauses = { minMs: 5_000, maxMs: 600_000 };
 const logPeriodMs = 600_000;
 /** Its own: a question does not stand behind events that nobody takes, nor they behind it. */
 const priority = 10;
@@ -33,13 +35,21 @@ export class CloudApi {
   /** Reads that wait; to be answered without the cloud. */
   readonly #waiting = new Set<() => void>();
   #cloud: "unknown" | "answers" | "silent" = "unknown";
+  /** It is silent because nobody listens there, as its hub says: that may change at any time. */
+  #isDeserted = false;
   #probeAt = 0;
   #syncing = false;
+  /** The cloud may believe that more is watched than is: it was told in an earlier life of this agent, or in vain. */
+  #mayKnowMore = true;
+  readonly #pauses: Backoff;
+  #cancelAgain: (() => void) | undefined;
+  #isClosed = false;
 
   constructor(agent: Agent, timeoutMs: number) {
     this.#agent = agent;
     this.#timeoutMs = timeoutMs;
     this.#once = new OncePer(agent.clock, logPeriodMs);
+    this.#pauses = new Backoff(againPauses, () => 0.5 + agent.random() / 2);
   }
 
   /** Rejects with `E_LINK_LOST`, `E_NO_CONSUMER`, `E_TIMEOUT` … */
@@ -76,10 +86,12 @@ export class CloudApi {
     this.#watches.set(application.ID, open);
     open.count++;
     if (open.count === 1 && this.#mayAnswer) void this.#register(application);
+    else if (open.count === 1 && this.#isDeserted) this.#syncAgain();
     return () => {
       open.count--;
       if (open.count > 0) return;
       this.#watches.delete(application.ID);
+      this.#mayKnowMore = true;
       if (this.#mayAnswer) this.#syncSoon();
     };
   }
@@ -87,8 +99,16 @@ export class CloudApi {
   /** The link has come up, perhaps to a cloud that knows nothing of our watches, or gone. */
   connection(connected: boolean): void {
     this.#cloud = "unknown";
-    if (connected && this.#watches.size > 0) this.#syncSoon();
+    this.#isDeserted = false;
+    this.#pauses.reset();
+    this.#endAgain();
+    if (connected && (this.#watches.size > 0 || this.#mayKnowMore)) this.#syncSoon();
     if (!connected) this.#goOnWithout();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#endAgain();
   }
 
   get #mayAnswer(): boolean {
@@ -97,6 +117,7 @@ export class CloudApi {
 
   async #register(application: Application): Promise<void> {
     const outcome = await this.#ask(application).catch((error: unknown) => this.#without(error));
+    if (outcome === undefined && this.#isDeserted) this.#syncAgain();
     if (outcome === undefined || outcome.approved) return;
     const { Key: key } = application;
     if (this.#once.pass(`refused ${key}`) !== undefined)
@@ -110,8 +131,7 @@ export class CloudApi {
       return outcomeOf(contentOf(answer));
     } catch (error) {
       const { code } = asHubError(error);
-      if (code === "E_TIMEOUT") this.#isSilent(probeMs);
-      if (code === "E_NO_CONSUMER") this.#isSilent(refusedProbeMs);
+      this.#failed(code);
       throw error;
     }
   }
@@ -145,16 +165,19 @@ export class CloudApi {
     for (const goOn of this.#waiting) goOn();
   }
 
-  #isSilent(untilMs: number): void {
+  #failed(code: ErrorCode): void {
+    if (code !== "E_TIMEOUT" && code !== "E_NO_CONSUMER") return;
+    this.#isDeserted = code === "E_NO_CONSUMER";
     this.#cloud = "silent";
-    this.#probeAt = this.#agent.clock.now() + untilMs;
+    this.#probeAt = this.#agent.clock.now() + (this.#isDeserted ? refusedProbeMs : probeMs);
     this.#goOnWithout();
   }
 
   #heard(): void {
     const wasSilent = this.#cloud === "silent";
     this.#cloud = "answers";
-    if (wasSilent && this.#watches.size > 0) this.#syncSoon();
+    this.#isDeserted = false;
+    if (wasSilent && (this.#watches.size > 0 || this.#mayKnowMore)) this.#syncSoon();
   }
 
   #without(error: unknown): undefined {
@@ -173,13 +196,38 @@ export class CloudApi {
     });
   }
 
+  /** Says it again later: programs that only watch would wait for somebody who reads. */
+  #syncAgain(): void {
+    if (this.#isClosed) return;
+    this.#cancelAgain ??= this.#agent.clock.after(this.#pauses.next(), () => {
+      this.#endAgain();
+      if (this.#agent.connected) this.#syncSoon();
+    });
+  }
+
+  #endAgain(): void {
+    this.#cancelAgain?.();
+    this.#cancelAgain = undefined;
+  }
+
   async #sync(): Promise<void> {
     const open = [...this.#watches].map(([id, { application }]) => [id, application] as const);
-    await this.#request("watchapp/sync", Object.fromEntries(open)).catch((error: unknown) => {
+    try {
+      this.#mayKnowMore = false;
+      await this.#request("watchapp/sync", Object.fromEntries(open));
+      this.#cloud = "answers";
+      this.#isDeserted = false;
+      this.#pauses.reset();
+    } catch (error) {
+      this.#mayKnowMore = true;
       const { code } = asHubError(error);
-      if (code === "E_NO_CONSUMER") this.#isSilent(refusedProbeMs);
+      if (code === "E_NO_CONSUMER") {
+        // An agent that only takes back says nothing of what its programs may ask a moment later.
+        if (open.length > 0) this.#failed(code);
+        this.#syncAgain();
+      }
       // Not every cloud answers this, and a later link begins with it anyway.
       if (code !== "E_TIMEOUT" && code !== "E_LINK_LOST") throw error;
-    });
+    }
   }
 }

@@ -6,7 +6,7 @@ import type { Clock } from "../../platform/clock.ts";
 import type { Logger, OncePer } from "../../platform/logger.ts";
 import { asHubError } from "../../protocol/index.ts";
 import { clientGone, readBody } from "../local-http.ts";
-import { verbOf } from "./api-path.ts";
+import { isTokenPath, verbOf } from "./api-path.ts";
 import type { CloudApi } from "./cloud-api.ts";
 import { discoveryDocument, versionDocument } from "./discovery.ts";
 import type { LocalObjects } from "./local-objects.ts";
@@ -16,6 +16,7 @@ import { openApiDocument, openApiV2Packed, openApiV2Type, openApiV2Wanted } from
 import { answerLog, type OpenLog } from "./pod-log.ts";
 import { formOf } from "./representation.ts";
 import { statusOf } from "./status.ts";
+import type { TokenRequests } from "./token-requests.ts";
 import type { Watches } from "./watches.ts";
 
 export interface ApiParts {
@@ -27,6 +28,8 @@ export interface ApiParts {
   readonly reads: ObjectReads;
   readonly watches: Watches;
   readonly openLog: OpenLog;
+  /** Answers requests for tokens; loaded when the first one comes. */
+  readonly tokenRequests: () => Promise<TokenRequests>;
 }
 
 /** A request's body has to come within this time. */
@@ -98,6 +101,8 @@ export class MetaApi {
     const [contentType = ""] = (request.headers["content-type"] ?? "").split(";");
     const body = await this.#bodyOf(request);
     const asked = { path, query, contentType: contentType.trim().toLowerCase(), body, gone };
+    if (verb === "create" && isTokenPath(path))
+      return await (await this.#parts.tokenRequests()).answer({ ...asked, verb });
     return await write(this.#parts, { ...asked, verb });
   }
 

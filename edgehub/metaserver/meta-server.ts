@@ -11,6 +11,7 @@ import { LocalObjects } from "./local-objects.ts";
 import { MetaApi } from "./meta-api.ts";
 import { ObjectReads } from "./object-reads.ts";
 import type { OpenLog } from "./pod-log.ts";
+import type { TokenRequests } from "./token-requests.ts";
 import { Watches } from "./watches.ts";
 
 export interface MetaServerOptions {
@@ -56,7 +57,13 @@ export class MetaServer implements EdgeModule {
     );
     const reads = new ObjectReads({ ...shared, fetched: new FetchedObjects(store), log: changes });
     const once = new OncePer(clock, 60_000);
-    const parts = { ...shared, log, once, reads, watches: this.#watches, openLog };
+    const tokenParts = { ...shared, node: agent.node, store };
+    let loading: Promise<TokenRequests> | undefined;
+    const tokenRequests = () => {
+      loading ??= import("./token-requests.ts").then((loaded) => new loaded.TokenRequests(tokenParts));
+      return loading;
+    };
+    const parts = { ...shared, log, once, reads, watches: this.#watches, openLog, tokenRequests };
     this.#api = new MetaApi(parts, options.maxBodyBytes);
   }
 
@@ -91,6 +98,7 @@ export class MetaServer implements EdgeModule {
 
   async stop(): Promise<void> {
     this.#watches.stop();
+    this.#cloud.close();
     await this.#server?.close();
     this.#server = undefined;
   }

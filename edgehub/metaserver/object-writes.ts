@@ -1,5 +1,5 @@
 import { ApiError } from "../../kubernetes/api-error.ts";
-import { isObject } from "../../kubernetes/json.ts";
+import { isObject, type JsonObject } from "../../kubernetes/json.ts";
 import type { ObjectPath } from "../../kubernetes/path.ts";
 import type { ApplicationDraft } from "./application.ts";
 import type { CloudApi } from "./cloud-api.ts";
@@ -96,7 +96,8 @@ function withCloudVersion(given: unknown, path: ObjectPath, objects: VersionsOfC
   return { ...(given as object), metadata: { ...(metadata as object), resourceVersion: meant } };
 }
 
-function requireObject(contentType: string, body: string): unknown {
+/** Throws `BadRequest`, `UnsupportedMediaType`. */
+export function requireObject(contentType: string, body: string): JsonObject {
   const object = jsonOf(contentType, body);
   if (!isObject(object)) throw new ApiError("BadRequest", "the body must be an object");
   return object;

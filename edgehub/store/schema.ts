@@ -9,6 +9,19 @@ import { serviceBusTables, serviceBusTurns } from "../servicebus/schema.ts";
 /** "EDG1" in ASCII. */
 export const edgeApplicationId = 0x45444731;
 
+const tokenTable = `
+  -- Tokens of service accounts that the cloud gave to pods.
+  CREATE TABLE edged_token (
+    uid TEXT NOT NULL,             -- of the pod
+    audience TEXT NOT NULL,        -- empty: the API server's own
+    seconds INTEGER NOT NULL,      -- life asked for
+    token TEXT NOT NULL,
+    given_at INTEGER NOT NULL,     -- wall clock, ms
+    ends_at INTEGER NOT NULL,
+    PRIMARY KEY (uid, audience, seconds)
+  ) WITHOUT ROWID;
+`;
+
 export const edgeMigrations: readonly string[] = [
   `
   CREATE TABLE meta_info (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -56,7 +69,7 @@ export const edgeMigrations: readonly string[] = [
     packed BLOB NOT NULL
   );
   `,
-  `${eventBusTables}${deviceTwinTables}${serviceBusTables}${metaServerTables}${edgedTables}`,
+  `${eventBusTables}${deviceTwinTables}${serviceBusTables}${metaServerTables}${edgedTables}${tokenTable}`,
   `
   -- What this node has last reported of its pods and of itself, for programs of this node.
   CREATE TABLE report (

@@ -112,10 +112,18 @@ describe("MetaServer under a stock cloud", () => {
   const isApplication = (verb: string) => (message: WireJson) =>
     (message.content as { Verb?: string } | null)?.Verb === verb;
 
+  /** The agent's open watches, none, are the recorded ones. */
+  async function exchangeSync(link: RawWebSocket): Promise<void> {
+    const sync = recorded("g-metaserver", "edge", ({ route }) => route.resource === "watchapp/sync");
+    expect(await link.next()).toEqual({ ...sync, header: anyHeader });
+  }
+
+  /** An agent that has taken back the watches of an earlier life. */
   async function withMetaServer() {
     const port = await freePort();
     const edge = { node: "edge-m", metaServer: { enable: true, port } };
     const { link } = await connectedAgent({ edge });
+    await exchangeSync(link);
     const ask = (verb: string, where: string, body?: string): Promise<Response> =>
       fetch(`http://127.0.0.1:${port}${where}`, {
         method: verb,
@@ -182,8 +190,7 @@ describe("MetaServer under a stock cloud", () => {
     );
     expect(events.map(({ object }) => object)).toEqual(pushed.map(({ message }) => message.content));
     await reader.cancel();
-    const sync = recorded("g-metaserver", "edge", ({ route }) => route.resource === "watchapp/sync");
-    expect(await link.next()).toEqual({ ...sync, header: anyHeader });
+    await exchangeSync(link);
   });
 
   function eventOf(operation: string | undefined): string {

@@ -27,14 +27,15 @@ export interface Sent {
 export class ApiClient {
   readonly url: string;
   readonly ca: string;
-  readonly #token: string;
+  /** The bearer token of the admin. */
+  readonly token: string;
   readonly #agent: Agent;
 
   constructor({ hub }: Pick<World, "hub">) {
     const { url, token, ca } = JSON.parse(readFileSync(hub.adminFile, "utf8"));
     this.url = url;
     this.ca = ca;
-    this.#token = token;
+    this.token = token;
     this.#agent = new Agent({ ca, keepAlive: true, maxSockets: 5_000 });
     onTestFinished(() => this.#agent.destroy());
   }
@@ -61,7 +62,7 @@ export class ApiClient {
     path: string,
     { method = "GET", headers = {}, body, certificate, ...rest }: Sent = {},
   ): Promise<IncomingMessage> {
-    const token = "token" in rest ? rest.token : this.#token;
+    const token = "token" in rest ? rest.token : this.token;
     const bytes = body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body);
     const agent = certificate === undefined ? this.#agent : new Agent({ ca: this.ca, ...certificate });
     const all = {

@@ -67,8 +67,8 @@ const words = (name: string, word: string, labels?: Record<string, string>): Kub
 
 class Plant {
   readonly world: World;
-  readonly edge: EdgeHub;
   readonly program: Client;
+  edge: EdgeHub;
   readonly #options: ControllersOptions;
   #controllers: RunningController;
 
@@ -115,6 +115,11 @@ class Plant {
     await this.objects.create(rbac("clusterrolebindings"), binding);
   }
 
+  async restartAgent(): Promise<void> {
+    await this.edge.close();
+    this.edge = await this.world.agent("edge-1", { metaServer: { enable: true, port: this.program.port } });
+  }
+
   stopControllers(): Promise<void> {
     return this.#controllers.close();
   }
@@ -144,7 +149,42 @@ function toldBy(watch: WatchClient): string[] {
     .map((event) => `${event.type} ${event.object.metadata.name} ${wordIn(event)}`);
 }
 
+const podOf = (name: string, nodeName: string): KubeObject => ({
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: { name, namespace: "default" },
+  spec: { nodeName, containers: [{ name: "main", image: "busybox" }] },
+});
+
 describe("a program on a node", () => {
+  it("gets tokens for the node's pods, without the hub too, and for no others", async () => {
+    const { program, objects, world, edge } = await Plant.start([]);
+    const [mine, theirs] = await Promise.all(
+      [podOf("mine", "edge-1"), podOf("theirs", "edge-2")].map((pod) => objects.create(pods, pod)),
+    );
+    const mayAsk = async (pod: KubeObject | undefined) => {
+      const { name, uid } = pod?.metadata ?? {};
+      const boundObjectRef = { kind: "Pod", apiVersion: "v1", name, uid };
+      const path = "/api/v1/namespaces/default/serviceaccounts/default/token";
+      return await program.send("POST", path, JSON.stringify({ spec: { boundObjectRef } }), json);
+    };
+    const tokenNow = async () => (await mayAsk(mine)).body.status?.token;
+    await until("a token that is kept", async () => {
+      const token = await tokenNow();
+      return token !== undefined && token === (await tokenNow());
+    });
+    const first = await mayAsk(mine);
+    expect(first).toMatchObject({ status: 201, body: { kind: "TokenRequest" } });
+    expect(await mayAsk(theirs)).toMatchObject({
+      status: 403,
+      body: { message: expect.stringContaining("must be bound to a pod of node edge-1") },
+    });
+    await world.stopHub();
+    await until("the link's end", () => !edge.connected);
+    expect((await mayAsk(mine)).body.status).toEqual(first.body.status);
+    expect((await mayAsk(theirs)).status).toBe(503);
+  });
+
   it("creates, patches, updates and deletes objects at the hub", async () => {
     const { program, objects } = await Plant.start(everything);
     const lamp = { namespace: "default", name: "lamp" };
@@ -314,6 +354,24 @@ describe("a watch of a program", () => {
     await until("nothing", async () => (await held()).length === 0);
     const kept = { namespace: "kubeedge", labelSelector: "cloudhub/metaserver-watches" };
     await until("no record", async () => (await objects.list(configMaps, kept)).items.length === 0);
+  });
+
+  it("ends with its node's life, restart after restart", async () => {
+    const plant = await Plant.start(everything, { dynamic: { keepMs: 200 } });
+    const { objects } = plant;
+    const kept = { namespace: "kubeedge", labelSelector: "cloudhub/metaserver-watches" };
+    const watched = async () => {
+      const { items } = await objects.list(configMaps, kept);
+      const texts = items.map(({ data }) => (data as { watches: string }).watches);
+      const records = texts.flatMap((text) => JSON.parse(text) as { labelSelector: string }[]);
+      return records.map(({ labelSelector }) => labelSelector);
+    };
+    for (let life = 0; life < 10; life++) {
+      await plant.program.watch(`${core}?watch=1&labelSelector=life%3D${life}`);
+      await until("this life's watch alone", async () => String(await watched()) === `life=${life}`);
+      await plant.restartAgent();
+    }
+    await until("no watch", async () => (await watched()).length === 0);
   });
 
   it("shares a ConfigMap with a pod of the node", async () => {

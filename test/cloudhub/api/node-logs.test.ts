@@ -196,7 +196,7 @@ describe("a log that cannot be had", () => {
       "the node does not answer",
       {},
       [new HubError("E_TIMEOUT", "late")],
-      { code: 504, message: /is edged on/ },
+      { code: 504, message: /^node edge-1 has not sent the log of container "main" in pod "web" in time/ },
     ],
     [
       "the container has none",
@@ -217,6 +217,11 @@ describe("a log that cannot be had", () => {
       code,
       message: expect.stringMatching(message),
     });
+  });
+
+  it("is nobody's fault when its reader has gone first", async () => {
+    const gone = new HubError("E_ABORTED", "gave up waiting for an answer");
+    await expect(world([gone]).read()).rejects.toBe(gone);
   });
 
   it("is empty of a pod that has no node yet", async () => {

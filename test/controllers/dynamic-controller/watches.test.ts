@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { configMaps, pods } from "../../../controllers/runtime/kinds.ts";
 import { HubError } from "../../../protocol/index.ts";
-import { DynamicWorld } from "./world.ts";
+import { DynamicWorld, watchOf } from "./world.ts";
 
 const minute = 60_000;
 
@@ -79,6 +79,38 @@ describe("a watch of a node", () => {
     await world.settle();
     expect(await world.held("edge-1")).toEqual([]);
     expect(await world.held("edge-2")).toEqual([]);
+  });
+
+  it("is the same after restarts of its node, which give it another id", async () => {
+    const world = await new DynamicWorld({ maxWatches: 2 }).start();
+    await world.configMap("a", { room: "hall" });
+    for (let life = 0; life < 10; life++) {
+      world.hub.link("edge-1", true);
+      for (const selector of ["", "room=hall"]) {
+        const request = { resourceVersion: String(life), timeoutSeconds: 300 + life };
+        expect(await world.watch("edge-1", selector, request)).toMatchObject({ Status: "Approved" });
+      }
+      expect(await world.kept()).toBe(2);
+    }
+    expect(await world.sync("edge-1", [""])).toEqual({});
+    await world.clock.advance(11 * minute);
+    await world.settle();
+    expect(await world.kept()).toBe(1);
+  });
+
+  it("of two programs ends with the later one", async () => {
+    const world = await new DynamicWorld({ keepMs: minute }).start();
+    await world.configMap("a");
+    const [one, other] = [1, 2].map((timeoutSeconds) => watchOf("edge-1", "", { timeoutSeconds }));
+    for (const watch of [one, other]) await world.ask("edge-1", "null", watch);
+    await world.ask("edge-1", "watchapp/sync", { [other?.ID ?? ""]: other });
+    await world.clock.advance(5 * minute);
+    expect(await world.held("edge-1")).toEqual(["default/configmap/a"]);
+    await world.sync("edge-1", []);
+    await world.clock.advance(5 * minute);
+    await world.settle();
+    expect(await world.held("edge-1")).toEqual([]);
+    expect(await world.kept()).toBe(0);
   });
 
   it("is one of so many, and brings so much", async () => {

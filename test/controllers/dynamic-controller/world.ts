@@ -57,8 +57,8 @@ export class DynamicWorld {
     return this.hub.answerTo(id)?.content;
   }
 
-  async watch(node: string, selector = ""): Promise<Answer> {
-    return (await this.ask(node, "null", watchOf(node, selector))) as Answer;
+  async watch(node: string, selector = "", more: object = {}): Promise<Answer> {
+    return (await this.ask(node, "null", watchOf(node, selector, more))) as Answer;
   }
 
   /** These are the node's watches, by label selector. */
@@ -66,6 +66,13 @@ export class DynamicWorld {
     const open = selectors.map((selector) => watchOf(node, selector));
     const list = Object.fromEntries(open.map((one) => [one.ID, one]));
     return (await this.ask(node, "watchapp/sync", list)) as object;
+  }
+
+  /** How many watches of nodes are kept. */
+  async kept(): Promise<number> {
+    const { items } = await this.objects.list(configMaps, { namespace: "kubeedge" });
+    const lists = items.map(({ data }) => JSON.parse((data as { watches: string }).watches) as object[]);
+    return lists.flat().length;
   }
 
   async configMap(name: string, labels: Record<string, string> = {}, word = "x"): Promise<KubeObject> {
@@ -115,12 +122,14 @@ export class DynamicWorld {
   }
 }
 
-export function watchOf(node: string, selector: string) {
-  const option = JSON.stringify({ watch: true, ...(selector === "" ? {} : { labelSelector: selector }) });
+/** @param more Options that are no part of what is watched. */
+export function watchOf(node: string, selector: string, more: object = {}) {
+  const selecting = selector === "" ? {} : { labelSelector: selector };
+  const option = JSON.stringify({ watch: true, ...selecting, ...more });
   const Key = "/core/v1/configmaps/default/null";
   return {
     ID: createHash("sha256")
-      .update(node + selector)
+      .update(node + option)
       .digest("hex"),
     Key,
     Verb: "watch",

@@ -302,12 +302,13 @@ describe("with a cloud that does not answer", () => {
     const { agent, client, server } = await connected(() =>
       Promise.reject(new HubError("E_TIMEOUT", "silence")),
     );
+    const reads = () => agent.asked.filter(({ resource }) => resource.path === "null");
     await client.get(maps);
     await client.get(maps);
-    expect(agent.asked).toHaveLength(1);
+    expect(reads()).toHaveLength(1);
     server.connection(true);
     await client.get(maps);
-    expect(agent.asked).toHaveLength(2);
+    expect(reads()).toHaveLength(2);
     expect(agent.log.lines.filter(({ event }) => event.includes("without the cloud"))).toHaveLength(1);
   });
 
@@ -355,6 +356,59 @@ describe("watches", () => {
     other.close();
     await until("the last sync", () => syncs(agent).length === 2);
     expect(syncs(agent)[1]).toEqual([]);
+  });
+
+  it("of an earlier life are taken back with the first link, and no later one", async () => {
+    const { agent, server } = await startServer();
+    agent.cloud = async (question) => answerTo(question, {});
+    agent.connected = true;
+    server.connection(true);
+    await until("the sync", () => syncs(agent).length === 1);
+    expect(syncs(agent)).toEqual([[]]);
+    server.connection(false);
+    server.connection(true);
+    await agent.clock.advance(1_000);
+    expect(agent.asked).toHaveLength(1);
+  });
+
+  it("are told again to a hub where nobody has listened, though nobody reads, less and less often", async () => {
+    const nobody = new HubError("E_NO_CONSUMER", "nobody takes this", { retryable: true });
+    const { agent, client, server } = await connected(() => Promise.reject(nobody));
+    server.connection(true);
+    await until("the first", () => syncs(agent).length === 1);
+    expect((await client.get(maps)).body.items).toEqual([]);
+    await client.watch(`${maps}?watch=1`);
+    for (const [pause, count] of [
+      [5_000, 2],
+      [10_000, 3],
+      [20_000, 4],
+    ] as const) {
+      await agent.clock.advance(pause - 1);
+      expect(syncs(agent)).toHaveLength(count - 1);
+      await agent.clock.advance(1);
+      await until("another", () => syncs(agent).length === count);
+    }
+    agent.cloud = async (question) => answerTo(question, {});
+    await agent.clock.advance(40_000);
+    await until("the last", () => syncs(agent).length === 5);
+    expect(syncs(agent).at(-1)).toEqual(["/core/v1/configmaps/default/null"]);
+    await agent.clock.advance(3_600_000);
+    expect(syncs(agent)).toHaveLength(5);
+  });
+
+  it("that ended without a link are taken back with the next one", async () => {
+    const { agent, client, server } = await connected(async (question) => answerTo(question, {}));
+    server.connection(true);
+    const watch = await client.watch(`${maps}?watch=1`);
+    await until("the registration", () => agent.asked.length === 2);
+    agent.connected = false;
+    server.connection(false);
+    watch.close();
+    await until("its end", () => server.watches === 0);
+    agent.connected = true;
+    server.connection(true);
+    await until("the sync", () => syncs(agent).length === 2);
+    expect(syncs(agent)).toEqual([[], []]);
   });
 
   it("are told to a cloud that may have forgotten them, when the link comes up", async () => {
