@@ -250,6 +250,7 @@ export class Hub implements HubApi, NodeLinkHub {
       connectedAt: link?.connectedAt,
       address: link?.address,
       dialect: link?.dialect,
+      transport: link?.transport,
       software: link?.software,
       backlogMessages: backlog.messages,
       backlogBytes: backlog.bytes,
@@ -280,7 +281,7 @@ export class Hub implements HubApi, NodeLinkHub {
   /** Puts a node's link in place of the one it may have. The node must be known to the store. */
   connect(link: NodeLink): void {
     const joining = this.links.add(link);
-    const { node, dialect, address } = link;
+    const { node, dialect, transport, address } = link;
     if (joining.verdict === "full") {
       const error = this.full();
       this.fault(node, error, "a node was turned away");
@@ -291,6 +292,7 @@ export class Hub implements HubApi, NodeLinkHub {
     this.#parts.log.info("node connected", {
       node,
       dialect,
+      transport,
       address,
       replaced: joining.replaced !== undefined,
     });

@@ -151,6 +151,7 @@ async function admit(
       const linkParts = {
         node,
         dialect,
+        transport,
         connection,
         hub,
         clock,
