@@ -128,7 +128,7 @@ async function open(
     knownNodes: store.nodes().length,
     watches: apis.watches(),
     budgetWaits: (traffic: TrafficClass) => budgets.waits(traffic),
-    gate: { ...gate.load, handshakesWaiting: nodeListener.waiting ?? 0 },
+    gate: { ...gate.load, handshakesWaiting: nodeListener.waiting },
   });
   metrics.observe(gauges, parts.processMetrics);
   opened.push(keepFresh(authority, enrolment, [joinApi, apiListener, nodeListener], parts));

@@ -31,7 +31,7 @@ export const hubSchema = section("The hub's configuration", {
     }),
     handshakesPerSecond: whole(250, 1, 100_000, {
       description:
-        "TLS handshakes begun in a second; each takes the hub a few milliseconds, in which connected nodes wait. Raise it on a fast machine whose fleet must be back sooner",
+        "TLS handshakes begun in a second, over all transports together; each takes the hub a few milliseconds, in which connected nodes wait. Raise it on a fast machine whose fleet must be back sooner",
     }),
     admitAtOnce: whole(256, 1, 100_000, {
       description:

@@ -2,6 +2,7 @@ import type { SecureContextOptions } from "node:tls";
 import type { Dialect, HubError } from "../protocol/index.ts";
 import type { Connection, Dialled, Listener, Peer } from "./connection.ts";
 import type { InflowOptions } from "./inflow.ts";
+import type { Turnstile } from "./turnstile.ts";
 
 /** What carries a connection: WebSocket over TLS, QUIC, or WebTransport. */
 export type Scheme = "wss" | "quic" | "wt";
@@ -69,8 +70,6 @@ export interface ListenOptions {
   readonly handshakeTimeoutMs: number;
   /** Connections at once, admitted or not. */
   readonly maxConnections: number;
-  /** TLS handshakes begun in a second; default: as they come. */
-  readonly handshakesPerSecond?: number | undefined;
   /** How fast each peer is listened to; default: as it talks. */
   readonly inflow?: InflowOptions | undefined;
 }
@@ -80,13 +79,11 @@ export interface ListenParts {
   admit(request: UpgradeRequest): Admitted | Promise<Admitted>;
   /** Somebody was turned away, by us or by TLS. */
   refused(error: HubError, address: string): void;
-  /** Whom TLS lets in would wait for long: with `handshakesPerSecond`, others wait before it. */
-  isCrowded?(): boolean;
+  /** Where new connections wait for their turn; its owner closes it. Default: they come in as they come. */
+  readonly turnstile?: Turnstile | undefined;
 }
 
 export interface TransportListener extends Listener {
-  /** Connections that wait for their TLS handshake; `undefined`: it keeps none waiting. */
-  readonly waiting?: number;
   /** Uses another certificate for connections from now on. */
   setTls(tls: SecureContextOptions): void;
 }
