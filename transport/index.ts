@@ -11,6 +11,6 @@ export * from "./redial.ts";
 export * from "./subscription.ts";
 export * from "./transport.ts";
 export { Turnstile } from "./turnstile.ts";
-export { dialWebSocket } from "./websocket.ts";
+export { dialWebSocket, parsePort, quicPortHeader } from "./websocket.ts";
 export * from "./websocket-listener.ts";
 export { webTransport } from "./webtransport.ts";

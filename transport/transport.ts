@@ -24,6 +24,19 @@ export interface Transport {
   listen(options: ListenOptions, parts: ListenParts): Promise<TransportListener>;
 }
 
+/** A transport of which one can find out beforehand whether it would work. */
+export interface Probed {
+  /**
+   * Shakes hands with a server until it is known that the way there carries this transport and that the server is of the
+   * given authority, and hangs up. It asks for nothing: no link comes of it.
+   *
+   * Rejects as `Transport.dial`, but with no refusal.
+   */
+  probe(url: string, options: ProbeOptions): Promise<void>;
+}
+
+export type ProbeOptions = Pick<DialOptions, "tls" | "handshakeTimeoutMs">;
+
 export interface DialOptions {
   readonly headers: Readonly<Record<string, string>>;
   /** What the server is checked against and what it is shown. */

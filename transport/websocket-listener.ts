@@ -34,7 +34,7 @@ export interface WebSocketListenParts extends ListenParts {
   readonly wouldAdmit?: (request: UpgradeRequest) => boolean;
   /** Answers other requests that are no upgrade. Default: 400. */
   readonly request?: RequestListener;
-  /** Clients of our dialect are told of this port; `undefined`: there is none. */
+  /** Clients of our dialect, and who asks, are told of this port; `undefined`: there is none. */
   readonly quicPort?: () => number | undefined;
 }
 
@@ -210,12 +210,14 @@ class Listening implements TransportListener {
 
   /** @returns False: it is another request. */
   #answerWouldAdmit(request: IncomingMessage, response: ServerResponse): boolean {
-    const { wouldAdmit, refused } = this.#parts;
+    const { wouldAdmit, refused, quicPort } = this.#parts;
     if (wouldAdmit === undefined || request.method !== "GET") return false;
     const peer = peerOf(request.socket as TLSSocket);
     const headers = { "Content-Type": "text/plain; charset=utf-8", Connection: "close" };
     try {
       if (!wouldAdmit(requestOf(request, peer))) return false;
+      const port = quicPort?.();
+      if (port !== undefined) response.setHeader(quicPortHeader, port);
       response.writeHead(200, headers).end("you would be let in\n");
     } catch (error) {
       const refusal = asHubError(error);
