@@ -2,6 +2,7 @@ import type { Clock } from "../platform/clock.ts";
 import {
   type BudgetLimits,
   type Budgets,
+  type ByteBudget,
   budgetsOf,
   type DayUse,
   type NodeId,
@@ -65,23 +66,30 @@ export class NodeBudgets {
     this.#resting.delete(node);
   }
 
-  /** What nodes have used of days that are not over. */
+  /** What nodes have used of days that are not over, where a day has a limit. */
   used(): Map<NodeId, UsedDays> {
     const now = this.#clock.now();
     const all = new Map<NodeId, UsedDays>();
     for (const node of [...this.#nodes.keys(), ...this.#resting.keys()]) {
-      const used = this.#usedBy(node, now);
+      const used = this.#usedBy(node, now, (budget) => budget.limits.perDay > 0);
       if (used !== undefined) all.set(node, used);
     }
     return all;
   }
 
-  #usedBy(node: NodeId, now: number): UsedDays | undefined {
+  /** @param counts Which budgets matter. */
+  #usedBy(
+    node: NodeId,
+    now: number,
+    counts: (budget: ByteBudget) => boolean = () => true,
+  ): UsedDays | undefined {
     const budgets = this.#nodes.get(node)?.budgets;
     const resting = this.#resting.get(node);
     const some: [TrafficClass, DayUse][] = [];
     for (const one of classes) {
-      const use = budgets?.[one]?.used(now) ?? resting?.[one];
+      const budget = budgets?.[one];
+      if (budget !== undefined && !counts(budget)) continue;
+      const use = budget === undefined ? resting?.[one] : budget.used(now);
       if (use !== undefined && use.bytes > 0 && now < use.endsAt) some.push([one, use]);
     }
     return some.length === 0 ? undefined : Object.fromEntries(some);

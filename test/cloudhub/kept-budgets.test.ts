@@ -95,6 +95,14 @@ describe("what a node has used of its day", () => {
     expect(puts).toBe(5);
   });
 
+  it("is not written where only a second has a limit", async () => {
+    const kept = await open();
+    const perSecond = { "budget/bulk-bytes-per-day": "0", "budget/bulk-bytes-per-second": "10" };
+    kept.budgets.of(edge, perSecond)?.bulk?.spend(1_000, clock.now());
+    await kept.close();
+    expect(puts).toBe(0);
+  });
+
   it("ends at the latest a day after a restart, if the wall clock has been set back", async () => {
     const first = await open();
     spend(first, 1_000);
