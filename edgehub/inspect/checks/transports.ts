@@ -119,10 +119,16 @@ export function withoutQuic({ code, message }: HubError, where: string, isOnly: 
 /** Why WebTransport does not work here. Pure. */
 export function withoutWebTransport(error: HubError, url: string): Verdict {
   const { code, cause } = error;
-  if (code === "E_UNSUPPORTED")
+  const why = (cause as NodeJS.ErrnoException | undefined)?.code ?? "";
+  if (code === "E_UNSUPPORTED" || why.endsWith("NO_APPLICATION_PROTOCOL"))
     return failed(
-      `${url} speaks HTTP/2, and takes no WebTransport`,
+      `${url} is there, and takes no WebTransport`,
       "correct hub.webTransportPort; it is the hub's nodes.webTransport.port, 10006 by default",
+    );
+  if (/ALERT|ECONNRESET|EPIPE/.test(why))
+    return failed(
+      `${url} ends the connection: it does not speak TLS, or has no time now`,
+      "is it the hub's nodes.webTransport.port? If so, check again in a minute, and see the hub's log",
     );
   const found = refusal(cause ?? error, { url, field: "hub.webTransportPort" });
   const advice = `${found.advice ?? ""}; is nodes.webTransport enabled at the hub? There is no link without it`;
