@@ -85,17 +85,19 @@ function changes(nodes: readonly NodeView[], before: Map<string, boolean>): Node
 
 function tell({ io, output }: Context, node: NodeView): void {
   const at = new Date(io.now()).toISOString();
-  const { connected, dialect, address, backlogMessages } = node;
+  const { connected, dialect, transport, address, backlogMessages } = node;
   const plain = {
     at,
     node: node.node,
     connected,
     dialect: dialect ?? null,
+    transport: transport ?? null,
     address: address ?? null,
     backlogMessages,
   };
   if (output.format !== "table") output.item(plain);
+  const link = [dialect, transport, address].filter((one) => one !== undefined).join(", ");
   output.say(
-    `${at}  ${node.node}  ${connected ? `connected (${dialect}, ${address})` : `away, ${backlogMessages} waiting`}`,
+    `${at}  ${node.node}  ${connected ? `connected (${link})` : `away, ${backlogMessages} waiting`}`,
   );
 }

@@ -45,7 +45,7 @@ import { AckedContents } from "./acked-contents.ts";
 import { Ledger } from "./ledger.ts";
 import { LinkTable } from "./link-table.ts";
 import type { HubMetrics } from "./metrics.ts";
-import { NodeBudgets } from "./node-budgets.ts";
+import type { NodeBudgets } from "./node-budgets.ts";
 import type { NodeLink, NodeLinkHub } from "./node-link.ts";
 import type { HubOptions } from "./options.ts";
 import { Presence } from "./presence.ts";
@@ -60,6 +60,7 @@ export interface HubParts {
   /** Faults are logged once per node and code in its period. */
   readonly once: OncePer;
   readonly metrics: HubMetrics;
+  readonly budgets: NodeBudgets;
   /** The node connects too often, and is slowed down. */
   readonly isFlapping: (node: NodeId) => boolean;
 }
@@ -90,7 +91,7 @@ export class Hub implements HubApi, NodeLinkHub {
     this.links = new LinkTable(options.nodes.maxNodes);
     const dialectOf = (node: NodeId) => this.links.get(node)?.dialect;
     this.#presence = new Presence({ clock: parts.clock, log: parts.log, dialectOf });
-    this.budgets = new NodeBudgets(parts.clock, options.budget);
+    this.budgets = parts.budgets;
     this.ledger = new Ledger(parts.store, (node, position) => this.links.get(node)?.sendsOf(position));
     const upstream = { maxBytes: options.limits.upstreamBytes, heldMessages, heldMs };
     this.#upstream = new Upstream(parts.clock, upstream, (message, reason) => {
@@ -249,6 +250,7 @@ export class Hub implements HubApi, NodeLinkHub {
       connectedAt: link?.connectedAt,
       address: link?.address,
       dialect: link?.dialect,
+      transport: link?.transport,
       software: link?.software,
       backlogMessages: backlog.messages,
       backlogBytes: backlog.bytes,
@@ -279,7 +281,7 @@ export class Hub implements HubApi, NodeLinkHub {
   /** Puts a node's link in place of the one it may have. The node must be known to the store. */
   connect(link: NodeLink): void {
     const joining = this.links.add(link);
-    const { node, dialect, address } = link;
+    const { node, dialect, transport, address } = link;
     if (joining.verdict === "full") {
       const error = this.full();
       this.fault(node, error, "a node was turned away");
@@ -290,6 +292,7 @@ export class Hub implements HubApi, NodeLinkHub {
     this.#parts.log.info("node connected", {
       node,
       dialect,
+      transport,
       address,
       replaced: joining.replaced !== undefined,
     });

@@ -2,9 +2,12 @@ import type { Clock } from "../platform/clock.ts";
 import {
   type BudgetLimits,
   type Budgets,
+  type ByteBudget,
   budgetsOf,
+  type DayUse,
   type NodeId,
   type TrafficClass,
+  type UsedDays,
 } from "../protocol/index.ts";
 import type { HubOptions } from "./options.ts";
 
@@ -22,36 +25,74 @@ interface NodeBudget {
   readonly budgets: Budgets | undefined;
 }
 
+const classes = ["urgent", "bulk"] as const;
+
 /** What each node may be sent, over all its links. */
 export class NodeBudgets {
   readonly #clock: Clock;
   readonly #options: HubOptions["budget"];
   readonly #nodes = new Map<NodeId, NodeBudget>();
+  /** What nodes have used that have no budget now, or have not connected yet. */
+  readonly #resting: Map<NodeId, UsedDays>;
   /** Stops of budgets that are no more. */
   readonly #past: Record<TrafficClass, number> = { urgent: 0, bulk: 0 };
 
-  constructor(clock: Clock, options: HubOptions["budget"]) {
+  /** @param used What nodes had used of their days before this hub began. */
+  constructor(clock: Clock, options: HubOptions["budget"], used: ReadonlyMap<NodeId, UsedDays>) {
     this.#clock = clock;
     this.#options = options;
+    this.#resting = new Map(used);
   }
 
-  /** A node's budgets as its labels say now; `undefined`: it has none. */
+  /** A node's budgets as its labels say now; `undefined`: it has none. What it has used of its day counts on. */
   of(node: NodeId, given: Readonly<Record<string, string>>): Budgets | undefined {
     const limits = limitsOf(this.#options, given);
     const terms = JSON.stringify(limits);
     const known = this.#nodes.get(node);
     if (known?.terms === terms) return known.budgets;
-    const budgets = budgetsOf(limits, this.#clock.now());
+    const now = this.#clock.now();
+    const used = this.#usedBy(node, now);
+    const budgets = budgetsOf(limits, now, used);
     this.forget(node);
     if (budgets !== undefined) this.#nodes.set(node, { terms, budgets });
+    else if (used !== undefined) this.#resting.set(node, used);
     return budgets;
   }
 
   /** The node is no more. */
   forget(node: NodeId): void {
-    for (const one of ["urgent", "bulk"] as const)
-      this.#past[one] += this.#nodes.get(node)?.budgets?.[one]?.waits ?? 0;
+    for (const one of classes) this.#past[one] += this.#nodes.get(node)?.budgets?.[one]?.waits ?? 0;
     this.#nodes.delete(node);
+    this.#resting.delete(node);
+  }
+
+  /** What nodes have used of days that are not over, where a day has a limit. */
+  used(): Map<NodeId, UsedDays> {
+    const now = this.#clock.now();
+    const all = new Map<NodeId, UsedDays>();
+    for (const node of [...this.#nodes.keys(), ...this.#resting.keys()]) {
+      const used = this.#usedBy(node, now, (budget) => budget.limits.perDay > 0);
+      if (used !== undefined) all.set(node, used);
+    }
+    return all;
+  }
+
+  /** @param counts Which budgets matter. */
+  #usedBy(
+    node: NodeId,
+    now: number,
+    counts: (budget: ByteBudget) => boolean = () => true,
+  ): UsedDays | undefined {
+    const budgets = this.#nodes.get(node)?.budgets;
+    const resting = this.#resting.get(node);
+    const some: [TrafficClass, DayUse][] = [];
+    for (const one of classes) {
+      const budget = budgets?.[one];
+      if (budget !== undefined && !counts(budget)) continue;
+      const use = budget === undefined ? resting?.[one] : budget.used(now);
+      if (use !== undefined && use.bytes > 0 && now < use.endsAt) some.push([one, use]);
+    }
+    return some.length === 0 ? undefined : Object.fromEntries(some);
   }
 
   /** How often queues have come to a stop for a budget. */

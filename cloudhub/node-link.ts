@@ -11,6 +11,7 @@ import {
   hubKeepalive,
   KubeEdgeCloudCodec,
   type LinkCodec,
+  type LinkTransport,
   type Message,
   type MessageStore,
   NativeCodec,
@@ -26,6 +27,7 @@ import {
   type CloseReason,
   type Connection,
   MessageChannel,
+  type Scheme,
 } from "../transport/index.ts";
 import type { Link } from "./link-table.ts";
 import type { HubOptions } from "./options.ts";
@@ -50,6 +52,7 @@ export interface NodeLinkHub {
 export interface NodeLinkParts {
   readonly node: NodeId;
   readonly dialect: Dialect;
+  readonly transport: Scheme;
   readonly connection: Connection;
   readonly hub: NodeLinkHub;
   readonly clock: Clock;
@@ -74,6 +77,7 @@ const initialWindowBytes = 64 << 10;
 export class NodeLink implements Link, ChannelOwner {
   readonly node: NodeId;
   readonly dialect: Dialect;
+  readonly transport: LinkTransport;
   readonly address: string;
   readonly serial: string;
   /** Wall clock, ms since 1970. */
@@ -90,6 +94,7 @@ export class NodeLink implements Link, ChannelOwner {
     const { node, dialect, connection, hub, clock, counters } = parts;
     this.node = node;
     this.dialect = dialect;
+    this.transport = parts.transport === "wt" ? "webtransport" : parts.transport;
     this.serial = parts.serial;
     this.address = connection.peer.address;
     this.connectedAt = clock.wallTime();

@@ -8,6 +8,7 @@ import {
   quicTransport,
   type Scheme,
   type TransportListener,
+  Turnstile,
   type UpgradeRequest,
   webTransport,
 } from "../transport/index.ts";
@@ -23,6 +24,8 @@ const inflowBurstMs = 60;
 
 /** All that nodes connect to. */
 export interface NodeListeners extends Omit<TransportListener, "port"> {
+  /** Connections, over whatever they come, that wait for their handshake. */
+  readonly waiting: number;
   readonly ports: { readonly nodes: number; readonly quic?: number; readonly webTransport?: number };
 }
 
@@ -34,6 +37,10 @@ export async function listenForNodes(parts: ListenerParts, options: HubOptions):
     return admitted;
   };
   const listen = listenOptions(parts, options);
+  // One for all of them: what a handshake costs is the same loop's time.
+  const { handshakesPerSecond: perSecond, handshakeTimeoutMs: maxWaitMs } = options.nodes;
+  const isCrowded = (): boolean => parts.gate.isCrowded;
+  const turnstile = new Turnstile({ perSecond, maxWaitMs, isCrowded });
   const terms: LinkTerms = { parts, options, channels: nodeChannels(parts.store.storeId, options) };
   let quic: TransportListener | undefined;
   let overHttp2: TransportListener | undefined;
@@ -42,13 +49,14 @@ export async function listenForNodes(parts: ListenerParts, options: HubOptions):
     // A node is told without becoming a link, which would replace the one it has: `edgehub check` asks.
     wouldAdmit: (request) => request.header("node_id") !== undefined && identified(request) !== undefined,
     refused: (error, address) => refused(parts, "nodes", error, address),
-    isCrowded: () => parts.gate.isCrowded,
+    turnstile,
     quicPort: () => quic?.port,
   });
   try {
     quic = await listenForQuic(parts, options, {
       admit: (request) => admit(request, identified(request), "quic", terms),
       refused: (error, address) => refused(parts, "quic", error, address),
+      turnstile,
     });
     const { enable, port } = options.nodes.webTransport;
     if (enable)
@@ -57,9 +65,11 @@ export async function listenForNodes(parts: ListenerParts, options: HubOptions):
         {
           admit: (request) => admit(request, identified(request), "wt", terms),
           refused: (error, address) => refused(parts, "webtransport", error, address),
+          turnstile,
         },
       );
   } catch (error) {
+    turnstile.close();
     await Promise.all([webSocket.close(), quic?.close()]);
     throw error;
   }
@@ -71,12 +81,13 @@ export async function listenForNodes(parts: ListenerParts, options: HubOptions):
       ...(overHttp2 ? { webTransport: overHttp2.port } : {}),
     },
     get waiting() {
-      return all.reduce((sum, { waiting = 0 }) => sum + waiting, 0);
+      return turnstile.waiting;
     },
     setTls: (tls) => {
       for (const listener of all) listener.setTls(tls);
     },
     async close() {
+      turnstile.close();
       await Promise.all(all.map((listener) => listener.close()));
     },
   };
@@ -93,7 +104,6 @@ function listenOptions(parts: ListenerParts, options: HubOptions): ListenOptions
     handshakeTimeoutMs,
     // Room for those that shake hands, are refused, or replace an older link of theirs.
     maxConnections: maxNodes * 2 + 1_000,
-    handshakesPerSecond: options.nodes.handshakesPerSecond,
     inflow: {
       perTurnBytes: inflowTurnBytes,
       bytesPerSecond: options.limits.nodeBytesPerSecond,
@@ -151,6 +161,7 @@ async function admit(
       const linkParts = {
         node,
         dialect,
+        transport,
         connection,
         hub,
         clock,

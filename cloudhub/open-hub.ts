@@ -13,6 +13,7 @@ import { checkRecord, openResources, openStore } from "./hub-stores.ts";
 import { type Authority, openAuthority } from "./join/authority.ts";
 import type { Enrolment } from "./join/enrolment.ts";
 import { JoinTokens } from "./join/tokens.ts";
+import { KeptBudgets } from "./kept-budgets.ts";
 import { Controllers, type ListenerParts } from "./listeners.ts";
 import { HubMetrics } from "./metrics.ts";
 import { listenForNodes } from "./node-listeners.ts";
@@ -75,8 +76,11 @@ async function open(
   const metrics = new HubMetrics();
   const once = new OncePer(clock, logPeriodMs);
   const gate = new Gate(clock, options);
+  const kept = await KeptBudgets.open({ store, clock, log, once }, options.budget);
+  opened.push(() => kept.close());
+  const { budgets } = kept;
   const hub = new Hub(
-    { store, clock, log, once, metrics, isFlapping: (node) => gate.isFlapping(node) },
+    { store, clock, log, once, metrics, budgets, isFlapping: (node) => gate.isFlapping(node) },
     options,
   );
   opened.push(() => hub.close());
@@ -123,8 +127,8 @@ async function open(
     controllers: controllers.size,
     knownNodes: store.nodes().length,
     watches: apis.watches(),
-    budgetWaits: (traffic: TrafficClass) => hub.budgets.waits(traffic),
-    gate: { ...gate.load, handshakesWaiting: nodeListener.waiting ?? 0 },
+    budgetWaits: (traffic: TrafficClass) => budgets.waits(traffic),
+    gate: { ...gate.load, handshakesWaiting: nodeListener.waiting },
   });
   metrics.observe(gauges, parts.processMetrics);
   opened.push(keepFresh(authority, enrolment, [joinApi, apiListener, nodeListener], parts));

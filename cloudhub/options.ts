@@ -31,7 +31,7 @@ export const hubSchema = section("The hub's configuration", {
     }),
     handshakesPerSecond: whole(250, 1, 100_000, {
       description:
-        "TLS handshakes begun in a second; each takes the hub a few milliseconds, in which connected nodes wait. Raise it on a fast machine whose fleet must be back sooner",
+        "TLS handshakes begun in a second, over all transports together; each takes the hub a few milliseconds, in which connected nodes wait. Raise it on a fast machine whose fleet must be back sooner",
     }),
     admitAtOnce: whole(256, 1, 100_000, {
       description:
@@ -57,13 +57,20 @@ export const hubSchema = section("The hub's configuration", {
       }),
       port: port(10_001, "UDP port for nodes (KubeEdge: 10001, which speaks another QUIC)"),
     }),
-    webTransport: section("Over WebTransport as well: HTTP/2 without client certificates", {
-      enable: flag(false, {
-        description:
-          "Listen for WebTransport, on the same address as above; for networks that let neither client certificates nor WebSockets through. Nodes prove their key in a handshake of our own",
-      }),
-      port: port(10_006, "TCP port for nodes that connect so"),
-    }),
+    webTransport: section(
+      "Over WebTransport as well: HTTP/2 without client certificates",
+      {
+        enable: flag(false, {
+          description:
+            "Listen for WebTransport, on the same address as above; for networks that let neither client certificates nor WebSockets through. Nodes prove their key in a handshake of our own",
+        }),
+        port: port(10_006, "TCP port for nodes that connect so"),
+      },
+      {
+        http3:
+          "WebTransport over HTTP/3 is not supported, also where its native package is installed, which lets nobody limit who connects (docs/decisions/0015-webtransport.md); over UDP there is nodes.quic",
+      },
+    ),
   }),
   join: section("Where machines get their certificate: HTTPS", {
     host: host("0.0.0.0", "Address to listen on"),

@@ -13,7 +13,7 @@ import {
 } from "../transport/index.ts";
 import type { Identity } from "./join.ts";
 import type { EdgeOptions } from "./options.ts";
-import { formatMemory, PathChoice, parseMemory } from "./path-choice.ts";
+import { formatMemory, PathChoice, parseMemory, pathNote, quicAttemptMs } from "./path-choice.ts";
 
 export interface CloudDialParts {
   readonly clock: Clock;
@@ -33,10 +33,6 @@ export interface CloudConnection extends Dialled {
 const probeEveryMs = 5_000;
 /** Somebody must answer so soon, or it is dialled again: TCP would wait ever longer. Longer and longer if nobody does. */
 const connectTimeoutMs = 3_000;
-/** Where the transport is not configured, QUIC has so long before a WebSocket is dialled instead. */
-const quicAttemptMs = 2_000;
-/** The name of what is remembered. */
-const note = "path";
 
 /** Dials the hub, over what is configured, or over QUIC where that works; see `PathChoice`. */
 export class CloudDial {
@@ -55,7 +51,7 @@ export class CloudDial {
   constructor(parts: CloudDialParts, options: EdgeOptions) {
     this.#parts = parts;
     this.#options = options;
-    this.#choice = new PathChoice(options.hub, parseMemory(parts.notes.recall(note)));
+    this.#choice = new PathChoice(options.hub, parseMemory(parts.notes.recall(pathNote)));
   }
 
   /** Rejects as `Transport.dial`. */
@@ -187,9 +183,9 @@ export class CloudDial {
   #remember(): void {
     const text = formatMemory(this.#choice.memory);
     const { notes, log } = this.#parts;
-    if (notes.recall(note) === text) return;
+    if (notes.recall(pathNote) === text) return;
     try {
-      notes.remember(note, text);
+      notes.remember(pathNote, text);
     } catch (error) {
       log.warn("how the hub is reached could not be remembered", { error: asHubError(error) });
     }

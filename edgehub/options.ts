@@ -8,6 +8,8 @@ import { metaServerSection } from "./metaserver/options.ts";
 import { serviceBusSection } from "./servicebus/options.ts";
 
 const day = 86_400_000;
+const noHttp3 =
+  "WebTransport over HTTP/3 is not supported, also where its native package is installed (docs/decisions/0015-webtransport.md); webtransport goes over HTTP/2, and quic over UDP";
 
 /** Everything the edge agent can be told. Each field says its unit, its default and when to change it. */
 export const edgeSchema = section("The edge agent's configuration", {
@@ -38,6 +40,7 @@ export const edgeSchema = section("The edge agent's configuration", {
     transport: choice("auto", ["auto", "wss", "quic", "webtransport"] as const, {
       description:
         "What carries the link. auto: QUIC where the hub offers it, the package @currentspace/http3 is installed and the way lets it through, else WebSocket; what works is remembered. wss, quic, webtransport: only that",
+      absent: { http3: noHttp3, "webtransport-http3": noHttp3 },
     }),
     quicPort: whole(0, 0, 65_535, {
       description:

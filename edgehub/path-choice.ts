@@ -14,6 +14,11 @@ export interface PathOptions {
   readonly quicPort: number;
 }
 
+/** The name under which the agent remembers it. */
+export const pathNote = "path";
+/** Where the transport is not configured, QUIC has so long before a WebSocket is dialled instead. */
+export const quicAttemptMs = 2_000;
+
 /** KubeEdge's port for its own QUIC, and ours. */
 const usualQuicPort = 10_001;
 /** After QUIC has failed it is tried again so much later, then after twice as long, … */

@@ -20,6 +20,8 @@ export interface Field<Value = unknown> extends Partial<Notes> {
   readonly maxItems?: number;
   /** Of a section. */
   readonly properties?: Readonly<Record<string, Field>>;
+  /** What one may look for among these words or members, and why it is not there. */
+  readonly absent?: Readonly<Record<string, string>>;
   /** Never set: it carries the type. */
   readonly value?: Value;
 }
@@ -58,7 +60,7 @@ export const flag = (fallback: boolean, notes: Notes): Field<boolean> => ({
 export const choice = <const Words extends readonly string[]>(
   fallback: Words[number],
   words: Words,
-  notes: Notes,
+  notes: Notes & Pick<Field, "absent">,
 ): Field<Words[number]> => ({ type: "string", enum: words, default: fallback, ...notes });
 export const texts = (notes: Notes): Field<string[]> => ({
   type: "array",
@@ -76,11 +78,13 @@ export const words = (notes: Notes): Field<Record<string, string>> => ({
 export const section = <Fields extends Readonly<Record<string, Field>>>(
   description: string,
   properties: Fields,
+  absent: Readonly<Record<string, string>> = {},
 ): Field<{ -readonly [Key in keyof Fields]: OptionsOf<Fields[Key]> }> => ({
   type: "object",
   default: {},
   description,
   properties,
+  absent,
 });
 
 /** The value with defaults where it says nothing. Values of a wrong kind stay as they are. */
@@ -99,7 +103,8 @@ export function wrongFields(field: Field, value: unknown, path: readonly string[
   }
   if (isAllowed(field, value)) return [];
   const given = field.secret ? "another value" : shown(value);
-  return [`${path.join(".") || "the configuration"} must be ${allowed(field)}, got ${given}`];
+  const reason = typeof value === "string" ? reasonOf(field, value) : "";
+  return [`${path.join(".") || "the configuration"} must be ${allowed(field)}, got ${given}${reason}`];
 }
 
 /** One sentence for each member of a section that is no field. */
@@ -109,8 +114,14 @@ export function unknownFields(field: Field, value: unknown, path: readonly strin
   return Object.entries(value).flatMap(([key, member]) => {
     const inner = known.includes(key) ? field.properties?.[key] : undefined;
     if (inner) return unknownFields(inner, member, [...path, key]);
-    return [`${[...path, key].join(".")} is not a field; known here: ${known.join(", ")}`];
+    const what = `${[...path, key].join(".")} is not a field; known here: ${known.join(", ")}`;
+    return [`${what}${reasonOf(field, key)}`];
   });
+}
+
+/** Why a word is not there, to be put behind what says that it is not. */
+function reasonOf({ absent = {} }: Field, word: string): string {
+  return Object.hasOwn(absent, word) ? `: ${absent[word]}` : "";
 }
 
 /** What a field takes, for people. */

@@ -10,7 +10,17 @@ export interface BudgetLimits {
 /** What of a peer's traffic has a budget. It outlives links. */
 export type Budgets = Readonly<Partial<Record<TrafficClass, ByteBudget>>>;
 
-const dayMs = 86_400_000;
+/** What has gone of a day. */
+export interface DayUse {
+  readonly bytes: number;
+  /** When that day is over, monotonic ms. */
+  readonly endsAt: number;
+}
+/** Of the classes of which something has gone. */
+export type UsedDays = Readonly<Partial<Record<TrafficClass, DayUse>>>;
+
+/** A day of a budget. */
+export const dayMs = 86_400_000;
 
 /**
  * How many bytes of one class may go to one peer. A day begins with the first byte of it and is over 24 hours later; a
@@ -26,10 +36,19 @@ export class ByteBudget {
   #isWaiting = false;
   #waits = 0;
 
-  constructor(limits: BudgetLimits, now: number) {
+  /** @param used What has gone already of a day that has begun. */
+  constructor(limits: BudgetLimits, now: number, used?: DayUse) {
     this.limits = limits;
     this.#level = limits.perSecond;
     this.#at = now;
+    if (used === undefined) return;
+    this.#spentToday = used.bytes;
+    this.#dayEndsAt = used.endsAt;
+  }
+
+  /** What has gone of this day; `undefined`: none has begun. */
+  used(now: number): DayUse | undefined {
+    return now < this.#dayEndsAt ? { bytes: this.#spentToday, endsAt: this.#dayEndsAt } : undefined;
   }
 
   /** How often a queue has come to a stop for it. */
@@ -72,12 +91,20 @@ export class ByteBudget {
   }
 }
 
-/** The budgets of limits, where there are any. */
+/**
+ * The budgets of limits, where there are any.
+ *
+ * @param used What has gone already of days that have begun.
+ */
 export function budgetsOf(
   limits: Readonly<Record<TrafficClass, BudgetLimits>>,
   now: number,
+  used: UsedDays = {},
 ): Budgets | undefined {
-  const some = Object.entries(limits).filter(([, { perSecond, perDay }]) => perSecond > 0 || perDay > 0);
+  const some = (["urgent", "bulk"] as const).filter((one) => {
+    const { perSecond, perDay } = limits[one];
+    return perSecond > 0 || perDay > 0;
+  });
   if (some.length === 0) return undefined;
-  return Object.fromEntries(some.map(([name, one]) => [name, new ByteBudget(one, now)]));
+  return Object.fromEntries(some.map((one) => [one, new ByteBudget(limits[one], now, used[one])]));
 }

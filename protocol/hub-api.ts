@@ -195,6 +195,9 @@ export interface ResourceView {
   readonly state: "current" | "waiting" | "refused";
 }
 
+/** What carries a node's link, in the words of the agent's `hub.transport`. */
+export type LinkTransport = "wss" | "quic" | "webtransport";
+
 /** A node as the hub sees it now. Times are wall clock, ms since 1970. */
 export interface NodeView {
   readonly node: NodeId;
@@ -202,10 +205,12 @@ export interface NodeView {
   readonly connected: boolean;
   /** It connects again and again, and the hub slows it down (`E_FLAPPING`). */
   readonly flapping: boolean;
-  /** Of the link: since when, from where, in which dialect. */
+  /** Of the link: since when, from where, in which dialect, over what. */
   readonly connectedAt: number | undefined;
   readonly address: string | undefined;
   readonly dialect: "kubeedge" | "native" | undefined;
+  /** `undefined` also if the hub is of a version that does not say. */
+  readonly transport?: LinkTransport | undefined;
   readonly software: string | undefined;
   readonly addedAt: number;
   readonly joinedAt: number | undefined;

@@ -29,6 +29,7 @@ export {
   type LedgerEntry,
   type LedgerQuery,
   type LedgerState,
+  type LinkTransport,
   type Message,
   type MessageView,
   type NodeView,

@@ -10,6 +10,7 @@ export { quicTransport } from "./quic.ts";
 export * from "./redial.ts";
 export * from "./subscription.ts";
 export * from "./transport.ts";
-export { dialWebSocket } from "./websocket.ts";
+export { Turnstile } from "./turnstile.ts";
+export { dialWebSocket, parsePort, quicPortHeader } from "./websocket.ts";
 export * from "./websocket-listener.ts";
 export { webTransport } from "./webtransport.ts";

@@ -5,34 +5,24 @@ import {
   loadQuic,
   QuicByteStream,
   type QuicClient,
+  type QuicPackage,
   quicProtocol,
   quicTerms,
   reasonOfClose,
 } from "./quic-package.ts";
 import { StreamConnection } from "./stream-connection.ts";
 import { encodeRequest, FirstFrame, parseAnswer } from "./stream-request.ts";
-import type { DialOptions } from "./transport.ts";
+import type { DialOptions, ProbeOptions } from "./transport.ts";
 
 /** Dials QUIC with mutual TLS; `url` as `quic://host:port/path`. Rejects as `Transport.dial` says. */
 export async function dialQuic(url: string, options: DialOptions, signal: AbortSignal): Promise<Dialled> {
   if (!options.offerNative)
     throw new HubError("E_UNSUPPORTED", "QUIC carries the dialect of this hub only, not KubeEdge's");
-  const { connectQuic } = await loadQuic();
+  const library = await loadQuic();
   if (signal.aborted) throw new HubError("E_ABORTED", "gave up before dialling");
-  const { hostname, port, pathname } = new URL(url);
-  const host = hostname.replace(/^\[|\]$/g, "");
-  const { ca, cert, key } = options.tls;
-  const session = connectQuic(
-    { host, port: Number(port), servername: serverName(host) },
-    {
-      ...quicTerms,
-      alpn: [quicProtocol],
-      connectTimeoutMs: options.handshakeTimeoutMs,
-      ...(ca === undefined ? {} : { ca }),
-      ...(cert === undefined ? {} : { cert }),
-      ...(key === undefined ? {} : { key }),
-    },
-  );
+  const { port, pathname } = new URL(url);
+  const host = hostOf(url);
+  const session = connect(library, url, options);
   const life = new DialledSession(session, url);
   const stopWaiting = life.limit(signal, options.handshakeTimeoutMs);
   try {
@@ -58,6 +48,44 @@ export async function dialQuic(url: string, options: DialOptions, signal: AbortS
   } finally {
     stopWaiting();
   }
+}
+
+/** Whether QUIC gets to a server of the given authority; see `Probed`. */
+export async function probeQuic(url: string, options: ProbeOptions): Promise<void> {
+  const session = connect(await loadQuic(), url, options);
+  const life = new DialledSession(session, url);
+  const stopWaiting = life.limit(new AbortController().signal, options.handshakeTimeoutMs);
+  try {
+    await life.before(session.ready());
+  } catch (error) {
+    throw error instanceof HubError ? error : linkLost(url, error as Error);
+  } finally {
+    stopWaiting();
+    await session.close().catch(() => undefined);
+  }
+}
+
+function connect(
+  { connectQuic }: QuicPackage,
+  url: string,
+  { tls: { ca, cert, key }, handshakeTimeoutMs }: ProbeOptions,
+): QuicClient {
+  const host = hostOf(url);
+  return connectQuic(
+    { host, port: Number(new URL(url).port), servername: serverName(host) },
+    {
+      ...quicTerms,
+      alpn: [quicProtocol],
+      connectTimeoutMs: handshakeTimeoutMs,
+      ...(ca === undefined ? {} : { ca }),
+      ...(cert === undefined ? {} : { cert }),
+      ...(key === undefined ? {} : { key }),
+    },
+  );
+}
+
+function hostOf(url: string): string {
+  return new URL(url).hostname.replace(/^\[|\]$/g, "");
 }
 
 /** Resolves when the server has let this client in; if it does not, the connection ends with the reason. */

@@ -18,6 +18,8 @@ import type { ListenOptions, ListenParts, TransportListener } from "./transport.
 
 /** How long those that are told why they are cut off have to read it. */
 const refusalGraceMs = 1_000;
+/** Who waits for its turn is told after so long to come again: an agent takes a hub for dead that is silent for 10 s. */
+const longestTurnMs = 5_000;
 
 /** Listens for QUIC with mutual TLS. Rejects as `Transport.listen` says. */
 export async function listenQuic(options: ListenOptions, parts: ListenParts): Promise<TransportListener> {
@@ -30,7 +32,7 @@ export async function listenQuic(options: ListenOptions, parts: ListenParts): Pr
 interface Guest {
   readonly session: QuicSession;
   readonly peer: Peer;
-  readonly timer: NodeJS.Timeout;
+  timer: NodeJS.Timeout | undefined;
 }
 
 class QuicListening implements TransportListener {
@@ -105,16 +107,16 @@ class QuicListening implements TransportListener {
       address: `${session.remoteAddress}:${session.remotePort}`,
       certificate: session.getPeerCertificate()?.raw,
     };
-    const timer = setTimeout(
+    const guest: Guest = { session, peer, timer: undefined };
+    guest.timer = setTimeout(
       () => this.#turnAway(guest, new HubError("E_TIMEOUT", "no complete request within the time limit")),
       this.#options.handshakeTimeoutMs,
     );
-    const guest: Guest = { session, peer, timer };
     let isOver = false;
     let connection: StreamConnection | undefined;
     session.on("error", () => undefined);
     session.on("close", (info) => {
-      clearTimeout(timer);
+      clearTimeout(guest.timer);
       connection?.ended(reasonOfClose(info));
     });
     session.on("stream", (stream) => {
@@ -151,6 +153,7 @@ class QuicListening implements TransportListener {
     try {
       const request = parseRequest(await first.text, guest.peer);
       clearTimeout(guest.timer);
+      await this.#turnOf(guest, connection);
       if (!request.offersNative)
         throw new HubError("E_UNSUPPORTED", "QUIC carries the dialect of this hub only, not KubeEdge's");
       const admitted = await this.#parts.admit(request);
@@ -164,6 +167,35 @@ class QuicListening implements TransportListener {
       bytes.write(encodeRefusal(refusal));
       this.#turnAway(guest, refusal, refusalGraceMs);
     }
+  }
+
+  /**
+   * Waits until it may come in. Its TLS handshake is over, in a thread of the package that begins it unasked; what costs this
+   * one is still to come. Rejects with `E_BUSY`. Where it has gone meanwhile, nobody hears of it any more.
+   */
+  #turnOf(guest: Guest, connection: StreamConnection): Promise<void> {
+    const { turnstile } = this.#parts;
+    if (turnstile === undefined) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      let isOver = false;
+      const over = (then: () => void): void => {
+        if (isOver) return;
+        isOver = true;
+        clearTimeout(guest.timer);
+        then();
+      };
+      const cutOff = (error: HubError): void => over(() => reject(error));
+      guest.timer = setTimeout(
+        () => cutOff(turnstile.busy("it has waited too long for its turn")),
+        Math.min(longestTurnMs, this.#options.handshakeTimeoutMs),
+      );
+      turnstile.add({
+        address: guest.session.remoteAddress,
+        isGone: () => isOver || connection.hasEnded,
+        enter: () => over(resolve),
+        cutOff: (error) => cutOff(error ?? new HubError("E_CLOSED", "the hub is shutting down")),
+      });
+    });
   }
 
   /** @param graceMs How long the client has to go by itself, after it has been told. */

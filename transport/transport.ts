@@ -2,6 +2,7 @@ import type { SecureContextOptions } from "node:tls";
 import type { Dialect, HubError } from "../protocol/index.ts";
 import type { Connection, Dialled, Listener, Peer } from "./connection.ts";
 import type { InflowOptions } from "./inflow.ts";
+import type { Turnstile } from "./turnstile.ts";
 
 /** What carries a connection: WebSocket over TLS, QUIC, or WebTransport. */
 export type Scheme = "wss" | "quic" | "wt";
@@ -22,6 +23,19 @@ export interface Transport {
   /** Listens. Rejects with `E_PORT_TAKEN`, `E_UNSUPPORTED`, or `E_BAD_OPTION` for an address that is not ours. */
   listen(options: ListenOptions, parts: ListenParts): Promise<TransportListener>;
 }
+
+/** A transport of which one can find out beforehand whether it would work. */
+export interface Probed {
+  /**
+   * Shakes hands with a server until it is known that the way there carries this transport and that the server is of the
+   * given authority, and hangs up. It asks for nothing: no link comes of it.
+   *
+   * Rejects as `Transport.dial`, but with no refusal.
+   */
+  probe(url: string, options: ProbeOptions): Promise<void>;
+}
+
+export type ProbeOptions = Pick<DialOptions, "tls" | "handshakeTimeoutMs">;
 
 export interface DialOptions {
   readonly headers: Readonly<Record<string, string>>;
@@ -69,8 +83,6 @@ export interface ListenOptions {
   readonly handshakeTimeoutMs: number;
   /** Connections at once, admitted or not. */
   readonly maxConnections: number;
-  /** TLS handshakes begun in a second; default: as they come. */
-  readonly handshakesPerSecond?: number | undefined;
   /** How fast each peer is listened to; default: as it talks. */
   readonly inflow?: InflowOptions | undefined;
 }
@@ -80,13 +92,11 @@ export interface ListenParts {
   admit(request: UpgradeRequest): Admitted | Promise<Admitted>;
   /** Somebody was turned away, by us or by TLS. */
   refused(error: HubError, address: string): void;
-  /** Whom TLS lets in would wait for long: with `handshakesPerSecond`, others wait before it. */
-  isCrowded?(): boolean;
+  /** Where new connections wait for their turn; its owner closes it. Default: they come in as they come. */
+  readonly turnstile?: Turnstile | undefined;
 }
 
 export interface TransportListener extends Listener {
-  /** Connections that wait for their TLS handshake; `undefined`: it keeps none waiting. */
-  readonly waiting?: number;
   /** Uses another certificate for connections from now on. */
   setTls(tls: SecureContextOptions): void;
 }

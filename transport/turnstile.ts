@@ -2,23 +2,28 @@ import type { Socket } from "node:net";
 import { HubError, Pacer } from "../protocol/index.ts";
 
 export interface TurnstileOptions {
-  /** TLS handshakes begun in a second, in the long run: each costs milliseconds in which no other peer is served. */
+  /** Handshakes begun in a second, in the long run: each costs milliseconds in which no other peer is served. */
   readonly perSecond: number;
   /** Who has waited so long is cut off. */
   readonly maxWaitMs: number;
+  /** Who comes in would have to wait there: everybody waits here. */
+  readonly isCrowded?: () => boolean;
 }
 
-export interface TurnstileParts {
-  /** Begins the handshake. */
-  enter(socket: Socket): void;
-  /** Too many wait, or it has waited too long: it is cut off. */
-  refused(error: HubError, socket: Socket): void;
-  /** Who comes in would have to wait there: everybody waits here. */
-  isCrowded?(): boolean;
+/** Somebody who wants to come in. */
+export interface Arrival {
+  /** Where from, without a port: addresses take turns. */
+  readonly address: string;
+  /** It has hung up. */
+  isGone(): boolean;
+  /** Its turn has come. */
+  enter(): void;
+  /** Too many wait, or it has waited too long; `undefined`: nobody is let in any more. */
+  cutOff(error: HubError | undefined): void;
 }
 
 interface Waiting {
-  readonly socket: Socket;
+  readonly arrival: Arrival;
   readonly since: number;
 }
 
@@ -30,13 +35,15 @@ const leastBurst = 4;
 const crowdedMs = 20;
 /** One address may take so much of the room: a machine that floods leaves room for others. */
 const shareOfOneAddress = 0.75;
+/** Who is told when to come again is told so much at least, ms. */
+const leastRetryMs = 1_000;
 
 /**
- * Holds new connections back before TLS, so that those of a whole fleet at once do not keep connected peers waiting.
- * Addresses take turns. What waits has cost nothing yet but its socket.
+ * Holds new connections back, so that those of a whole fleet at once do not keep connected peers waiting. One stands before
+ * all listeners that are to share a pace. Addresses take turns, whatever they come over. What waits has cost little yet:
+ * of TCP its socket.
  */
 export class Turnstile {
-  readonly #parts: TurnstileParts;
   readonly #options: TurnstileOptions;
   readonly #pacer: Pacer;
   readonly #maxWaiting: number;
@@ -45,56 +52,61 @@ export class Turnstile {
   #waiting = 0;
   #cancel: (() => void) | undefined;
 
-  constructor(parts: TurnstileParts, options: TurnstileOptions) {
-    this.#parts = parts;
+  constructor(options: TurnstileOptions) {
+    const { perSecond, maxWaitMs } = options;
     this.#options = options;
     // Within a second or so it is their turn, or they wait in vain.
-    this.#maxWaiting = Math.max(16, Math.floor((options.perSecond * options.maxWaitMs) / 1_000));
-    this.#pacer = new Pacer(
-      { burst: Math.max(leastBurst, options.perSecond / 4), perSecond: options.perSecond },
-      performance.now(),
-    );
+    this.#maxWaiting = Math.max(16, Math.floor((perSecond * maxWaitMs) / 1_000));
+    this.#pacer = new Pacer({ burst: Math.max(leastBurst, perSecond / 4), perSecond }, performance.now());
   }
 
   get waiting(): number {
     return this.#waiting;
   }
 
-  add(socket: Socket): void {
-    const address = socket.remoteAddress ?? "?";
+  add(arrival: Arrival): void {
+    const { address } = arrival;
     const line = this.#lines.get(address) ?? [];
     if (this.#waiting >= this.#maxWaiting || line.length >= this.#maxWaiting * shareOfOneAddress) {
-      this.#cutOff(socket, `${this.#waiting} connections wait for their TLS handshake`);
+      arrival.cutOff(this.busy(`${this.#waiting} connections wait for their handshake`));
       return;
     }
     if (line.length === 0) this.#lines.set(address, line);
-    line.push({ socket, since: performance.now() });
+    line.push({ arrival, since: performance.now() });
     this.#waiting++;
-    // Nobody else hears of its end before TLS has it.
-    socket.on("error", ignored);
     if (this.#cancel === undefined) this.#letIn();
+  }
+
+  /** What is told to who cannot be let in: to come again when those have been served that wait now. */
+  busy(text: string): HubError {
+    const retryAfterMs = Math.max(
+      leastRetryMs,
+      Math.round((this.#waiting * 1_000) / this.#options.perSecond),
+    );
+    return new HubError("E_BUSY", text, { retryAfterMs });
   }
 
   /** Cuts off who waits. */
   close(): void {
     this.#cancel?.();
     this.#cancel = undefined;
-    for (const line of this.#lines.values()) for (const { socket } of line) socket.destroy();
+    const lines = [...this.#lines.values()];
     this.#lines.clear();
     this.#waiting = 0;
+    for (const line of lines) for (const { arrival } of line) arrival.cutOff(undefined);
   }
 
   #letIn(): void {
     this.#cancel = undefined;
     const now = performance.now();
-    const crowded = this.#parts.isCrowded?.() ?? false;
+    const crowded = this.#options.isCrowded?.() ?? false;
     let begun = 0;
     while (this.#waiting > 0 && begun < perTurn) {
       if (this.#isDropped(now)) continue;
       if (crowded || !this.#pacer.take(now)) break;
-      const { socket } = this.#next() as Waiting;
+      const { arrival } = this.#next() as Waiting;
       begun++;
-      this.#parts.enter(socket);
+      arrival.enter();
     }
     if (this.#waiting === 0) return;
     if (crowded) this.#goOn(crowdedMs);
@@ -107,9 +119,10 @@ export class Turnstile {
     const first = line?.[0];
     if (first === undefined) return false;
     const late = now - first.since > this.#options.maxWaitMs;
-    if (!late && !first.socket.destroyed) return false;
+    const gone = first.arrival.isGone();
+    if (!late && !gone) return false;
     this.#next();
-    if (late) this.#cutOff(first.socket, "it has waited too long for its TLS handshake");
+    if (!gone) first.arrival.cutOff(this.busy("it has waited too long for its handshake"));
     return true;
   }
 
@@ -134,11 +147,41 @@ export class Turnstile {
     const timer = setTimeout(() => this.#letIn(), Math.max(1, Math.ceil(afterMs)));
     this.#cancel = () => clearTimeout(timer);
   }
+}
 
-  #cutOff(socket: Socket, text: string): void {
-    this.#parts.refused(new HubError("E_BUSY", text), socket);
+export interface SocketArrivalParts {
+  /** Begins the TLS handshake. */
+  enter(socket: Socket): void;
+  refused(error: HubError, socket: Socket): void;
+}
+
+/** A TCP connection before its TLS handshake. */
+export class SocketArrival implements Arrival {
+  readonly #socket: Socket;
+  readonly #parts: SocketArrivalParts;
+
+  constructor(socket: Socket, parts: SocketArrivalParts) {
+    this.#socket = socket;
+    this.#parts = parts;
+    // Nobody else hears of its end before TLS has it.
     socket.on("error", ignored);
-    socket.destroy();
+  }
+
+  get address(): string {
+    return this.#socket.remoteAddress ?? "?";
+  }
+
+  isGone(): boolean {
+    return this.#socket.destroyed;
+  }
+
+  enter(): void {
+    this.#parts.enter(this.#socket);
+  }
+
+  cutOff(error: HubError | undefined): void {
+    if (error !== undefined) this.#parts.refused(error, this.#socket);
+    this.#socket.destroy();
   }
 }
 

@@ -14,7 +14,7 @@ import type {
   TransportListener,
   UpgradeRequest,
 } from "./transport.ts";
-import { Turnstile } from "./turnstile.ts";
+import { SocketArrival, type Turnstile } from "./turnstile.ts";
 import {
   addressOf,
   choiceHeader,
@@ -34,7 +34,7 @@ export interface WebSocketListenParts extends ListenParts {
   readonly wouldAdmit?: (request: UpgradeRequest) => boolean;
   /** Answers other requests that are no upgrade. Default: 400. */
   readonly request?: RequestListener;
-  /** Clients of our dialect are told of this port; `undefined`: there is none. */
+  /** Clients of our dialect, and who asks, are told of this port; `undefined`: there is none. */
   readonly quicPort?: () => number | undefined;
 }
 
@@ -66,7 +66,6 @@ class Listening implements TransportListener {
   /** Shook hands and has not upgraded yet. */
   readonly #pending = new Map<Duplex, NodeJS.Timeout>();
   readonly #dialects = new WeakMap<IncomingMessage, Dialect>();
-  readonly #turnstile: Turnstile | undefined;
   // One for all sockets, which have it for as long as they live.
   readonly #handshakeEnded = forThis((socket: Socket) =>
     this.#handshaking.delete(this.#addresses.get(socket) ?? ""),
@@ -120,16 +119,11 @@ class Listening implements TransportListener {
       this.#handshaking.set(address, socket);
       socket.on("close", this.#handshakeEnded);
     });
-    if (options.handshakesPerSecond !== undefined)
-      this.#turnstile = this.#pacedHandshakes(options.handshakesPerSecond);
+    if (parts.turnstile !== undefined) this.#waitAt(parts.turnstile);
     this.#server.on(
       "upgrade",
       (request, socket, head) => void this.#upgrade(request, socket as TLSSocket, head),
     );
-  }
-
-  get waiting(): number {
-    return this.#turnstile?.waiting ?? 0;
   }
 
   get port(): number {
@@ -152,26 +146,20 @@ class Listening implements TransportListener {
   close(): Promise<void> {
     this.#server.close();
     this.#server.closeIdleConnections();
-    this.#turnstile?.close();
     for (const socket of this.#pending.keys()) socket.destroy();
     return Promise.resolve();
   }
 
   /** Puts a turnstile in front of what begins the TLS handshake: the server's own listener for new connections. */
-  #pacedHandshakes(perSecond: number): Turnstile {
+  #waitAt(turnstile: Turnstile): void {
     const [begin, ...others] = this.#server.listeners("connection") as ((socket: Socket) => void)[];
-    const turnstile = new Turnstile(
-      {
-        enter: (socket) => begin?.call(this.#server, socket),
-        refused: (error, socket) => this.#parts.refused(error, addressOf(socket)),
-        isCrowded: () => this.#parts.isCrowded?.() ?? false,
-      },
-      { perSecond, maxWaitMs: this.#options.handshakeTimeoutMs },
-    );
+    const then = {
+      enter: (socket: Socket) => void begin?.call(this.#server, socket),
+      refused: (error: HubError, socket: Socket) => this.#parts.refused(error, addressOf(socket)),
+    };
     this.#server.removeAllListeners("connection");
     for (const other of others) this.#server.on("connection", other);
-    this.#server.on("connection", (socket: Socket) => turnstile.add(socket));
-    return turnstile;
+    this.#server.on("connection", (socket: Socket) => turnstile.add(new SocketArrival(socket, then)));
   }
 
   /** A client that shakes hands and then dawdles is cut off, however slowly it speaks. */
@@ -222,12 +210,14 @@ class Listening implements TransportListener {
 
   /** @returns False: it is another request. */
   #answerWouldAdmit(request: IncomingMessage, response: ServerResponse): boolean {
-    const { wouldAdmit, refused } = this.#parts;
+    const { wouldAdmit, refused, quicPort } = this.#parts;
     if (wouldAdmit === undefined || request.method !== "GET") return false;
     const peer = peerOf(request.socket as TLSSocket);
     const headers = { "Content-Type": "text/plain; charset=utf-8", Connection: "close" };
     try {
       if (!wouldAdmit(requestOf(request, peer))) return false;
+      const port = quicPort?.();
+      if (port !== undefined) response.setHeader(quicPortHeader, port);
       response.writeHead(200, headers).end("you would be let in\n");
     } catch (error) {
       const refusal = asHubError(error);

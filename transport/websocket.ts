@@ -238,7 +238,8 @@ export function dialWebSocket(url: string, options: DialOptions, signal: AbortSi
 
 function ignored(): void {}
 
-function parsePort(header: string | string[] | undefined): number | undefined {
+/** The port that a hub has named in the header for QUIC; `undefined`: none. */
+export function parsePort(header: string | string[] | undefined): number | undefined {
   const port = typeof header === "string" && /^\d{1,5}$/.test(header) ? Number(header) : 0;
   return port > 0 && port <= 65_535 ? port : undefined;
 }

@@ -6,7 +6,7 @@ import { type Dialled, parseReason, reasonError } from "./connection.ts";
 import { SessionStream } from "./session-stream.ts";
 import { StreamConnection } from "./stream-connection.ts";
 import { StreamWords } from "./stream-words.ts";
-import type { DialOptions } from "./transport.ts";
+import type { DialOptions, ProbeOptions } from "./transport.ts";
 import { addressOf, dialError, keyExchange, tlsRecordBytes } from "./websocket.ts";
 import { askToEnter } from "./webtransport-handshake.ts";
 import { loadWebTransport } from "./webtransport-package.ts";
@@ -52,6 +52,25 @@ export async function dialWebTransport(
     throw asHubError(error);
   } finally {
     deadline.removeEventListener("abort", abort);
+  }
+}
+
+/** Whether HTTP/2 gets to a server of the given authority that takes WebTransport; see `Probed`. */
+export async function probeWebTransport(
+  url: string,
+  { tls, handshakeTimeoutMs }: ProbeOptions,
+): Promise<void> {
+  const dialled = dialHttp2(new URL(url), tls.ca);
+  const dialling = new Dialling(url, dialled.http2, dialled.tls);
+  const timer = setTimeout(
+    () => dialling.fail(new HubError("E_TIMEOUT", `${url}: no answer within ${handshakeTimeoutMs} ms`)),
+    handshakeTimeoutMs,
+  );
+  try {
+    await dialling.connected();
+  } finally {
+    clearTimeout(timer);
+    dialled.http2.destroy();
   }
 }
 

@@ -13,7 +13,7 @@ import { StreamConnection } from "./stream-connection.ts";
 import { encodeAnswer, encodeRefusal } from "./stream-request.ts";
 import { mostOfStranger, StreamWords } from "./stream-words.ts";
 import type { ListenOptions, ListenParts, TransportListener } from "./transport.ts";
-import { Turnstile } from "./turnstile.ts";
+import { SocketArrival } from "./turnstile.ts";
 import { addressOf, tlsRecordBytes } from "./websocket.ts";
 import { listenError, tlsTerms } from "./websocket-listener.ts";
 import { hearRequest } from "./webtransport-handshake.ts";
@@ -53,7 +53,6 @@ class WebTransportListening implements TransportListener {
   readonly #guests = new Map<string, Guest>();
   readonly #bySession = new WeakMap<object, Guest>();
   #server: Http2SecureServer | undefined;
-  #turnstile: Turnstile | undefined;
   #port = 0;
 
   constructor(options: ListenOptions, parts: ListenParts) {
@@ -94,24 +93,18 @@ class WebTransportListening implements TransportListener {
     this.#port = (server.address() as AddressInfo).port;
   }
 
-  /** Client after client, at the pace at which TLS handshakes may be begun. */
+  /** Client after client, when its turn has come. */
   #receive(server: Http2SecureServer): void {
-    const { handshakesPerSecond: perSecond, handshakeTimeoutMs: maxWaitMs } = this.#options;
+    const { turnstile } = this.#parts;
     const [begin] = server.listeners("connection") as ((socket: Socket) => void)[];
     server.removeAllListeners("connection");
     const enter = (socket: Socket): void => {
       this.#arrived(socket);
       begin?.call(server, socket);
     };
-    if (perSecond === undefined) return void server.on("connection", enter);
+    if (turnstile === undefined) return void server.on("connection", enter);
     const refused = (error: HubError, socket: Socket): void => this.#parts.refused(error, addressOf(socket));
-    const turnstile = new Turnstile({ enter, refused }, { perSecond, maxWaitMs });
-    this.#turnstile = turnstile;
-    server.on("connection", (socket: Socket) => turnstile.add(socket));
-  }
-
-  get waiting(): number {
-    return this.#turnstile?.waiting ?? 0;
+    server.on("connection", (socket: Socket) => turnstile.add(new SocketArrival(socket, { enter, refused })));
   }
 
   setTls(tls: SecureContextOptions): void {
@@ -121,7 +114,6 @@ class WebTransportListening implements TransportListener {
   /** Connections that were handed over stay their owners'; what is still shaking hands is cut off. */
   close(): Promise<void> {
     this.#server?.close();
-    this.#turnstile?.close();
     for (const guest of this.#guests.values()) if (!guest.connection) guest.socket.destroy();
     return Promise.resolve();
   }

@@ -86,7 +86,7 @@ export interface Corrected {
   readonly ahead: number;
 }
 
-/** A small JSON document with a revision, for tokens, controllers and certificates. */
+/** A small JSON document with a revision, for tokens, controllers, certificates and what nodes have used of a budget. */
 export interface Stored<T> {
   readonly name: string;
   readonly value: T;
@@ -104,7 +104,7 @@ export interface RecordStore<T> {
   delete(name: string): Promise<boolean>;
 }
 
-export type RecordKind = "join-token" | "controller" | "certificate";
+export type RecordKind = "join-token" | "controller" | "certificate" | "budget";
 
 /** Everything the hub keeps across its own death. */
 export interface HubStore {

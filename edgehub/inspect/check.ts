@@ -9,6 +9,7 @@ import { externalBrokerCheck, internalBrokerCheck } from "./checks/broker.ts";
 import { clockCheck, hubCheck, joinCheck } from "./checks/hub.ts";
 import { portsCheck, runtimeCheck } from "./checks/local.ts";
 import { agentCheck, certificateCheck, databaseCheck, diskCheck } from "./checks/node.ts";
+import { quicCheck, webTransportCheck } from "./checks/transports.ts";
 import { type Check, type CheckContext, failed, type Verdict } from "./checks/verdict.ts";
 import type { Command, Given } from "./command.ts";
 import type { InspectionIo } from "./io.ts";
@@ -19,6 +20,8 @@ const checks: readonly Check[] = [
   agentCheck,
   certificateCheck,
   hubCheck,
+  quicCheck,
+  webTransportCheck,
   joinCheck,
   clockCheck,
   diskCheck,

@@ -63,8 +63,8 @@ describe("token", () => {
 describe("nodes", () => {
   it("shows who is connected, as a table, JSON and YAML", async () => {
     const { out } = await hub.hubctl(["nodes", "list"]);
-    expect(out).toMatch(/^NODE +STATE +SINCE +DIALECT +BACKLOG/);
-    expect(out).toMatch(/edge-1 +connected +\S.* native /);
+    expect(out).toMatch(/^NODE +STATE +SINCE +DIALECT +TRANSPORT +BACKLOG/);
+    expect(out).toMatch(/edge-1 +connected +\S.* native +wss /);
     expect(out).toMatch(/edge-2 +not joined .* site=b/);
     const plain = await hub.json(["nodes", "list"]);
     expect(plain).toContainEqual(
@@ -124,7 +124,7 @@ describe("nodes", () => {
       .split("\n")
       .map((line) => JSON.parse(line));
     expect(lines).toContainEqual(
-      expect.objectContaining({ node: "edge-1", connected: true, dialect: "native" }),
+      expect.objectContaining({ node: "edge-1", connected: true, dialect: "native", transport: "wss" }),
     );
   });
 });

@@ -2,7 +2,14 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
-import { loadIdentity } from "../../edgehub/identity.ts";
+import { type Identity, loadIdentity } from "../../edgehub/identity.ts";
+import {
+  type Dialled,
+  quicTransport,
+  type Transport,
+  webSocketTransport,
+  webTransport,
+} from "../../transport/index.ts";
 import { until } from "../support/processes.ts";
 import { recordingLogger } from "../support/recording-logger.ts";
 import { startWorld } from "../support/world.ts";
@@ -49,6 +56,51 @@ describe("many nodes at once", () => {
     expect(metricOf(metrics, "hub_nodes_catching_up")).toBe(0);
     expect(metricOf(metrics, "hub_nodes_waiting")).toBe(0);
   });
+});
+
+describe("many nodes over several transports", () => {
+  it("come in at one pace", async () => {
+    const open = { enable: true, port: 0 };
+    const world = await startWorld({ nodes: { handshakesPerSecond: 4, quic: open, webTransport: open } });
+    const { nodes, quic, webTransport: overHttp2 } = world.hub.ports;
+    const dials: ((name: string) => Promise<Dialled>)[] = [
+      (name) => dial(webSocketTransport, `wss://127.0.0.1:${nodes}`, identityOf(name)),
+      (name) => dial(quicTransport, `quic://127.0.0.1:${quic}`, identityOf(name)),
+      (name) => dial(webTransport, `https://127.0.0.1:${overHttp2}`, identityOf(name)),
+    ];
+    const identityOf = (name: string): Identity | undefined => loadIdentity(join(world.directory, name));
+    const names = Array.from({ length: 12 }, (_, i) => `edge-${i}`);
+    for (const name of names) {
+      const agent = await world.agent(name);
+      await until(`${name} has joined`, () => agent.connected, 20_000);
+      await agent.close();
+    }
+    // A burst of four, and eight at four a second. With limits of their own, all would come at once.
+    const since = performance.now();
+    await Promise.all(names.map((name, i) => dials[i % 3]?.(name)));
+    expect(performance.now() - since).toBeGreaterThan(1_500);
+    const shown = (await world.hub.nodes()).map(({ transport }) => transport);
+    expect(shown.toSorted()).toEqual(["quic", "webtransport", "wss"].flatMap((one) => Array(4).fill(one)));
+  });
+
+  async function dial(transport: Transport, url: string, identity: Identity | undefined): Promise<Dialled> {
+    if (identity === undefined) throw new Error("it has not joined");
+    const { node, caPem, certPem, keyPem } = identity;
+    const dialled = await transport.dial(
+      `${url}/project/${node}/events`,
+      {
+        headers: { Node_id: node, ConnectionUse: "msg" },
+        tls: { ca: caPem, cert: certPem, key: keyPem },
+        offerNative: true,
+        handshakeTimeoutMs: 20_000,
+        maxMessageBytes: 1 << 20,
+        probeEveryMs: 0,
+      },
+      new AbortController().signal,
+    );
+    onTestFinished(() => dialled.connection.destroy({ code: "E_CLOSED", text: "the test is over" }));
+    return dialled;
+  }
 });
 
 describe("a node that waits for its turn", () => {

@@ -57,6 +57,10 @@ describe("nodes over WebTransport", () => {
     });
     await until("it has the update", () => agent.store.meta.list().some(({ version }) => version === "7"));
     expect(await world.hub.metrics()).toContain('hub_node_links_opened_total{transport="wt"} 1');
+    expect(await world.hub.nodes()).toMatchObject([{ node: "edge-1", transport: "webtransport" }]);
+    await agent.close();
+    const isGone = async () => (await world.hub.nodes())[0]?.transport === undefined;
+    await until("it has gone, and its transport with it", isGone);
   });
 
   it("are refused under another node's name, and counted", async () => {

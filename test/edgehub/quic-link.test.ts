@@ -40,6 +40,7 @@ it("begins with a WebSocket, hears of QUIC there and uses it from the next conne
   await isUp(again, "quic");
   await deliver(world, "over-quic");
   expect(again.store.meta.count()).toBeGreaterThan(0);
+  expect(await world.hub.nodes()).toMatchObject([{ node: "edge-1", transport: "quic" }]);
   const metrics = await world.hub.metrics();
   expect(metrics).toContain('hub_node_links_opened_total{transport="wss"} 1');
   expect(metrics).toContain('hub_node_links_opened_total{transport="quic"} 1');

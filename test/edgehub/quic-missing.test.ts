@@ -1,7 +1,9 @@
+import { join } from "node:path";
 import { expect, it, vi } from "vitest";
 import { until } from "../support/processes.ts";
 import { recordingLogger } from "../support/recording-logger.ts";
 import { startWorld } from "../support/world.ts";
+import { edgehub } from "./inspect-run.ts";
 
 vi.mock("@currentspace/http3", () => {
   throw new Error("Cannot find package");
@@ -35,4 +37,21 @@ it("an agent that is to use QUIC says what to install", async () => {
     code: "E_UNSUPPORTED",
     text: expect.stringMatching(wanted),
   });
+});
+
+it.each([
+  ["auto", "ok", /the agent uses WebSocket instead: QUIC needs the package/],
+  ["quic", "failed", wanted],
+])("edgehub check says so: hub.transport %s", async (transport, state, found) => {
+  const world = await startWorld();
+  const agent = await world.agent("edge-1");
+  await until("it is connected", () => agent.connected);
+  const { out } = await edgehub([
+    ...["check", "-o", "json", "--data-dir", join(world.directory, "edge-1"), "--eventBus.enable", "false"],
+    ...["--hub.server", `wss://127.0.0.1:${world.hub.ports.nodes}`, "--hub.quicPort", "10001"],
+    ...["--hub.join", `https://127.0.0.1:${world.hub.ports.join}`, "--hub.transport", transport],
+  ]);
+  expect(JSON.parse(out)).toContainEqual(
+    expect.objectContaining({ check: "quic", state, found: expect.stringMatching(found) }),
+  );
 });

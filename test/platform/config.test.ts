@@ -163,3 +163,23 @@ describe.each([
     expect(help).toMatch(/--dataDir <text>\n\s+Directory.*\n\s+default \/var\/lib.*; environment T_DATA_DIR/);
   });
 });
+
+describe("a word one may look for", () => {
+  const reason = /WebTransport over HTTP\/3 is not supported, .*0015-webtransport/;
+
+  it.each(["http3", "webtransport-http3"])("says why it is not there: hub.transport %s", (transport) => {
+    expect(() => loadOptions(edgeSchema, "EDGEHUB", { values: { hub: { transport } } })).toThrow(reason);
+  });
+
+  it("says why it is not there: nodes.webTransport.http3", () => {
+    const values = { nodes: { webTransport: { enable: true, http3: true } } };
+    expect(() => loadOptions(hubSchema, "CLOUDHUB", { values })).toThrow(reason);
+  });
+
+  it("says nothing of the kind about other words", () => {
+    for (const transport of ["http4", "constructor"])
+      expect(() => loadOptions(edgeSchema, "EDGEHUB", { values: { hub: { transport } } })).toThrow(
+        /webtransport, got "?\w+"?$/,
+      );
+  });
+});

@@ -49,7 +49,7 @@ export async function startWorld(
       return hub;
     },
     async stopHub() {
-      const { nodes, quic, join: joinPort, api } = hub.ports;
+      const { nodes, quic, webTransport, join: joinPort, api } = hub.ports;
       await hub.close();
       return {
         async start(ports = {}) {
@@ -59,6 +59,7 @@ export async function startWorld(
               ...options.nodes,
               port: nodes,
               ...(quic ? { quic: { enable: true, port: quic } } : {}),
+              ...(webTransport ? { webTransport: { enable: true, port: webTransport } } : {}),
             },
             join: { ...options.join, port: joinPort },
             api: { ...options.api, port: ports.api ?? api },

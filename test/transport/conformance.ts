@@ -158,6 +158,13 @@ export class Harness {
   }
 }
 
+/** The suite of a transport that cannot run here: each of its tests is reported as skipped, under the reason. */
+export function conformanceSkipped(reason: string): void {
+  const missing = (): Promise<never> => Promise.reject(new HubError("E_UNSUPPORTED", reason));
+  const under = { transport: { scheme: "wt", dial: missing, listen: missing } as const, url: String };
+  describe.skip(`skipped: ${reason}`, () => conformance(under));
+}
+
 async function failure(promise: Promise<unknown>): Promise<HubError> {
   const error = await promise.then(
     () => new Error("it did not fail"),

@@ -1,26 +1,27 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { Turnstile, type TurnstileOptions } from "../../transport/turnstile.ts";
+import type { HubError } from "../../protocol/index.ts";
+import { quicTransport, webSocketTransport, webTransport } from "../../transport/index.ts";
+import { type Arrival, SocketArrival, Turnstile, type TurnstileOptions } from "../../transport/turnstile.ts";
 import { until } from "../support/processes.ts";
+import { Harness, type TransportUnderTest } from "./conformance.ts";
 
 /** A server whose connections go through a turnstile; what came through, and who was cut off. */
 async function behindTurnstile(options: TurnstileOptions, isCrowded?: () => boolean) {
   const entered: number[] = [];
   const refused: string[] = [];
-  const turnstile = new Turnstile(
-    {
-      enter: (socket) => {
-        entered.push(performance.now());
-        socket.on("error", () => {});
-        socket.resume();
-      },
-      refused: (error) => refused.push(error.code),
-      ...(isCrowded && { isCrowded }),
+  const turnstile = new Turnstile({ ...options, ...(isCrowded && { isCrowded }) });
+  const then = {
+    enter(socket: Socket) {
+      entered.push(performance.now());
+      socket.on("error", () => {});
+      socket.resume();
     },
-    options,
-  );
-  const server = createServer((socket) => turnstile.add(socket)).listen(0, "127.0.0.1");
+    refused: (error: HubError) => void refused.push(error.code),
+  };
+  const server = createServer((socket) => turnstile.add(new SocketArrival(socket, then)));
+  server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
   const clients: Socket[] = [];
@@ -99,5 +100,77 @@ describe("the turnstile before TLS", () => {
     for (const client of clients) client.resetAndDestroy();
     await until("nobody waits", () => turnstile.waiting === 0);
     expect(entered.length).toBeLessThan(16);
+  });
+});
+
+describe("one turnstile before several listeners", () => {
+  const transports: Record<"wss" | "quic" | "wt", TransportUnderTest> = {
+    wss: { transport: webSocketTransport, url: (port) => `wss://127.0.0.1:${port}/p/edge-1/events` },
+    quic: { transport: quicTransport, url: (port) => `quic://127.0.0.1:${port}/p/edge-1/events` },
+    wt: { transport: webTransport, url: (port) => `https://127.0.0.1:${port}/p/edge-1/events` },
+  };
+
+  it("is one limit for all of them, whatever a client comes over", async () => {
+    const turnstile = new Turnstile({ perSecond: 10, maxWaitMs: 10_000 });
+    onTestFinished(() => turnstile.close());
+    const listeners = Object.values(transports).map((one) => new Harness(one));
+    await Promise.all(listeners.map((one) => one.listen({}, { turnstile })));
+    // A burst of four; the other fourteen need 1.4 s. With limits of their own six of each would need 0.2 s.
+    const since = performance.now();
+    await Promise.all(listeners.flatMap((one) => Array.from({ length: 6 }, () => one.dial())));
+    expect(performance.now() - since).toBeGreaterThan(1_200);
+    expect(listeners.map(({ accepted }) => accepted.length)).toEqual([6, 6, 6]);
+    expect(turnstile.waiting).toBe(0);
+  });
+
+  it("lets addresses take turns, wherever they came to", () => {
+    const order: string[] = [];
+    let isCrowded = true;
+    const turnstile = new Turnstile({ perSecond: 1_000, maxWaitMs: 10_000, isCrowded: () => isCrowded });
+    onTestFinished(() => turnstile.close());
+    const arrive = (address: string, to: string): void => {
+      const arrival: Arrival = {
+        address,
+        isGone: () => false,
+        enter: () => void order.push(`${address} ${to}`),
+        cutOff: () => undefined,
+      };
+      turnstile.add(arrival);
+    };
+    for (const to of ["wss", "quic", "wt"]) for (let i = 0; i < 3; i++) arrive("a", to);
+    arrive("b", "quic");
+    isCrowded = false;
+    return until("all are in", () => order.length === 10).then(() =>
+      expect(order.slice(0, 3)).toEqual(["a wss", "b quic", "a wss"]),
+    );
+  });
+
+  it("tells who comes over QUIC and cannot be let in when to come again", async () => {
+    const turnstile = new Turnstile({ perSecond: 4, maxWaitMs: 60_000, isCrowded: () => true });
+    onTestFinished(() => turnstile.close());
+    const one = new Harness(transports.quic);
+    await one.listen({ handshakeTimeoutMs: 200 }, { turnstile });
+    await expect(one.dial()).rejects.toMatchObject({ code: "E_BUSY", retryAfterMs: 1_000 });
+    expect(one.refused).toEqual(["E_BUSY"]);
+    expect(one.accepted).toEqual([]);
+    await until("it does not wait any more", () => turnstile.waiting === 0);
+  });
+
+  it("forgets who hangs up while it waits", async () => {
+    let isCrowded = true;
+    const turnstile = new Turnstile({ perSecond: 100, maxWaitMs: 60_000, isCrowded: () => isCrowded });
+    onTestFinished(() => turnstile.close());
+    const one = new Harness(transports.quic);
+    await one.listen({}, { turnstile });
+    const abort = new AbortController();
+    const dialled = one.dial({}, abort.signal);
+    await until("it waits", () => turnstile.waiting === 1);
+    abort.abort();
+    await expect(dialled).rejects.toMatchObject({ code: "E_ABORTED" });
+    await until("it does not wait any more", () => turnstile.waiting === 0);
+    isCrowded = false;
+    await one.dial();
+    expect(one.accepted).toHaveLength(1);
+    expect(one.refused).toEqual([]);
   });
 });

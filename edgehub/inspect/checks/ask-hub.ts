@@ -1,6 +1,7 @@
 import { request } from "node:https";
 import { systemClock } from "../../../platform/clock.ts";
 import { HubError } from "../../../protocol/index.ts";
+import { parsePort, quicPortHeader } from "../../../transport/index.ts";
 import type { Identity } from "../../identity.ts";
 import type { EdgeOptions } from "../../options.ts";
 
@@ -15,6 +16,8 @@ export interface HubAnswer {
   readonly tls: string;
   /** The hub's clock minus this machine's, ms, to about a second; `undefined`: it did not say. */
   readonly aheadMs: number | undefined;
+  /** UDP port where the hub takes QUIC; `undefined`: it did not name one. */
+  readonly quicPort?: number | undefined;
 }
 
 const maxBodyBytes = 1 << 20;
@@ -91,6 +94,7 @@ async function ask(
           tookMs: systemClock.now() - startedAt,
           tls: version ?? "TLS",
           aheadMs: aheadOf(response.headers.date, (wallStart + wallEnd) / 2),
+          quicPort: parsePort(response.headers[quicPortHeader]),
         });
         sent.destroy();
       });

@@ -18,7 +18,11 @@ export const hubCheck: Check = {
     } catch (error) {
       if (identity === undefined && isAlert(error))
         return ok(`${options.hub.server} asks for a certificate, which this node gets when it joins`);
-      return refusal(error, { url: options.hub.server, field: "hub.server" });
+      const found = refusal(error, { url: options.hub.server, field: "hub.server" });
+      const { transport } = options.hub;
+      if (found.state !== "failed" || (transport !== "quic" && transport !== "webtransport")) return found;
+      const text = `${found.found}; the link goes over ${transport} and does without, and whether the hub lets this node in stands in the agent's log`;
+      return { ...found, state: "warning", found: text };
     }
   },
 };
