@@ -108,6 +108,7 @@ function listenOptions(parts: ListenerParts, options: HubOptions): ListenOptions
       perTurnBytes: inflowTurnBytes,
       bytesPerSecond: options.limits.nodeBytesPerSecond,
       burstBytes: (options.limits.nodeBytesPerSecond * inflowBurstMs) / 1_000,
+      isCrowded: () => parts.store.isLively(),
     },
   };
 }

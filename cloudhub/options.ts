@@ -117,7 +117,7 @@ export const hubSchema = section("The hub's configuration", {
     backlogBytes: whole(256 << 20, 1_024, 2 ** 40, { description: "Bytes that may wait for one node" }),
     nodeBytesPerSecond: whole(4 << 20, 1_024, 2 ** 40, {
       description:
-        "Bytes a second that one node may send for long, each message counted with 300 more; what is more waits at the node, so that a node that floods does not slow down the others",
+        "Bytes a second that one node may send for long, each message counted with 300 more; what is more waits at the node, so that a node that floods does not slow down the others; a quarter of it while other nodes get news",
     }),
     upstreamBytes: whole(256 << 20, 1_024, 2 ** 40, {
       description:

@@ -5,12 +5,15 @@ export interface InflowOptions {
   readonly bytesPerSecond: number;
   /** What may come at once beyond that. */
   readonly burstBytes: number;
+  /** Others are being served: then a peer has a quarter of that. Default: never. */
+  isCrowded?(): boolean;
 }
 
 /** A peer that owes more is listened to once in so long all the same: it must not seem dead. */
 const longestRestMs = 1_000;
 /** What a message costs beside its bytes, in bytes: to be read, judged and answered. */
 const messageCost = 300;
+const crowdedShare = 0.25;
 
 /**
  * How much one peer may bring before others have their turn: a bit at a time, and in the long run so much a second. What
@@ -35,10 +38,11 @@ export class Inflow {
    * @returns How many ms nothing more is to be read, 0: until the next turn; `undefined`: read on.
    */
   add(bytes: number, now: number): number | undefined {
-    const { perTurnBytes, bytesPerSecond, burstBytes } = this.#options;
+    const { perTurnBytes, burstBytes } = this.#options;
     const cost = bytes + messageCost;
     this.#turn += cost;
     if (this.#turn < perTurnBytes) return undefined;
+    const bytesPerSecond = this.#options.bytesPerSecond * (this.#options.isCrowded?.() ? crowdedShare : 1);
     const earned = ((now - this.#at) * bytesPerSecond) / 1_000;
     this.#level = Math.min(this.#level + earned, burstBytes) - this.#turn;
     this.#at = now;

@@ -4,7 +4,7 @@ const recentMs = 100;
 const pieceMessages = 32;
 const pieceBytes = 64 << 10;
 /** Rest after a piece of that size, and after one that took long. */
-const restMs = 8;
+const restMs = 16;
 const restPerMs = 3;
 const longestRestMs = 250;
 
@@ -30,6 +30,11 @@ export class DrainPace {
   news(node: number, now: number): void {
     if (node !== this.#newest.node) this.#before = this.#newest;
     this.#newest = { node, at: now };
+  }
+
+  /** Two nodes or more have got news just now: what one of them does too much is felt by others. */
+  isLively(now: number): boolean {
+    return now - this.#before.at <= recentMs;
   }
 
   /** What may be read at once; `undefined`: as much as there is room for. */

@@ -112,6 +112,8 @@ export interface HubStore {
   readonly storeId: string;
   node(node: NodeId): NodeRecord | undefined;
   nodes(): readonly NodeRecord[];
+  /** Two nodes or more have got news just now: what one of them does too much is felt by others. */
+  isLively(): boolean;
   /** What waits for each node. */
   backlogs(): Promise<ReadonlyMap<NodeId, Backlog>>;
   /** Adds or changes a node; what is left out stays. Resolves once durable. */

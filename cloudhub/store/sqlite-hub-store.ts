@@ -130,6 +130,10 @@ class SqliteHubStore implements HubStore {
     return this.#nodes.get(node)?.record;
   }
 
+  isLively(): boolean {
+    return this.#outboxParts.pace.isLively(this.#clock.now());
+  }
+
   nodes(): readonly NodeRecord[] {
     return [...this.#nodes.values()].map((one) => one.record);
   }

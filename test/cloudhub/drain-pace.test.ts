@@ -23,16 +23,26 @@ describe("the pace at which what waits for a node is read", () => {
     pace.news(2, 1_000);
     pace.news(1, 1_001);
     expect(pace.limit(1, 1_010)).toEqual({ messages: 32, bytes: 65_536 });
-    expect(pace.rest(1, 1_010, piece, 1_010)).toBe(8);
-    expect(pace.rest(1, 1_015, piece, 1_010)).toBe(3);
+    expect(pace.rest(1, 1_010, piece, 1_010)).toBe(16);
+    expect(pace.rest(1, 1_015, piece, 1_010)).toBe(11);
     expect(pace.rest(1, 1_050, piece, 1_010)).toBe(0);
+  });
+
+  it("is lively where two nodes have got news just now, not where one has", () => {
+    const pace = new DrainPace();
+    pace.news(1, 1_000);
+    pace.news(1, 1_001);
+    expect(pace.isLively(1_001)).toBe(false);
+    pace.news(2, 1_002);
+    expect(pace.isLively(1_101)).toBe(true);
+    expect(pace.isLively(1_102)).toBe(false);
   });
 
   it("rests longer after much, and after what took long, but never for long", () => {
     const pace = new DrainPace();
     pace.news(2, 0);
-    expect(pace.rest(1, 0, { messages: 128, bytes: 0, tookMs: 1 }, 0)).toBe(32);
-    expect(pace.rest(1, 0, { messages: 1, bytes: 1 << 20, tookMs: 1 }, 0)).toBe(128);
+    expect(pace.rest(1, 0, { messages: 128, bytes: 0, tookMs: 1 }, 0)).toBe(64);
+    expect(pace.rest(1, 0, { messages: 1, bytes: 1 << 20, tookMs: 1 }, 0)).toBe(250);
     expect(pace.rest(1, 0, { ...piece, tookMs: 10 }, 0)).toBe(30);
     expect(pace.rest(1, 0, { messages: 1, bytes: 100 << 20, tookMs: 1 }, 0)).toBe(250);
   });
@@ -86,7 +96,7 @@ describe("a node's queue", () => {
     const { got } = reader(joining);
     await turns(clock);
     expect(got.length).toBe(32);
-    await clock.advance(7);
+    await clock.advance(15);
     await turns(clock);
     expect(got.length).toBe(32);
     await clock.advance(1);

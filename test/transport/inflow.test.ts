@@ -22,6 +22,14 @@ it("goes on after a second at the latest, whatever is owed", () => {
   expect(inflow.add(16 << 20, 0)).toBe(1_000);
 });
 
+it("takes a quarter while others are being served", () => {
+  let crowded = false;
+  const inflow = new Inflow({ ...options, isCrowded: () => crowded });
+  expect(inflow.add(60_000 - 300, 0)).toBe(100);
+  crowded = true;
+  expect(inflow.add(10_000 - 300, 100)).toBe(700);
+});
+
 it("takes no more in the long run than it may, and all of that, from a peer that always has more", () => {
   fc.assert(
     fc.property(
