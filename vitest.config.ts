@@ -8,7 +8,11 @@ import { PlainSummary } from "./tools/plain-summary.ts";
  */
 const execArgv = ["--wasm-wrapper-tiering-budget=1000000000"];
 
-/** Unit tests run in parallel; tests with real processes and sockets one file after the other. */
+/** These write dist/: one after the other, while nobody else reads there. */
+const building = ["test/system/demo.test.ts", "test/system/package.test.ts"];
+const withProcesses = { testTimeout: 120_000, hookTimeout: 60_000, execArgv };
+
+/** Unit tests on all processors; then tests with real processes and sockets, two files at a time; then what builds. */
 export default defineConfig({
   test: {
     reporters: ["default", new PlainSummary()],
@@ -26,10 +30,19 @@ export default defineConfig({
         test: {
           name: "system",
           include: ["test/system/**/*.test.ts", "test/interop/**/*.test.ts"],
-          testTimeout: 120_000,
-          hookTimeout: 60_000,
-          execArgv,
+          exclude: building,
+          ...withProcesses,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: "build",
+          include: building,
+          ...withProcesses,
           fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
     ],
