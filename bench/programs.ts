@@ -6,6 +6,13 @@ import { createInterface } from "node:readline";
 
 const root = resolve(import.meta.dirname, "..");
 
+/** They end with the benchmark, also where it is told to end. */
+const living = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of living) child.kill("SIGKILL");
+});
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+
 /** A process of the benchmark's own; ended by pid, and with the benchmark. */
 export class Process {
   readonly #child: ChildProcess;
@@ -27,7 +34,9 @@ export class Process {
 
   /** @returns Rejects with the program's last words when it ends. */
   async #watch(): Promise<never> {
+    living.add(this.#child);
     await once(this.#child, "exit");
+    living.delete(this.#child);
     throw new Error(`a program ended:\n${this.#lines.slice(-10).join("\n")}`);
   }
 
