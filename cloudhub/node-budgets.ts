@@ -55,7 +55,8 @@ export class NodeBudgets {
     const budgets = budgetsOf(limits, now, used);
     this.forget(node);
     if (budgets !== undefined) this.#nodes.set(node, { terms, budgets });
-    else if (used !== undefined) this.#resting.set(node, used);
+    // Of a class without a budget now it counts again when it has one.
+    if (used !== undefined) this.#resting.set(node, used);
     return budgets;
   }
 

@@ -29,6 +29,11 @@ const goodLinkMs = 60_000;
 
 export const unknownPath: PathMemory = { announcedPort: 0, failures: 0, retryAt: 0 };
 
+/** QUIC has failed lately. A clock that has been set back must not keep it out for years. */
+export function isHeldBack({ retryAt }: PathMemory, wallTime: number): boolean {
+  return wallTime < retryAt && retryAt - wallTime <= longestRetryMs;
+}
+
 /**
  * Decides over what the hub is dialled: QUIC where the hub takes it and the way there lets it through. Pure; `wallTime` is
  * the wall clock, since what is remembered outlives the process.
@@ -52,10 +57,7 @@ export class PathChoice {
     const port = quicPort || this.#memory.announcedPort;
     if (transport === "wss" || transport === "webtransport") return undefined;
     if (transport === "quic") return port || usualQuicPort;
-    const { retryAt } = this.#memory;
-    // A clock that has been set back must not keep QUIC out for years.
-    const isHeldBack = wallTime < retryAt && retryAt - wallTime <= longestRetryMs;
-    return port === 0 || isHeldBack ? undefined : port;
+    return port === 0 || isHeldBack(this.#memory, wallTime) ? undefined : port;
   }
 
   /** The hub has said by WebSocket on which port it takes QUIC; 0: on none. */

@@ -53,7 +53,10 @@ export class StateLane<T extends Outgoing> {
   }
 
   /** It has left flight for good. */
-  finish({ item, behind }: Entry<T>): void {
+  finish(entry: Entry<T>): void {
+    const { item, behind } = entry;
+    // Else one old entry would hold all that ever came behind it.
+    entry.behind = undefined;
     if (behind === undefined) {
       this.#first.delete(item.key);
       return;

@@ -14,12 +14,14 @@ import {
 } from "./quic-package.ts";
 import { StreamConnection } from "./stream-connection.ts";
 import { encodeAnswer, encodeRefusal, FirstFrame, parseRequest } from "./stream-request.ts";
-import type { ListenOptions, ListenParts, TransportListener } from "./transport.ts";
+import type { Admitted, ListenOptions, ListenParts, TransportListener } from "./transport.ts";
 
 /** How long those that are told why they are cut off have to read it. */
 const refusalGraceMs = 1_000;
 /** Who waits for its turn is told after so long to come again: an agent takes a hub for dead that is silent for 10 s. */
 const longestTurnMs = 5_000;
+/** Agents end a link on which they have heard nothing for ten seconds: they are told before. */
+const patienceMs = 9_000;
 
 /** Listens for QUIC with mutual TLS. Rejects as `Transport.listen` says. */
 export async function listenQuic(options: ListenOptions, parts: ListenParts): Promise<TransportListener> {
@@ -153,10 +155,11 @@ class QuicListening implements TransportListener {
     try {
       const request = parseRequest(await first.text, guest.peer);
       clearTimeout(guest.timer);
+      const since = performance.now();
       await this.#turnOf(guest, connection);
       if (!request.offersNative)
         throw new HubError("E_UNSUPPORTED", "QUIC carries the dialect of this hub only, not KubeEdge's");
-      const admitted = await this.#parts.admit(request);
+      const admitted = await this.#inTime(Promise.resolve(this.#parts.admit(request)), since + patienceMs);
       if (connection.hasEnded) return admitted.abandoned?.();
       bytes.write(encodeAnswer(admitted.dialect));
       this.#connections.add(connection);
@@ -166,6 +169,28 @@ class QuicListening implements TransportListener {
       const refusal = asHubError(error);
       bytes.write(encodeRefusal(refusal));
       this.#turnAway(guest, refusal, refusalGraceMs);
+    }
+  }
+
+  /** Rejects with `E_BUSY` when its agent will wait no longer; who is let in later is let go again. */
+  async #inTime(admission: Promise<Admitted>, until: number): Promise<Admitted> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      const text = "too many nodes wait to be let in";
+      const busy = (): HubError =>
+        this.#parts.turnstile?.busy(text) ?? new HubError("E_BUSY", text, { retryAfterMs: 1_000 });
+      timer = setTimeout(() => reject(busy()), Math.max(until - performance.now(), 0));
+    });
+    try {
+      return await Promise.race([admission, late]);
+    } catch (error) {
+      admission.then(
+        ({ abandoned }) => abandoned?.(),
+        () => undefined,
+      );
+      throw error;
+    } finally {
+      clearTimeout(timer);
     }
   }
 

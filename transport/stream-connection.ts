@@ -210,10 +210,10 @@ export class StreamConnection implements Connection {
     }
     this.#withheld.push(chunk);
     this.#withheldBytes += chunk.length;
-    if (this.#withheldBytes > largestWindowBytes + slackBytes)
-      this.fail(
-        new HubError("E_WINDOW_EXCEEDED", `it sent more than the ${largestWindowBytes} bytes granted`),
-      );
+    // Who has not been let in yet has been granted no more than the first window.
+    const granted = this.#events === undefined ? firstWindowBytes : largestWindowBytes;
+    if (this.#withheldBytes > granted + slackBytes)
+      this.fail(new HubError("E_WINDOW_EXCEEDED", `it sent more than the ${granted} bytes granted`));
   }
 
   #readOn(): void {

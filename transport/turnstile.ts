@@ -66,6 +66,7 @@ export class Turnstile {
 
   add(arrival: Arrival): void {
     const { address } = arrival;
+    if (this.#waiting >= this.#maxWaiting) this.#dropGone();
     const line = this.#lines.get(address) ?? [];
     if (this.#waiting >= this.#maxWaiting || line.length >= this.#maxWaiting * shareOfOneAddress) {
       arrival.cutOff(this.busy(`${this.#waiting} connections wait for their handshake`));
@@ -75,6 +76,17 @@ export class Turnstile {
     line.push({ arrival, since: performance.now() });
     this.#waiting++;
     if (this.#cancel === undefined) this.#letIn();
+  }
+
+  /** Those that have gone give their places back. */
+  #dropGone(): void {
+    for (const [address, line] of this.#lines) {
+      const still = line.filter(({ arrival }) => !arrival.isGone());
+      this.#waiting -= line.length - still.length;
+      // An address keeps its turn.
+      if (still.length > 0) this.#lines.set(address, still);
+      else this.#lines.delete(address);
+    }
   }
 
   /** What is told to who cannot be let in: to come again when those have been served that wait now. */

@@ -16,8 +16,13 @@ type Op<Name extends StoreOp["op"]> = Extract<StoreOp, { op: Name }>;
 type WaitingRow = readonly (PageField | Uint8Array)[];
 const priorityColumn = pageColumns.indexOf("priority");
 
-/** So many checkpoints of a node are looked through in one transaction: a fraction of a millisecond. */
-const sliceRows = 512;
+/**
+ * So many checkpoints of a node are looked through at once: a fraction of a millisecond. A link and all controllers ask when
+ * a node comes, and their slices may meet in one transaction.
+ */
+const sliceRows = 128;
+/** A node with no more is looked through in one slice. */
+const smallRows = 256;
 /** Events and deletions, or urgent messages, found at once: they are in indexes of their own. */
 const orderedAtOnce = 4_096;
 
@@ -84,8 +89,8 @@ export class QueuePages {
 
   #sliceEnd(node: number, from: string): string | null {
     if (this.#small.has(node)) return null;
-    if (from === "" && this.#sql.sliceEnd.get(node, "", sliceRows / 2 - 1) === undefined) {
-      this.#small.set(node, sliceRows / 2);
+    if (from === "" && this.#sql.sliceEnd.get(node, "", smallRows / 2 - 1) === undefined) {
+      this.#small.set(node, smallRows / 2);
       return null;
     }
     const row = this.#sql.sliceEnd.get(node, from, sliceRows - 1) as { resource: string } | undefined;

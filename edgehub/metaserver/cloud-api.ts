@@ -93,6 +93,7 @@ export class CloudApi {
       this.#watches.delete(application.ID);
       this.#mayKnowMore = true;
       if (this.#mayAnswer) this.#syncSoon();
+      else if (this.#isDeserted) this.#syncAgain();
     };
   }
 
@@ -226,6 +227,8 @@ export class CloudApi {
         if (open.length > 0) this.#failed(code);
         this.#syncAgain();
       }
+      // It has answered before: it was only late.
+      if (code === "E_TIMEOUT" && this.#cloud === "answers") this.#syncAgain();
       // Not every cloud answers this, and a later link begins with it anyway.
       if (code !== "E_TIMEOUT" && code !== "E_LINK_LOST") throw error;
     }

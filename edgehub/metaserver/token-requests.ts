@@ -90,8 +90,9 @@ export class TokenRequests {
     const { token, expirationTimestamp } = isObject(status) ? status : {};
     const endsAt = Date.parse(String(expirationTimestamp));
     if (typeof token !== "string" || token === "" || Number.isNaN(endsAt)) return;
-    if (tokens.count(key.uid) >= maxKept && tokens.get(key) === undefined) return;
-    await tokens.put(key, { token, givenAt: clock.wallTime(), endsAt }).catch(() => undefined);
+    const givenAt = clock.wallTime();
+    if (tokens.alive(key.uid, givenAt) >= maxKept && tokens.get(key) === undefined) return;
+    await tokens.put(key, { token, givenAt, endsAt }, maxKept).catch(() => undefined);
   }
 }
 

@@ -39,15 +39,24 @@ export class TokenTable {
     return this.#sql.longest.get(uid, audience, now) as StoredToken | undefined;
   }
 
-  /** How many a pod has. */
-  count(uid: string): number {
-    return (this.#sql.count.get(uid) as { count: number }).count;
+  /** How many a pod has that have not ended. */
+  alive(uid: string, now: number): number {
+    return (this.#sql.count.get(uid, now) as { count: number }).count;
   }
 
-  /** Resolves when it is on the disk. Those that ended long ago are forgotten, of pods that are gone too. */
-  async put({ uid, audience, seconds }: TokenKey, { token, givenAt, endsAt }: StoredToken): Promise<void> {
+  /**
+   * Resolves when it is on the disk. Those that ended long ago are forgotten, of pods that are gone too.
+   *
+   * @param most With so many, those of this pod that have ended are forgotten at once.
+   */
+  async put(
+    { uid, audience, seconds }: TokenKey,
+    { token, givenAt, endsAt }: StoredToken,
+    most = Number.POSITIVE_INFINITY,
+  ): Promise<void> {
     await this.#store.write(() => {
       this.#sql.prune.run(givenAt - forgetAfterMs);
+      if (this.alive(uid, Number.NEGATIVE_INFINITY) >= most) this.#sql.pruneOf.run(uid, givenAt);
       this.#sql.put.run(uid, audience, seconds, token, givenAt, endsAt);
     });
   }
@@ -70,8 +79,9 @@ const columns = "token, given_at AS givenAt, ends_at AS endsAt";
 const sqlTexts = {
   get: `SELECT ${columns} FROM edged_token WHERE uid = ? AND audience = ? AND seconds = ?`,
   longest: `SELECT ${columns} FROM edged_token WHERE uid = ? AND audience = ? AND ends_at > ? ORDER BY ends_at DESC LIMIT 1`,
-  count: "SELECT count(*) AS count FROM edged_token WHERE uid = ?",
+  count: "SELECT count(*) AS count FROM edged_token WHERE uid = ? AND ends_at > ?",
   prune: "DELETE FROM edged_token WHERE ends_at < ?",
+  pruneOf: "DELETE FROM edged_token WHERE uid = ? AND ends_at <= ?",
   put: `INSERT OR REPLACE INTO edged_token (uid, audience, seconds, token, given_at, ends_at)
     VALUES (?, ?, ?, ?, ?, ?)`,
 };

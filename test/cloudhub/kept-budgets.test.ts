@@ -132,6 +132,15 @@ describe("what a node has used of its day", () => {
     expect(await store.records("budget").list()).toEqual([]);
   });
 
+  it("holds for a class whose limit comes back, while the other one has kept its own", async () => {
+    const { budgets } = await open();
+    const urgent = { "budget/urgent-bytes-per-day": "5000" };
+    const both = { ...urgent, "budget/bulk-bytes-per-day": "2000" };
+    budgets.of(edge, both)?.bulk?.spend(1_500, clock.now());
+    expect(budgets.of(edge, { ...urgent, "budget/bulk-bytes-per-day": "0" })?.bulk).toBeUndefined();
+    expect(budgets.of(edge, both)?.bulk?.used(clock.now())?.bytes).toBe(1_500);
+  });
+
   it("is written later if it cannot be written now", async () => {
     const kept = await open();
     spend(kept, 700);

@@ -93,6 +93,30 @@ describe("the turnstile before TLS", () => {
     await until("all are in", () => entered.length === 10);
   });
 
+  it("gives the places of those who have gone to others", () => {
+    const turnstile = new Turnstile({ perSecond: 1, maxWaitMs: 1_000, isCrowded: () => true });
+    onTestFinished(() => turnstile.close());
+    let gone = false;
+    const told: string[] = [];
+    const arrival = (address: string, isGone: () => boolean): Arrival => ({
+      address,
+      isGone,
+      enter: () => undefined,
+      cutOff: (error) => void told.push(error?.code ?? "closed"),
+    });
+    // In two lines, the first of each still there.
+    for (const address of ["10.0.0.1", "10.0.0.2"]) {
+      turnstile.add(arrival(address, () => false));
+      for (let i = 0; i < 7; i++) turnstile.add(arrival(address, () => gone));
+    }
+    turnstile.add(arrival("10.0.0.3", () => false));
+    expect(told).toEqual(["E_BUSY"]);
+    gone = true;
+    turnstile.add(arrival("10.0.0.3", () => false));
+    expect(told).toEqual(["E_BUSY"]);
+    expect(turnstile.waiting).toBe(3);
+  });
+
   it("does not count who has gone meanwhile", async () => {
     const { turnstile, entered, dial } = await behindTurnstile({ perSecond: 8, maxWaitMs: 60_000 });
     const clients = dial(16);

@@ -20,7 +20,8 @@ export const hubCheck: Check = {
         return ok(`${options.hub.server} asks for a certificate, which this node gets when it joins`);
       const found = refusal(error, { url: options.hub.server, field: "hub.server" });
       const { transport } = options.hub;
-      if (found.state !== "failed" || (transport !== "quic" && transport !== "webtransport")) return found;
+      const doesWithout = transport === "quic" || transport === "webtransport";
+      if (found.state !== "failed" || !doesWithout || !isUnreachable(error)) return found;
       const text = `${found.found}; the link goes over ${transport} and does without, and whether the hub lets this node in stands in the agent's log`;
       return { ...found, state: "warning", found: text };
     }
@@ -30,6 +31,13 @@ export const hubCheck: Check = {
 /** TLS itself has turned this side away, so it is spoken there. */
 function isAlert(error: unknown): boolean {
   return /ALERT/.test(String((error as NodeJS.ErrnoException).code));
+}
+
+/** Nobody has answered there, so nobody has said no either. */
+function isUnreachable(error: unknown): boolean {
+  return /^(ECONNREFUSED|ETIMEDOUT|E_TIMEOUT|ENETUNREACH|EHOSTUNREACH|ENOTFOUND|EAI_AGAIN)$/.test(
+    String((error as NodeJS.ErrnoException).code),
+  );
 }
 
 /** Whether the hub would let this node in. Pure. */

@@ -4,6 +4,7 @@ import { asHubError, type HubError } from "../../../protocol/index.ts";
 import { type ProbeOptions, quicTransport, webTransport } from "../../../transport/index.ts";
 import type { Identity } from "../../identity.ts";
 import {
+  isHeldBack,
   PathChoice,
   type PathMemory,
   parseMemory,
@@ -40,8 +41,7 @@ export const quicCheck: Check = {
       return withoutQuic(asHubError(error), where, isOnly);
     }
     const text = `${where} shakes hands in ${formatDuration(systemClock.now() - startedAt)}`;
-    const isHeldBack = !isOnly && wallTime() < memory.retryAt;
-    if (!isHeldBack) return ok(text);
+    if (isOnly || !isHeldBack(memory, wallTime())) return ok(text);
     return ok(
       `${text}; the agent has found it blocked before, uses WebSocket, and tries QUIC again after ${new Date(memory.retryAt).toISOString()}`,
     );
@@ -110,7 +110,7 @@ export function withoutQuic({ code, message }: HubError, where: string, isOnly: 
       "see the certificate's own check, and whether it is this hub that listens there (nodes.quic.port)";
     return isOnly ? failed(found, advice) : warning(`${found}; ${instead}`, advice);
   }
-  const found = `${where} gets no answer: UDP is blocked on the way, or nothing listens there`;
+  const found = `${where} gets no answer: UDP is blocked on the way, or nothing listens there (${message})`;
   const open = "let UDP through to that port, and look whether nodes.quic is enabled at the hub";
   if (isOnly) return failed(`${found}; there is no link without it`, `${open}, or set hub.transport: auto`);
   return warning(`${found}; ${instead}`, `if QUIC is wanted, ${open}; if not, set hub.transport: wss`);

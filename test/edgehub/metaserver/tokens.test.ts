@@ -183,9 +183,18 @@ describe("what is not kept", () => {
   it("are more than a few for one pod", async () => {
     const { agent, client } = await started();
     for (let i = 0; i < 20; i++) await ask(client, wish({ expirationSeconds: 3_600 + i }));
-    expect(new TokenTable(agent.store).count("uid-web")).toBe(16);
+    expect(new TokenTable(agent.store).alive("uid-web", 0)).toBe(16);
     expect(await gets(client, wish({ expirationSeconds: 3_619 }))).toBe("t21");
     expect(await gets(client, wish({ expirationSeconds: 3_615 }))).toBe("t16");
+  });
+
+  it("are some that have ended, where others would be kept from their places", async () => {
+    const { agent, client } = await started();
+    for (let i = 0; i < 16; i++) await ask(client, wish({ expirationSeconds: 600 + i }));
+    await agent.clock.advance(hour);
+    const token = await gets(client, wish({ expirationSeconds: 7_200 }));
+    expect(await gets(client, wish({ expirationSeconds: 7_200 }))).toBe(token);
+    expect(new TokenTable(agent.store).alive("uid-web", 0)).toBe(1);
   });
 
   it("is what has ended long ago", async () => {
@@ -193,7 +202,7 @@ describe("what is not kept", () => {
     await ask(client, wish({ expirationSeconds: 600 }));
     await agent.clock.advance(8 * 24 * hour);
     await ask(client);
-    expect(new TokenTable(agent.store).count("uid-web")).toBe(1);
+    expect(new TokenTable(agent.store).alive("uid-web", 0)).toBe(1);
   });
 });
 
