@@ -1,3 +1,4 @@
+import { forEachAtOnce } from "../platform/at-once.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Logger, OncePer } from "../platform/logger.ts";
 import { asHubError, dayMs, type NodeId, type TrafficClass, type UsedDays } from "../protocol/index.ts";
@@ -80,10 +81,8 @@ export class KeptBudgets {
     const used = this.budgets.used();
     const changed = [...used.keys()].filter((node) => this.#hasChanged(node, used.get(node)));
     const ended = [...this.#written.keys()].filter((name) => !used.has(name as NodeId));
-    for (let at = 0; at < changed.length; at += nodesAtOnce)
-      await Promise.all(changed.slice(at, at + nodesAtOnce).map((node) => this.#put(node, used.get(node))));
-    for (let at = 0; at < ended.length; at += nodesAtOnce)
-      await Promise.all(ended.slice(at, at + nodesAtOnce).map((name) => this.#delete(name)));
+    await forEachAtOnce(nodesAtOnce, changed, (node) => this.#put(node, used.get(node)));
+    await forEachAtOnce(nodesAtOnce, ended, (name) => this.#delete(name));
   }
 
   #hasChanged(node: NodeId, used: UsedDays = {}): boolean {

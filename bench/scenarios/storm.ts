@@ -12,6 +12,7 @@ const nodes = 5_000;
 /** Those that stay connected while the others come back. */
 const steady = 200;
 const lookEveryMs = 200;
+/** Messages that are published together. */
 const batch = 50;
 /** What cannot be done in so long fails the run. */
 const patienceMs = 180_000;
@@ -26,7 +27,8 @@ interface Storm {
 }
 
 /** How the network fails them. */
-type Fallout = "lose" | "cut";
+const fallouts = ["lose", "cut"] as const;
+type Fallout = (typeof fallouts)[number];
 const said: Record<Fallout, string> = { lose: "lost by the network", cut: "reset at once" };
 
 /**
@@ -53,7 +55,6 @@ export const storm: Scenario = {
     await untilConnected(load, nodes);
     await update(client, fleet, 1);
     const restarts: Storm[] = [];
-    const fallouts: Fallout[] = ["lose", "cut"];
     const cuts: Record<Fallout, Storm[]> = { lose: [], cut: [] };
     const ratios: Record<Fallout, number[]> = { lose: [], cut: [] };
     const few = Math.min(rounds, 3);
@@ -171,7 +172,7 @@ function figuresOf(
   const lessIsBetter = true;
   const of = (storms: readonly Storm[], value: (one: Storm) => number): number[] => storms.map(value);
   const all = [...restarts, ...cuts.lose, ...cuts.cut];
-  const perFallout = (["lose", "cut"] as const).flatMap((fallout): Figure[] => [
+  const perFallout = fallouts.flatMap((fallout): Figure[] => [
     {
       name: `5,000 nodes ${said[fallout]} → all have their next update`,
       unit: "ms",

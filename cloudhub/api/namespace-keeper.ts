@@ -1,5 +1,5 @@
 import { isReason, type KubeObject, type ResourceName } from "../../kubernetes/index.ts";
-import { forEachAtOnce } from "./at-once.ts";
+import { forEachAtOnce } from "../../platform/at-once.ts";
 import type { KeeperParts } from "./garbage-collector.ts";
 import { definitionFinalizer } from "./kind-rules.ts";
 import { coreResource, storedType } from "./kinds.ts";

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { forEachAtOnce } from "../../../cloudhub/api/at-once.ts";
+import { forEachAtOnce } from "../../platform/at-once.ts";
 
 /** Work that ends when the test says so. */
 function bench() {
