@@ -101,16 +101,18 @@ export class NodeLink implements Link, ChannelOwner {
     this.#hub = hub;
     this.#leave = parts.caughtUp;
     const codec = codecOf(parts, options);
-    if (dialect === "native") this.#resume = this.#resumeOf(clock);
+    const { hello } = parts.channels[dialect];
+    if (hello !== undefined) this.#resume = this.#resumeOf(clock, hello.storeId);
     this.#channel = new MessageChannel(
       { connection, codec, owner: this, clock, counters },
       withBudgets(parts.channels[dialect], hub.budgetsOf(node)),
     );
   }
 
-  #resumeOf(clock: Clock): Resume {
+  #resumeOf(clock: Clock, storeId: string): Resume {
     const resume = new Resume({
       clock,
+      storeId,
       ...this.#hub.resuming(this.node),
       send: (frame) => this.#channel.control(frame),
       fault: (error) => this.#unused(error),
@@ -131,7 +133,7 @@ export class NodeLink implements Link, ChannelOwner {
   }
 
   start(outbox: MessageStore): void {
-    this.#channel.start(outbox, this.#resume?.done);
+    this.#channel.start(outbox, { ready: this.#resume?.done });
   }
 
   sendVolatile(message: Message): boolean {
@@ -157,7 +159,8 @@ export class NodeLink implements Link, ChannelOwner {
   control(frame: OwnersFrame): void {
     if (frame.type === "hello") {
       this.#software = frame.hello.software.slice(0, 100);
-      this.#resume?.greeted(frame.hello.resumes === true);
+      const { resumes, held } = frame.hello;
+      this.#resume?.greeted(resumes === true, held);
     } else if (frame.type === "digest" || frame.type === "held") {
       if (this.#resume !== undefined) this.#resume.take(frame);
       else this.#unused(nobodyAsked());

@@ -6,6 +6,7 @@ import {
   bucketOf,
   differing,
   type Frame,
+  type HeldDigest,
   HubError,
   type ResourceVersion,
   readDigest,
@@ -21,6 +22,8 @@ export type ResumeOutcome = "same" | "different" | "unusable" | "silent";
 
 export interface ResumeParts {
   readonly clock: Clock;
+  /** This hub's. */
+  readonly storeId: string;
   readonly known: {
     digest(count: number): ReturnType<HubStore["digest"]>;
     held(count: number, buckets: readonly number[]): ReturnType<HubStore["held"]>;
@@ -65,12 +68,16 @@ export class Resume {
     this.done = new Promise((resolve) => (this.#finish = resolve));
   }
 
-  /** @param resumes The node will say what it has. */
-  greeted(resumes: boolean): void {
+  /**
+   * @param resumes The node will say what it has.
+   * @param held It has said so already, if the hub that it had in mind is this one.
+   */
+  greeted(resumes: boolean, held?: HeldDigest): void {
     if (this.#phase !== "hello") return;
     this.#phase = "digest";
-    if (resumes) this.#wait();
-    else this.#over();
+    if (!resumes) this.#over();
+    else if (held?.storeId === this.#parts.storeId) this.take({ type: "digest", body: held.digest });
+    else this.#wait();
   }
 
   take({ type, body }: ResumeFrame): void {

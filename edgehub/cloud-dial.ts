@@ -5,6 +5,7 @@ import {
   type CloseReason,
   type Dialled,
   type DialOptions,
+  maxGreetingBytes,
   quicTransport,
   reasonError,
   type Scheme,
@@ -45,6 +46,8 @@ export class CloudDial {
   #suspicion: HubError | undefined;
   /** Dials in a row that nobody has answered. */
   #unanswered = 0;
+  /** Of this dial. */
+  #greeting: Uint8Array | undefined;
   /** Lets a short handshake resume the last one. */
   #session: Buffer | undefined;
 
@@ -54,9 +57,10 @@ export class CloudDial {
     this.#choice = new PathChoice(options.hub, parseMemory(parts.notes.recall(pathNote)));
   }
 
-  /** Rejects as `Transport.dial`. */
-  async dial(signal: AbortSignal): Promise<CloudConnection> {
+  /** Rejects as `Transport.dial`. @param greeting See `DialOptions`. */
+  async dial(signal: AbortSignal, greeting: Uint8Array | undefined): Promise<CloudConnection> {
     const { hub } = this.#options;
+    this.#greeting = greeting;
     if (hub.transport === "webtransport") return await this.#dialWebTransport(signal);
     const isChosen = hub.transport === "quic";
     const port = this.#choice.quicPort(this.#parts.clock.wallTime());
@@ -110,6 +114,7 @@ export class CloudDial {
     const { node } = this.#parts.identity();
     const options: DialOptions = {
       ...this.#dialOptions(hub.handshakeTimeoutMs),
+      greeting: this.#greeting && this.#greeting.length <= maxGreetingBytes ? this.#greeting : undefined,
       connectTimeoutMs: Math.min(
         connectTimeoutMs * 2 ** Math.floor(this.#unanswered / 8),
         hub.handshakeTimeoutMs,

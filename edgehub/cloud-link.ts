@@ -1,10 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { hostname } from "node:os";
 import type { Clock } from "../platform/clock.ts";
 import { type Logger, OncePer } from "../platform/logger.ts";
 import { watchNetwork } from "../platform/network-watch.ts";
 import { contentDigest, deflate } from "../platform/short-forms.ts";
-import { version } from "../platform/version.ts";
 import {
   Backoff,
   HubError,
@@ -28,6 +26,7 @@ import {
   type Scheme,
 } from "../transport/index.ts";
 import { type CloudConnection, CloudDial } from "./cloud-dial.ts";
+import { type Greeting, greetingOf, rememberHub } from "./greeting.ts";
 import type { Identity } from "./join.ts";
 import type { EdgeOptions } from "./options.ts";
 import { Resumption } from "./resume.ts";
@@ -53,7 +52,6 @@ export interface CloudLinkParts {
   readonly addresses?: () => readonly string[];
 }
 
-export const edgeSoftware = `edgehub/${version}`;
 /** Faults are logged once in so long per code. */
 const logPeriodMs = 60_000;
 
@@ -64,6 +62,8 @@ export class CloudLink {
   readonly #redial: Redial<CloudConnection>;
   readonly #once: OncePer;
   readonly #dial: CloudDial;
+  /** Of the last dial. */
+  #greeting: Greeting | undefined;
   #channel: MessageChannel | undefined;
   #dialect: "native" | "kubeedge" | undefined;
   #transport: Scheme | undefined;
@@ -80,7 +80,7 @@ export class CloudLink {
         { minMs: options.hub.reconnectMinMs, maxMs: options.hub.reconnectMaxMs },
         parts.random,
       ),
-      dial: (signal) => this.#dial.dial(signal),
+      dial: (signal) => this.#dialOnce(signal),
       use: (dialled) => this.#use(dialled),
       failed: (error, delayMs) => this.#failed(error, delayMs),
     });
@@ -122,11 +122,22 @@ export class CloudLink {
     await this.#redial.stop();
   }
 
+  async #dialOnce(signal: AbortSignal): Promise<CloudConnection> {
+    const { store, clock } = this.#parts;
+    const greeting = greetingOf(store, this.#options);
+    this.#greeting = greeting;
+    // A cloud of which nothing is known may be one of KubeEdge's.
+    if (greeting.resumption === undefined) return await this.#dial.dial(signal, undefined);
+    const hello = { ...greeting.hello, wallTime: clock.wallTime() };
+    const [bytes] = this.#nativeCodec().control({ type: "hello", hello });
+    return await this.#dial.dial(signal, bytes);
+  }
+
   #use(dialled: CloudConnection): Promise<CloseReason> {
     const { connection, dialect, transport } = dialled;
     const { clock, log, counters, store } = this.#parts;
     const identity = this.#parts.identity();
-    const node = identity.node as NodeId;
+    const greeting = this.#greeting;
     // A KubeEdge cloud does not name its store; its certificate authority stands for it.
     let origin = dialect === "native" ? undefined : `ca:${identity.caHash}`;
     let resumption: Resumption | undefined;
@@ -152,8 +163,13 @@ export class CloudLink {
           if (frame.type === "hello") {
             origin = frame.hello.storeId;
             if (frame.hello.resumes !== true) return;
+            if (greeting?.resumption?.origin === origin) {
+              resumption = greeting.resumption;
+              return;
+            }
+            rememberHub(store, origin, log);
             resumption = new Resumption(store.held, origin);
-            this.#channel?.control(resumption.digest());
+            this.#channel?.control({ type: "digest", body: resumption.digest() });
           } else if (frame.type === "differs" && resumption !== undefined) {
             for (const part of resumption.answer(frame)) this.#channel?.control(part);
           }
@@ -175,21 +191,37 @@ export class CloudLink {
           resolve(reason);
         },
       };
-      const limits = { maxMessageBytes: this.#options.delivery.messageBytes };
-      const stamp = { newId: randomUUID, wallTime: () => clock.wallTime() };
-      const codec =
-        dialect === "native"
-          ? new NativeCodec(node, limits, this.#forms())
-          : new KubeEdgeEdgeCodec(node, stamp, limits);
+      const codec = dialect === "native" ? this.#nativeCodec() : this.#stockCodec();
       this.#channel = new MessageChannel(
         { connection, codec, owner, clock, counters },
-        this.#channelOptions(dialect === "native"),
+        this.#channelOptions(dialect === "native" ? greeting?.hello : undefined),
       );
-      this.#channel.start(store.outbox);
+      this.#channel.start(store.outbox, { greeted: dialled.greeted });
       if (dialled.answered === undefined) isUp();
       // Who has been refused hears of it as the end of the connection.
       else dialled.answered.then(isUp, () => undefined);
     });
+  }
+
+  #nativeCodec(): NativeCodec {
+    return new NativeCodec(this.#node, this.#limits, this.#forms());
+  }
+
+  #stockCodec(): KubeEdgeEdgeCodec {
+    const { clock } = this.#parts;
+    return new KubeEdgeEdgeCodec(
+      this.#node,
+      { newId: randomUUID, wallTime: () => clock.wallTime() },
+      this.#limits,
+    );
+  }
+
+  get #node(): NodeId {
+    return this.#parts.identity().node as NodeId;
+  }
+
+  get #limits(): { maxMessageBytes: number } {
+    return { maxMessageBytes: this.#options.delivery.messageBytes };
   }
 
   /** How messages are kept small. */
@@ -226,7 +258,8 @@ export class CloudLink {
     return new HubError("E_IDENTITY", text, { cause: failure });
   }
 
-  #channelOptions(native: boolean): ChannelOptions {
+  /** @param hello `undefined`: the cloud is one of KubeEdge's. */
+  #channelOptions(hello: Greeting["hello"] | undefined): ChannelOptions {
     const { delivery } = this.#options;
     const stock: KeepaliveOptions = {
       pingEveryMs: delivery.keepaliveMs,
@@ -241,21 +274,12 @@ export class CloudLink {
         maxAckTimeoutMs: 1_200_000,
         nackDelayMs: 500,
         maxNackDelayMs: 10_000,
-        adaptive: native ? { leastBytes: 8 << 10, initialBytes: 64 << 10 } : undefined,
+        adaptive: hello ? { leastBytes: 8 << 10, initialBytes: 64 << 10 } : undefined,
         maxRefusals: Number.POSITIVE_INFINITY,
       },
-      keepalive: native ? nodeKeepalive : stock,
+      keepalive: hello ? nodeKeepalive : stock,
       anyTrafficCounts: true,
-      hello: native
-        ? {
-            software: `${edgeSoftware} ${hostname()}`,
-            storeId: this.#parts.store.storeId,
-            windowMessages: delivery.windowMessages,
-            windowBytes: delivery.windowBytes,
-            maxMessageBytes: delivery.messageBytes,
-            resumes: true,
-          }
-        : undefined,
+      hello,
       maxWindowMessages: delivery.upstreamWindowMessages,
       maxWindowBytes: delivery.upstreamWindowBytes,
     };

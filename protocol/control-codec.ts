@@ -81,6 +81,9 @@ function writeHello(hello: Hello, out: Writer): void {
   out.uint32(40).uint64(hello.maxMessageBytes).uint32(48).uint64(hello.wallTime);
   for (const feature of hello.features ?? []) writeString(7, feature, out);
   if (hello.resumes) out.uint32(64).bool(true);
+  if (hello.held === undefined) return;
+  writeString(9, hello.held.storeId, out);
+  out.uint32(82).bytes(hello.held.digest);
 }
 
 /**
@@ -150,19 +153,7 @@ function controlFrame(field: number, reader: Reader, end: number): Frame {
   const text = (at: number): string => utf8.decode(bytes(at));
   switch (field) {
     case 1:
-      return {
-        type: "hello",
-        hello: {
-          software: text(1),
-          storeId: text(2),
-          windowMessages: number(3),
-          windowBytes: number(4),
-          maxMessageBytes: number(5),
-          wallTime: number(6),
-          ...(number(8) !== 0 && { resumes: true }),
-          ...(features.length > 0 && { features: features.map((feature) => utf8.decode(feature)) }),
-        },
-      };
+      return { type: "hello", hello: { ...greeting({ number, bytes, text }), ...known(features) } };
     case 3:
       return {
         type: "nack",
@@ -190,6 +181,30 @@ function controlFrame(field: number, reader: Reader, end: number): Frame {
     default:
       throw new HubError("E_BAD_FRAME", `unknown control message ${field}`);
   }
+}
+
+interface Fields {
+  number(at: number): number;
+  bytes(at: number): Uint8Array;
+  text(at: number): string;
+}
+
+function greeting({ number, bytes, text }: Fields): Hello {
+  const digest = bytes(10);
+  return {
+    software: text(1),
+    storeId: text(2),
+    windowMessages: number(3),
+    windowBytes: number(4),
+    maxMessageBytes: number(5),
+    wallTime: number(6),
+    ...(number(8) !== 0 && { resumes: true }),
+    ...(digest.length > 0 && { held: { storeId: text(9), digest } }),
+  };
+}
+
+function known(features: readonly Uint8Array[]): Pick<Hello, "features"> {
+  return features.length > 0 ? { features: features.map((feature) => utf8.decode(feature)) } : {};
 }
 
 const empty = new Uint8Array(0);

@@ -28,7 +28,7 @@ export interface Outgoing {
 export interface DeliveryQueueOptions {
   /** Messages in flight at most, 1 or more. */
   readonly windowMessages: number;
-  /** Bytes in flight at most; a single larger message still goes, alone. */
+  /** Bytes of messages in flight at most, however short their forms are; a single larger message still goes, alone. */
   readonly windowBytes: number;
   /**
    * A message is sent again after so long without any ack, and after eight times as long in any case; the time
@@ -136,13 +136,6 @@ export class DeliveryQueue<T extends Outgoing> {
     return this.#flight.bytes;
   }
 
-  /** Bytes that may be in flight now: what the peer granted, or less where the link carries less. */
-  get windowBytes(): number {
-    return this.#control === undefined
-      ? this.#windowBytes
-      : Math.min(this.#control.windowBytes, this.#windowBytes);
-  }
-
   /** What is known of the link; `undefined`: the window does not follow it. */
   get link(): WindowControl | undefined {
     return this.#control;
@@ -198,11 +191,10 @@ export class DeliveryQueue<T extends Outgoing> {
       lane.drop();
       return { ...record(entry), expired: true };
     }
-    if (this.#flight.size > 0 && this.#flight.bytes + entry.item.size > this.windowBytes * room)
-      return undefined;
+    if (!this.#hasRoom(entry.item.size, room)) return undefined;
     const resume = lane.enterFlight();
     this.#waiting--;
-    const departure = this.#control?.sent(now, this.#flight.bytes);
+    const departure = this.#control?.sent(now, this.#flight.wireBytes);
     this.#flight.add(entry);
     const taken = this.#transmit(entry, now, wallTime, resume);
     // Of a message that goes again nobody knows which one the ack is for.
@@ -216,7 +208,7 @@ export class DeliveryQueue<T extends Outgoing> {
     if (entry === undefined) return undefined;
     this.#flight.progress(now);
     if (entry.departure !== undefined && entry.sends === 1)
-      this.#control?.acked(entry.departure, entry.item.size, now);
+      this.#control?.acked(entry.departure, entry.wireBytes, now);
     if (entry.item.kind === "event") this.#laneOf(entry.item.priority).acked();
     this.#finish(entry);
     return record(entry);
@@ -291,8 +283,21 @@ export class DeliveryQueue<T extends Outgoing> {
 
   /** Something else than the window keeps messages back. */
   #idle(): undefined {
-    this.#control?.idle(this.#flight.bytes);
+    this.#control?.idle(this.#flight.wireBytes);
     return undefined;
+  }
+
+  /**
+   * Two windows: the peer has granted bytes of messages, and the link carries bytes of whatever form they are sent in. How
+   * short that form will be is known afterwards; it is taken to be like those in flight.
+   */
+  #hasRoom(size: number, room: number): boolean {
+    const { size: count, bytes, wireBytes } = this.#flight;
+    if (count === 0) return true;
+    if (bytes + size > this.#windowBytes * room) return false;
+    if (this.#control === undefined) return true;
+    const share = bytes === 0 ? 1 : wireBytes / bytes;
+    return wireBytes + size * share <= this.#control.windowBytes * room;
   }
 
   #transmit(entry: Entry<T>, now: number, wallTime: number, resume: boolean): Taken<T> {
@@ -313,8 +318,9 @@ export class DeliveryQueue<T extends Outgoing> {
     else this.#state?.finish(entry);
   }
 
-  /** So many bytes of a message have gone. */
-  spent({ priority }: T, bytes: number, now: number): void {
+  /** A message that was taken has been written in so many bytes. */
+  spent({ position, priority }: T, bytes: number, now: number): void {
+    this.#flight.weighed(position, bytes);
     this.#options.budgets?.[priority > 0 ? "urgent" : "bulk"]?.spend(bytes, now);
   }
 

@@ -17,6 +17,7 @@ export class Flight<T extends Outgoing> {
   /** There once something has been sent. */
   #entries: Map<number, Entry<T>> | undefined;
   #bytes = 0;
+  #wireBytes = 0;
   #lastAckAt = Number.NEGATIVE_INFINITY;
   // Invariant: no entry but those in `#overdue` is due before this. It may be too early, never too late.
   #earliestDue = Number.POSITIVE_INFINITY;
@@ -36,6 +37,11 @@ export class Flight<T extends Outgoing> {
     return this.#bytes;
   }
 
+  /** What they take on the wire in the forms in which they were sent. */
+  get wireBytes(): number {
+    return this.#wireBytes;
+  }
+
   get(position: number): Entry<T> | undefined {
     return this.#entries?.get(position);
   }
@@ -48,6 +54,8 @@ export class Flight<T extends Outgoing> {
     this.#entries ??= new Map();
     this.#entries.set(entry.item.position, entry);
     this.#bytes += entry.item.size;
+    this.#wireBytes += entry.item.size;
+    entry.wireBytes = entry.item.size;
     entry.inFlight = true;
   }
 
@@ -56,12 +64,21 @@ export class Flight<T extends Outgoing> {
     if (this.#entries === undefined || entry === undefined) return undefined;
     this.#entries.delete(position);
     this.#bytes -= entry.item.size;
+    this.#wireBytes -= entry.wireBytes;
     entry.inFlight = false;
     if (this.#entries.size === 0) {
       this.#earliestDue = Number.POSITIVE_INFINITY;
       this.#overdue = [];
     }
     return entry;
+  }
+
+  /** It has been written in so many bytes. */
+  weighed(position: number, wireBytes: number): void {
+    const entry = this.#entries?.get(position);
+    if (entry === undefined) return;
+    this.#wireBytes += wireBytes - entry.wireBytes;
+    entry.wireBytes = wireBytes;
   }
 
   /** The peer has acked something. */

@@ -28,8 +28,16 @@ export interface Hello {
   readonly wallTime: number;
   /** It says what it has, or takes what the other one says; see `resume.ts`. */
   readonly resumes?: boolean;
+  /** What a node has of the hub that it thinks this is, said without waiting for that hub's own hello. */
+  readonly held?: HeldDigest;
   /** What it takes beyond the dialect, in words such as `deflate.1`; the codec writes its own. Unknown ones mean nothing. */
   readonly features?: readonly string[];
+}
+
+/** A digest of `resume.ts`, and the store that numbered the versions. */
+export interface HeldDigest {
+  readonly storeId: string;
+  readonly digest: Uint8Array;
 }
 
 /** What the receiver adds to an ack when the sender could not know it. */

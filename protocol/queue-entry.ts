@@ -15,6 +15,8 @@ export interface Entry<T extends Outgoing> {
   /** In flight: monotonic ms of the last time it was sent, and how long it may take from then. */
   sentAt: number;
   timeoutMs: number;
+  /** In flight: bytes it takes on the wire in the form in which it was sent. */
+  wireBytes: number;
   /** In flight for the first time: how things stood when it was sent, if the window follows the link. */
   departure: Departure | undefined;
   /** Refused state: when to try again. */
@@ -35,6 +37,7 @@ export function newEntry<T extends Outgoing>(item: T): Entry<T> {
     behind: undefined,
     sentAt: 0,
     timeoutMs: 0,
+    wireBytes: 0,
     departure: undefined,
     dueAt: 0,
     refusals: 0,

@@ -113,3 +113,11 @@ export interface ChannelParts {
   readonly clock: Clock;
   readonly counters: ChannelCounters;
 }
+
+/** How a channel begins. */
+export interface Beginning {
+  /** Before it resolves, the store is not read. */
+  readonly ready?: Promise<void> | undefined;
+  /** The peer has had this side's hello with the request for the connection. */
+  readonly greeted?: boolean | undefined;
+}

@@ -55,6 +55,8 @@ export interface Dialled {
    * resolves. If it refuses, the connection ends with its reason, and this rejects.
    */
   readonly answered?: Promise<void> | undefined;
+  /** The server has taken the greeting: it is not said again. */
+  readonly greeted?: boolean;
   /** The UDP port on which the other side says it takes QUIC. */
   readonly quicPort?: number | undefined;
 }

@@ -16,7 +16,13 @@ import {
   type Settled,
   type StoredMessage,
 } from "../protocol/index.ts";
-import type { ChannelCounters, ChannelOptions, ChannelOwner, ChannelParts } from "./channel-parts.ts";
+import type {
+  Beginning,
+  ChannelCounters,
+  ChannelOptions,
+  ChannelOwner,
+  ChannelParts,
+} from "./channel-parts.ts";
 import type { CloseReason, Connection } from "./connection.ts";
 import { LinkEnd } from "./link-end.ts";
 import { Outgoing } from "./outgoing.ts";
@@ -98,8 +104,8 @@ export class MessageChannel {
     });
   }
 
-  /** Begins to read the connection and to send what the store holds. @param ready Before it, the store is not read. */
-  start(store: MessageStore, ready?: Promise<void>): void {
+  /** Begins to read the connection and to send what the store holds. */
+  start(store: MessageStore, { ready, greeted }: Beginning = {}): void {
     this.#store = store;
     this.#settlement = new Settlement(store, {
       owner: this.#owner,
@@ -115,7 +121,7 @@ export class MessageChannel {
       },
       closed: (reason) => this.#connectionClosed(reason),
     });
-    if (this.#options.hello)
+    if (this.#options.hello && greeted !== true)
       this.control({ type: "hello", hello: { ...this.#options.hello, wallTime: this.#clock.wallTime() } });
     if (this.#options.keepalive.pingAlways) this.control({ type: "ping" });
     this.#reader.start(store, ready);

@@ -24,6 +24,9 @@ export interface Transport {
   listen(options: ListenOptions, parts: ListenParts): Promise<TransportListener>;
 }
 
+/** So much of a greeting fits into a request: what stands between peers may take no more than 8 KiB of one header. */
+export const maxGreetingBytes = 5 << 10;
+
 /** A transport of which one can find out beforehand whether it would work. */
 export interface Probed {
   /**
@@ -49,6 +52,11 @@ export interface DialOptions {
   readonly maxMessageBytes: number;
   /** Be content with a server that has proven who it is, and do not wait for its answer; see `Dialled.answered`. */
   readonly early?: boolean;
+  /**
+   * The first words of our dialect, at most {@link maxGreetingBytes}: they go with the request where the transport waits
+   * for the server's answer else; `Dialled.greeted` says that the server has them. WebSocket only.
+   */
+  readonly greeting?: Uint8Array | undefined;
   /** Given a TLS session that makes the next handshake shorter. */
   readonly onSession?: (session: Buffer) => void;
   /** Probe a WebSocket with pings, for a dialect whose peer answers nothing else; 0: no. */

@@ -19,9 +19,12 @@ import {
   addressOf,
   choiceHeader,
   dialWebSocket,
+  greetingHeader,
+  greetingTaken,
   keyExchange,
   offerHeader,
   quicPortHeader,
+  readGreeting,
   WebSocketConnection,
 } from "./websocket.ts";
 
@@ -65,7 +68,7 @@ class Listening implements TransportListener {
   readonly #addresses = new WeakMap<Duplex, string>();
   /** Shook hands and has not upgraded yet. */
   readonly #pending = new Map<Duplex, NodeJS.Timeout>();
-  readonly #dialects = new WeakMap<IncomingMessage, Dialect>();
+  readonly #agreed = new WeakMap<IncomingMessage, { dialect: Dialect; greeting: Uint8Array | undefined }>();
   // One for all sockets, which have it for as long as they live.
   readonly #handshakeEnded = forThis((socket: Socket) =>
     this.#handshaking.delete(this.#addresses.get(socket) ?? ""),
@@ -97,8 +100,10 @@ class Listening implements TransportListener {
       handleProtocols: () => false,
     });
     this.#sockets.on("headers", (lines, request) => {
-      if (this.#dialects.get(request) !== "native") return;
+      const agreed = this.#agreed.get(request);
+      if (agreed?.dialect !== "native") return;
       lines.push(`${choiceHeader}: ${nativeDialect}`);
+      if (agreed.greeting !== undefined) lines.push(`${greetingHeader}: ${greetingTaken}`);
       const quicPort = parts.quicPort?.();
       if (quicPort !== undefined) lines.push(`${quicPortHeader}: ${quicPort}`);
     });
@@ -189,17 +194,22 @@ class Listening implements TransportListener {
     try {
       if (!sameOrigin(request)) throw new HubError("E_FORBIDDEN", "the Origin header names another host");
       const peer = peerOf(socket);
-      const admission = await this.#parts.admit(requestOf(request, peer));
+      const asked = requestOf(request, peer);
+      const said = asked.offersNative ? readGreeting(asked.header(greetingHeader)) : undefined;
+      const admission = await this.#parts.admit(asked);
       if (socket.destroyed) return admission.abandoned?.();
-      this.#dialects.set(request, admission.dialect);
+      const { dialect } = admission;
+      const greeting = dialect === "native" ? said : undefined;
+      this.#agreed.set(request, { dialect, greeting });
       this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
         socket.off("error", onError);
         admission.accept(
           new WebSocketConnection(webSocket, socket, {
             peer: new LastingPeer(peer.address, socket),
-            dialect: admission.dialect,
+            dialect,
             side: "server",
             inflow: this.#options.inflow,
+            greeting,
           }),
         );
       });

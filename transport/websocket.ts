@@ -14,13 +14,17 @@ import {
 } from "./connection.ts";
 import { parseRetryAfter } from "./http-refusal.ts";
 import { Inflow, type InflowOptions } from "./inflow.ts";
-import type { DialOptions } from "./transport.ts";
+import { type DialOptions, maxGreetingBytes } from "./transport.ts";
 
 /** The request header in which a client offers our dialect, and the answer's. A KubeEdge peer ignores both. */
 export const offerHeader = "hub-dialects";
 export const choiceHeader = "hub-dialect";
+/** In a request: the client's first words in our dialect, base64url; in the answer: they have been taken. */
+export const greetingHeader = "hub-greeting";
 /** In the answer to a client of our dialect: the UDP port where the same hub takes QUIC. */
 export const quicPortHeader = "hub-quic-port";
+
+export const greetingTaken = "taken";
 
 /** Key exchange groups: the default of Node.js costs a thin link 4 KiB more a handshake. */
 export const keyExchange = "X25519:P-256:P-384";
@@ -43,23 +47,32 @@ export class WebSocketConnection implements Connection {
   readonly #binary: boolean;
   readonly #side: "client" | "server";
   readonly #inflow: Inflow | undefined;
+  #greeting: Uint8Array | undefined;
   #reason: CloseReason | undefined;
   #full = false;
 
   /**
    * @param side A server's frames carry no mask: they are written as they are, all of a turn at once.
    * @param inflow How fast the peer is listened to; default: as it talks.
+   * @param greeting What the peer has said already, with its request.
    */
   constructor(
     socket: WebSocket,
     raw: TLSSocket,
-    about: { peer: Peer; dialect: Dialect; side: "client" | "server"; inflow?: InflowOptions | undefined },
+    about: {
+      peer: Peer;
+      dialect: Dialect;
+      side: "client" | "server";
+      inflow?: InflowOptions | undefined;
+      greeting?: Uint8Array | undefined;
+    },
   ) {
     const { peer, dialect } = about;
     this.#socket = socket;
     this.#raw = raw;
     this.#side = about.side;
     this.#inflow = about.inflow && new Inflow(about.inflow);
+    this.#greeting = about.greeting;
     this.#binary = dialect === "native";
     this.peer = peer;
     socket.pause();
@@ -92,6 +105,9 @@ export class WebSocketConnection implements Connection {
       events.drained();
     });
     this.#socket.resume();
+    const greeting = this.#greeting;
+    this.#greeting = undefined;
+    if (greeting !== undefined) events.data(greeting);
   }
 
   /** What comes is not read on before others have had their turn. */
@@ -190,7 +206,7 @@ export function dialWebSocket(url: string, options: DialOptions, signal: AbortSi
         request = made;
         made.end();
       },
-      headers: { ...options.headers, ...(options.offerNative ? { [offerHeader]: nativeDialect } : {}) },
+      headers: { ...options.headers, ...offer(options) },
       ...options.tls,
       ecdhCurve: keyExchange,
       handshakeTimeout: options.handshakeTimeoutMs,
@@ -229,11 +245,30 @@ export function dialWebSocket(url: string, options: DialOptions, signal: AbortSi
         resolve({
           connection: new WebSocketConnection(socket, raw, { peer, dialect, side: "client" }),
           dialect,
+          greeted: dialect === "native" && response.headers[greetingHeader] === greetingTaken,
           quicPort: dialect === "native" ? parsePort(response.headers[quicPortHeader]) : undefined,
         });
       });
     });
   });
+}
+
+function offer({ offerNative, greeting }: DialOptions): Record<string, string> {
+  if (!offerNative) return {};
+  const said = greeting && { [greetingHeader]: Buffer.from(greeting).toString("base64url") };
+  return { [offerHeader]: nativeDialect, ...said };
+}
+
+/** Reads a request's greeting. Throws `E_BAD_FRAME`. */
+export function readGreeting(header: string | undefined): Uint8Array | undefined {
+  if (header === undefined) return undefined;
+  const bytes = Buffer.from(header, "base64url");
+  if (bytes.length > maxGreetingBytes || bytes.toString("base64url") !== header)
+    throw new HubError(
+      "E_BAD_FRAME",
+      `the header ${greetingHeader} is not base64url, or has more than ${maxGreetingBytes} bytes`,
+    );
+  return bytes;
 }
 
 function ignored(): void {}

@@ -38,6 +38,7 @@ function resumeOf(thought: Readonly<Record<string, string>>) {
   const corrections: SaidToHold[] = [];
   const resume = new Resume({
     clock,
+    storeId: "this hub",
     known: {
       digest: (count) => Promise.resolve(digestOf(known, count)),
       held: () => Promise.resolve(known),
@@ -67,6 +68,29 @@ describe("the hub, before it sends to a node that is back", () => {
     w.digest({ b: "2", a: "1" });
     await w.clock.advance(0);
     expect([w.asked, w.outcomes, w.isDone(), w.corrections]).toEqual([[], ["same"], true, []]);
+  });
+
+  it("takes what a node says in its hello, if it is about this hub", async () => {
+    for (const [storeId, outcomes] of [
+      ["this hub", ["same"]],
+      ["another hub", []],
+    ] as const) {
+      const w = resumeOf({ a: "1" });
+      w.resume.greeted(true, { storeId, digest: digestBytes(digestOf(held({ a: "1" }), 1)) });
+      await w.clock.advance(0);
+      expect([w.outcomes, w.isDone()]).toEqual([outcomes, outcomes.length > 0]);
+      if (outcomes.length === 0) w.digest({ a: "1" });
+      await w.clock.advance(0);
+      expect([w.outcomes, w.faults]).toEqual([["same"], []]);
+    }
+  });
+
+  it("goes on without the word of a node that says nonsense in its hello", async () => {
+    const w = resumeOf({ a: "1" });
+    w.resume.greeted(true, { storeId: "this hub", digest: new Uint8Array(7) });
+    await w.clock.advance(0);
+    expect([w.outcomes, w.isDone()]).toEqual([["unusable"], true]);
+    expect(w.faults.map(({ code }) => code)).toEqual(["E_BAD_MESSAGE"]);
   });
 
   it("waits for nobody who does not say what he has", async () => {
@@ -165,6 +189,7 @@ describe("the hub, before it sends to a node that is back", () => {
     let goOn = (): void => undefined;
     const resume = new Resume({
       clock: new FakeClock(),
+      storeId: "this hub",
       known: {
         digest: (count) => Promise.resolve(digestOf(known, count)),
         held: () => Promise.resolve(known),

@@ -99,16 +99,24 @@ export const refusals: fc.Arbitrary<Refusal> = fc.record({
   retryable: fc.boolean(),
 });
 
-export const hellos: fc.Arbitrary<Hello> = fc.record({
+const bodies = fc.uint8Array({ maxLength: 40 });
+
+const greetings = {
   software: texts,
   storeId: texts,
   windowMessages: fc.nat({ max: 2 ** 31 - 1 }),
   windowBytes: fc.maxSafeNat(),
   maxMessageBytes: fc.maxSafeNat(),
   wallTime: fc.maxSafeNat(),
-});
+};
 
-const bodies = fc.uint8Array({ maxLength: 40 });
+export const hellos: fc.Arbitrary<Hello> = fc.oneof(
+  fc.record(greetings),
+  fc.record({
+    ...greetings,
+    held: fc.record({ storeId: texts, digest: fc.uint8Array({ minLength: 1, maxLength: 40 }) }),
+  }),
+);
 
 export const controlFrames: fc.Arbitrary<ControlFrame> = fc.oneof(
   hellos.map((hello) => ({ type: "hello" as const, hello })),

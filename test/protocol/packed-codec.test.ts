@@ -546,9 +546,11 @@ describe("our control messages beside protobufjs' own reading of message.proto",
     fc.assert(
       fc.property(controlFrames, (frame) => {
         const read = theirsOf(codec.control(frame)[0]);
-        if (frame.type === "hello")
-          expect(read.hello).toEqual({ ...frame.hello, features: [], resumes: false });
-        else if (frame.type === "digest" || frame.type === "differs" || frame.type === "held")
+        if (frame.type === "hello") {
+          const { held, ...hello } = frame.hello;
+          const said = { heldOf: held?.storeId ?? "", heldDigest: hex(held?.digest ?? new Uint8Array(0)) };
+          expect(plain(read.hello)).toEqual({ ...hello, ...said, features: [], resumes: false });
+        } else if (frame.type === "digest" || frame.type === "differs" || frame.type === "held")
           expect(plain(read[frame.type])).toEqual({ body: hex(frame.body) });
         else if (frame.type === "ping") expect(read.ping).toEqual({});
         else if (frame.type === "bye") expect(read.bye).toEqual({ code: frame.code, text: frame.text });
@@ -571,8 +573,11 @@ describe("our control messages beside protobufjs' own reading of message.proto",
     fc.assert(
       fc.property(controlFrames, (frame) => {
         const { type, ...fields } = frame as { type: string } & Record<string, unknown>;
-        if (frame.type === "hello") expect(oursOf({ hello: frame.hello })).toEqual([frame]);
-        else if (frame.type === "reply") {
+        if (frame.type === "hello") {
+          const { held, ...hello } = frame.hello;
+          const said = held && { heldOf: held.storeId, heldDigest: held.digest };
+          expect(plain(oursOf({ hello: { ...hello, ...said } }))).toEqual(plain([frame]));
+        } else if (frame.type === "reply") {
           const error = frame.error && {
             errorCode: frame.error.code,
             errorText: frame.error.text,

@@ -32,6 +32,10 @@ class Bulk {
   #lastArrival = 0;
   readonly #random = randomOf(1);
 
+  get windowBytes(): number {
+    return this.queue.link?.windowBytes ?? Number.NaN;
+  }
+
   constructor(path: Path, size = 1_000, windowBytes = 1 << 20, adaptive: typeof window | "fixed" = window) {
     this.path = path;
     this.#size = size;
@@ -146,16 +150,32 @@ describe("a window that follows the link", () => {
     }
   });
 
+  it("fills the link with short forms as with whole messages", () => {
+    const inFlight = (wireBytes: number): number => {
+      const bulk = new Bulk({ bytesPerMs: 10 * kilo, roundTripMs: 200 }, 1_000, 1 << 20);
+      for (let i = 0; i < 2_000; i++) bulk.offer();
+      for (let taken = 0; ; taken++) {
+        const next = bulk.queue.take(0, 0);
+        if (next === undefined) return taken;
+        bulk.queue.spent(next.item, wireBytes, 0);
+      }
+    };
+    expect(inFlight(1_000)).toBe(Math.floor(window.initialBytes / 1_000));
+    expect(inFlight(100)).toBe(Math.floor(window.initialBytes / 100));
+    // The peer's grant is of whole messages.
+    expect(inFlight(1)).toBe(Math.floor((1 << 20) / 1_000));
+  });
+
   it("grows with the link, and shrinks with it", () => {
     const bulk = new Bulk({ bytesPerMs: 50, roundTripMs: 100 }, 1_000, 4 << 20);
     bulk.run(20_000);
-    const thin = bulk.queue.windowBytes;
+    const thin = bulk.windowBytes;
     bulk.path = { bytesPerMs: 2_000, roundTripMs: 100 };
     bulk.run(5_000);
     expect(bulk.run(5_000)).toBeGreaterThan(1_800);
     bulk.path = { bytesPerMs: 50, roundTripMs: 100 };
     bulk.run(20_000);
-    expect(bulk.queue.windowBytes).toBeLessThan(3 * thin);
+    expect(bulk.windowBytes).toBeLessThan(3 * thin);
     expect(bulk.run(10_000)).toBeGreaterThan(45);
   });
 
@@ -163,7 +183,7 @@ describe("a window that follows the link", () => {
     const bulk = new Bulk({ bytesPerMs: 100, roundTripMs: 100 });
     for (let minute = 0; minute < 10; minute++) {
       bulk.run(60_000);
-      expect(bulk.queue.windowBytes).toBeLessThan(60_000);
+      expect(bulk.windowBytes).toBeLessThan(60_000);
     }
     expect(bulk.queue.link?.roundTripMs).toBeLessThan(300);
   });
@@ -171,25 +191,25 @@ describe("a window that follows the link", () => {
   it("does not collapse where an ack is lost, or comes late", () => {
     const bulk = new Bulk({ bytesPerMs: kilo, roundTripMs: 100 });
     bulk.run(10_000);
-    const before = bulk.queue.windowBytes;
+    const before = bulk.windowBytes;
     const stall = bulk.path;
     bulk.path = { ...stall, roundTripMs: 1_500 };
     bulk.run(50);
     bulk.path = stall;
     bulk.run(3_000);
-    expect(bulk.queue.windowBytes).toBeGreaterThan(0.7 * before);
+    expect(bulk.windowBytes).toBeGreaterThan(0.7 * before);
   });
 
   it("forgets nothing of the link while there is little to send", () => {
     const bulk = new Bulk({ bytesPerMs: kilo, roundTripMs: 100 });
     bulk.run(10_000);
-    const before = bulk.queue.windowBytes;
+    const before = bulk.windowBytes;
     bulk.run(1_000, false);
     for (let second = 0; second < 120; second++) {
       bulk.offer(300);
       bulk.run(1_000, false);
     }
-    expect(bulk.queue.windowBytes).toBeGreaterThan(0.7 * before);
+    expect(bulk.windowBytes).toBeGreaterThan(0.7 * before);
   });
 
   it("is full soon: half a megabyte takes hardly longer than over a link that is known", () => {

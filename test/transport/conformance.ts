@@ -131,6 +131,13 @@ export class Harness {
   }
 
   async dialRaw(options: Partial<DialOptions>, signal = new AbortController().signal): Promise<Dialled> {
+    const dialled = await this.dialAny(options, signal);
+    expect(dialled.dialect).toBe("native");
+    return dialled;
+  }
+
+  /** Whatever the dialect. */
+  async dialAny(options: Partial<DialOptions>, signal = new AbortController().signal): Promise<Dialled> {
     const dialled = await this.#under.transport.dial(
       this.url,
       {
@@ -144,7 +151,6 @@ export class Harness {
       },
       signal,
     );
-    expect(dialled.dialect).toBe("native");
     onTestFinished(() => dialled.connection.destroy({ code: "E_CLOSED", text: "the test is over" }));
     return dialled;
   }
