@@ -29,7 +29,19 @@ const maxMessageBytes = 1 << 20;
 let session: Buffer | undefined;
 
 async function visit({ transport, url, node, tls }: Visit): Promise<Visited> {
+  const limits = { maxMessageBytes };
+  const hello = {
+    software: "bench",
+    storeId: randomUUID(),
+    windowMessages: 64,
+    windowBytes: 1 << 20,
+    maxMessageBytes,
+  };
+  // As the agent: the first words go with the request.
+  const said = { type: "hello" as const, hello: { ...hello, wallTime: systemClock.wallTime() } };
+  const [greeting] = new NativeCodec(node as NodeId, limits).control(said);
   const options: DialOptions = {
+    greeting,
     headers: { Node_id: node, Project_id: "bench", ConnectionUse: "msg" },
     tls: { ...tls, session },
     offerNative: true,
@@ -43,21 +55,14 @@ async function visit({ transport, url, node, tls }: Visit): Promise<Visited> {
   };
   const startedAt = performance.now();
   const way = transport === "quic" ? quicTransport : webSocketTransport;
-  const { connection } = await way.dial(url, options, new AbortController().signal);
+  const { connection, greeted } = await way.dial(url, options, new AbortController().signal);
   const connectMs = performance.now() - startedAt;
   return await new Promise((resolve, reject) => {
     let firstMessageMs = 0;
-    const hello = {
-      software: "bench",
-      storeId: randomUUID(),
-      windowMessages: 64,
-      windowBytes: 1 << 20,
-      maxMessageBytes,
-    };
     const channel: MessageChannel = new MessageChannel(
       {
         connection,
-        codec: new NativeCodec(node as NodeId, { maxMessageBytes }),
+        codec: new NativeCodec(node as NodeId, limits),
         clock: systemClock,
         counters: newCounters(),
         owner: {
@@ -77,7 +82,7 @@ async function visit({ transport, url, node, tls }: Visit): Promise<Visited> {
       },
       { ...controllerChannel(hello), keepalive: nativeKeepalive },
     );
-    channel.start(new MemoryOutbox({ maxMessages: 1, maxBytes: 1 }));
+    channel.start(new MemoryOutbox({ maxMessages: 1, maxBytes: 1 }), { greeted });
   });
 }
 

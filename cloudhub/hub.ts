@@ -37,6 +37,7 @@ import {
 import {
   type ChannelCounters,
   type CloseReason,
+  KnownPaths,
   newCounters,
   QueuedSubscription,
   type Subscriber,
@@ -80,6 +81,7 @@ export class Hub implements HubApi, NodeLinkHub {
   readonly #upstream: Upstream;
   readonly #contents: AckedContents;
   readonly #presence: Presence;
+  readonly #paths: KnownPaths;
   /** Links that came in place of another one. */
   readonly #tookOver = new WeakSet<NodeLink>();
   #closed = false;
@@ -89,6 +91,7 @@ export class Hub implements HubApi, NodeLinkHub {
     this.#options = options;
     this.#contents = new AckedContents(options.delivery.deltaCacheBytes);
     this.links = new LinkTable(options.nodes.maxNodes);
+    this.#paths = new KnownPaths(options.nodes.maxNodes);
     const dialectOf = (node: NodeId) => this.links.get(node)?.dialect;
     this.#presence = new Presence({ clock: parts.clock, log: parts.log, dialectOf });
     this.budgets = parts.budgets;
@@ -296,7 +299,7 @@ export class Hub implements HubApi, NodeLinkHub {
       address,
       replaced: joining.replaced !== undefined,
     });
-    link.start(this.ledger.observed(node));
+    link.start(this.ledger.observed(node), this.#paths.firstBytes(node, address, this.#parts.clock.now()));
     if (joining.replaced === undefined) this.#presence.announce(node, true);
   }
 
@@ -378,6 +381,7 @@ export class Hub implements HubApi, NodeLinkHub {
   closed(link: NodeLink, reason: CloseReason): void {
     const current = this.links.remove(link);
     const { node } = link;
+    this.#paths.ended(node, link.address, link.learnedWindow, this.#parts.clock.now());
     this.#parts.metrics.linkClosed(reason.code);
     this.#parts.log.info("node link closed", {
       node,

@@ -132,8 +132,14 @@ export class NodeLink implements Link, ChannelOwner {
     return this.#channel.load;
   }
 
-  start(outbox: MessageStore): void {
-    this.#channel.start(outbox, { ready: this.#resume?.done });
+  /** What it delivered within a round trip, bytes; `undefined`: it had nothing to deliver. */
+  get learnedWindow(): number | undefined {
+    return this.#channel.learnedWindow;
+  }
+
+  /** @param firstBytes See `Beginning`. */
+  start(outbox: MessageStore, firstBytes: number | undefined): void {
+    this.#channel.start(outbox, { ready: this.#resume?.done, firstBytes });
   }
 
   sendVolatile(message: Message): boolean {

@@ -20,6 +20,7 @@ import {
   type ChannelCounters,
   type ChannelOptions,
   type CloseReason,
+  KnownPaths,
   MessageChannel,
   Redial,
   reasonError,
@@ -62,6 +63,7 @@ export class CloudLink {
   readonly #redial: Redial<CloudConnection>;
   readonly #once: OncePer;
   readonly #dial: CloudDial;
+  readonly #paths = new KnownPaths(1);
   /** Of the last dial. */
   #greeting: Greeting | undefined;
   #channel: MessageChannel | undefined;
@@ -101,6 +103,7 @@ export class CloudLink {
     this.#redial.start();
     this.#stopWatching = watchNetwork({ clock, ...(addresses ? { addresses } : {}) }, () => {
       this.#dial.networkChanged();
+      this.#paths.clear();
       if (this.#channel === undefined) this.#parts.log.info("the network is back; trying at once");
       this.#redial.hurry();
     });
@@ -181,6 +184,7 @@ export class CloudLink {
         },
         closed: (reason: CloseReason) => {
           isOver = true;
+          this.#paths.ended("hub", connection.peer.address, this.#channel?.learnedWindow, clock.now());
           this.#channel = undefined;
           this.#dialect = undefined;
           this.#transport = undefined;
@@ -196,7 +200,8 @@ export class CloudLink {
         { connection, codec, owner, clock, counters },
         this.#channelOptions(dialect === "native" ? greeting?.hello : undefined),
       );
-      this.#channel.start(store.outbox, { greeted: dialled.greeted });
+      const firstBytes = this.#paths.firstBytes("hub", connection.peer.address, clock.now());
+      this.#channel.start(store.outbox, { greeted: dialled.greeted, firstBytes });
       if (dialled.answered === undefined) isUp();
       // Who has been refused hears of it as the end of the connection.
       else dialled.answered.then(isUp, () => undefined);

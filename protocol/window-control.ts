@@ -44,6 +44,8 @@ const firstPiece = 4 << 10;
  */
 export class WindowControl {
   readonly #options: WindowControlOptions;
+  /** Bytes in flight at once over a path that was known before, until the first ack tells more. */
+  #firstBytes = 0;
   #delivered = 0;
   #deliveredAt = 0;
   /** What is sent before so much is delivered was sent when there was no more to send. */
@@ -75,12 +77,26 @@ export class WindowControl {
   /** Bytes that may be in flight now. */
   get windowBytes(): number {
     const { leastBytes, initialBytes } = this.#options;
-    if (this.#roundTripMs === Number.POSITIVE_INFINITY) return initialBytes;
+    if (this.#roundTripMs === Number.POSITIVE_INFINITY) return Math.max(initialBytes, this.#firstBytes);
     if (this.#probing) return leastBytes;
+    return Math.max(this.#fitting, this.#known ? leastBytes : initialBytes);
+  }
+
+  /** What the link has delivered within a round trip, and a little more; `undefined`: it has delivered nothing yet. */
+  get learned(): number | undefined {
+    const bytes = growth * this.bytesPerMs * (this.#roundTripMs + slackMs);
+    return bytes > 0 ? bytes : undefined;
+  }
+
+  get #fitting(): number {
     const share = this.#measured ? gain : startGain;
     const together = Math.max(this.#extra, this.#extraBefore);
-    const bytes = this.bytesPerMs * (share * this.#roundTripMs + slackMs) + together;
-    return Math.max(bytes, this.#known ? leastBytes : initialBytes);
+    return this.bytesPerMs * (share * this.#roundTripMs + slackMs) + together;
+  }
+
+  /** The path was known before: so much may be in flight at once. To be said before anything is sent. */
+  beginWith(bytes: number): void {
+    this.#firstBytes = bytes;
   }
 
   /** Bytes of one transport message, about. */

@@ -120,4 +120,6 @@ export interface Beginning {
   readonly ready?: Promise<void> | undefined;
   /** The peer has had this side's hello with the request for the connection. */
   readonly greeted?: boolean | undefined;
+  /** The path was known before: bytes that may be in flight at once; see {@link KnownPaths}. */
+  readonly firstBytes?: number | undefined;
 }

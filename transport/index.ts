@@ -2,6 +2,7 @@
 
 export * from "./channel-parts.ts";
 export * from "./connection.ts";
+export { KnownPaths } from "./known-paths.ts";
 export * from "./memory.ts";
 export * from "./memory-outbox.ts";
 export { MessageChannel } from "./message-channel.ts";

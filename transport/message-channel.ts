@@ -105,7 +105,8 @@ export class MessageChannel {
   }
 
   /** Begins to read the connection and to send what the store holds. */
-  start(store: MessageStore, { ready, greeted }: Beginning = {}): void {
+  start(store: MessageStore, { ready, greeted, firstBytes }: Beginning = {}): void {
+    if (firstBytes !== undefined) this.#queue.link?.beginWith(firstBytes);
     this.#store = store;
     this.#settlement = new Settlement(store, {
       owner: this.#owner,
@@ -155,6 +156,11 @@ export class MessageChannel {
       inFlight: this.#queue.inFlight,
       inFlightBytes: this.#queue.inFlightBytes,
     };
+  }
+
+  /** What the link delivered within a round trip, bytes; `undefined`: it had nothing to deliver. */
+  get learnedWindow(): number | undefined {
+    return this.#queue.link?.learned;
   }
 
   /** Ends the link, saying why. */

@@ -166,6 +166,20 @@ describe("a window that follows the link", () => {
     expect(inFlight(1)).toBe(Math.floor((1 << 20) / 1_000));
   });
 
+  it("begins over a path that was known with what it is told, and follows the link from the first ack on", () => {
+    const bulk = new Bulk({ bytesPerMs: 10 * kilo, roundTripMs: 200 }, 1_000, 4 << 20);
+    bulk.run(10_000);
+    const learned = bulk.queue.link?.learned ?? 0;
+    expect(learned).toBeGreaterThan(10 * kilo * 200);
+    const back = new Bulk({ bytesPerMs: 10, roundTripMs: 200 }, 1_000, 4 << 20);
+    expect(back.queue.link?.learned).toBeUndefined();
+    back.queue.link?.beginWith(learned);
+    expect(back.windowBytes).toBe(learned);
+    back.run(400);
+    expect(back.acked).toBeGreaterThan(0);
+    expect(back.windowBytes).toBe(window.initialBytes);
+  });
+
   it("grows with the link, and shrinks with it", () => {
     const bulk = new Bulk({ bytesPerMs: 50, roundTripMs: 100 }, 1_000, 4 << 20);
     bulk.run(20_000);
