@@ -27,6 +27,7 @@ import {
   type CloseReason,
   type Connection,
   MessageChannel,
+  type PacedWork,
   type Scheme,
 } from "../transport/index.ts";
 import type { Link } from "./link-table.ts";
@@ -58,6 +59,8 @@ export interface NodeLinkParts {
   readonly clock: Clock;
   readonly counters: ChannelCounters;
   readonly newId: () => string;
+  /** See `ChannelParts`; the same for all nodes. */
+  readonly endings: PacedWork;
   /** See {@link nodeChannels}. */
   readonly channels: Readonly<Record<Dialect, ChannelOptions>>;
   /** Serial of the certificate it came with. */
@@ -104,7 +107,7 @@ export class NodeLink implements Link, ChannelOwner {
     const { hello } = parts.channels[dialect];
     if (hello !== undefined) this.#resume = this.#resumeOf(clock, hello.storeId);
     this.#channel = new MessageChannel(
-      { connection, codec, owner: this, clock, counters },
+      { connection, codec, owner: this, clock, counters, endings: parts.endings },
       withBudgets(parts.channels[dialect], hub.budgetsOf(node)),
     );
   }

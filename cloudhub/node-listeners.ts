@@ -5,6 +5,7 @@ import {
   type ListenOptions,
   type ListenParts,
   listenWebSocket,
+  PacedWork,
   quicTransport,
   type Scheme,
   type TransportListener,
@@ -22,6 +23,9 @@ const inflowTurnBytes = 8 << 10;
 /** What a node may bring at once beyond its share, ms of it: enough for the few messages of a node that is quiet else. */
 const inflowBurstMs = 60;
 
+/** Links whose nodes are silent or have hung up are ended so fast: with all that follows, each costs up to a millisecond. */
+const endingPace = { burst: 4, perSecond: 200 };
+
 /** All that nodes connect to. */
 export interface NodeListeners extends Omit<TransportListener, "port"> {
   /** Connections, over whatever they come, that wait for their handshake. */
@@ -38,10 +42,12 @@ export async function listenForNodes(parts: ListenerParts, options: HubOptions):
   };
   const listen = listenOptions(parts, options);
   // One for all of them: what a handshake costs is the same loop's time.
-  const { handshakesPerSecond: perSecond, handshakeTimeoutMs: maxWaitMs } = options.nodes;
+  const { handshakesPerSecond: perSecond, handshakeWaitMs: maxWaitMs, maxNodes } = options.nodes;
   const isCrowded = (): boolean => parts.gate.isCrowded;
-  const turnstile = new Turnstile({ perSecond, maxWaitMs, isCrowded });
-  const terms: LinkTerms = { parts, options, channels: nodeChannels(parts.store.storeId, options) };
+  const turnstile = new Turnstile({ perSecond, maxWaitMs, maxWaiting: Math.max(maxNodes, 16), isCrowded });
+  const channels = nodeChannels(parts.store.storeId, options);
+  const endings = new PacedWork(parts.clock, endingPace);
+  const terms: LinkTerms = { parts, options, channels, endings };
   let quic: TransportListener | undefined;
   let overHttp2: TransportListener | undefined;
   const webSocket = await listenWebSocket(listen, {
@@ -50,6 +56,7 @@ export async function listenForNodes(parts: ListenerParts, options: HubOptions):
     wouldAdmit: (request) => request.header("node_id") !== undefined && identified(request) !== undefined,
     refused: (error, address) => refused(parts, "nodes", error, address),
     turnstile,
+    endings,
     quicPort: () => quic?.port,
   });
   try {
@@ -132,7 +139,7 @@ async function listenForQuic(
 }
 
 /** The same for all links. */
-interface LinkTerms extends Pick<NodeLinkParts, "channels"> {
+interface LinkTerms extends Pick<NodeLinkParts, "channels" | "endings"> {
   readonly parts: ListenerParts;
   readonly options: HubOptions;
 }
@@ -142,7 +149,7 @@ async function admit(
   request: UpgradeRequest,
   { node, serial }: AdmittedNode,
   transport: Scheme,
-  { parts, options, channels }: LinkTerms,
+  { parts, options, channels, endings }: LinkTerms,
 ): Promise<Admitted> {
   const { hub, store, clock, gate, metrics } = parts;
   const leave = await gate.enter(node);
@@ -169,6 +176,7 @@ async function admit(
         counters: hub.counters,
         newId: randomUUID,
         channels,
+        endings,
         serial,
         caughtUp: leave,
       } as const;

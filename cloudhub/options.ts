@@ -29,9 +29,13 @@ export const hubSchema = section("The hub's configuration", {
       description:
         "Milliseconds a client may take for its TLS handshake, and again for its upgrade request; raise it for very slow links",
     }),
-    handshakesPerSecond: whole(250, 1, 100_000, {
+    handshakesPerSecond: whole(120, 1, 100_000, {
       description:
         "TLS handshakes begun in a second, over all transports together; each takes the hub a few milliseconds, in which connected nodes wait. Raise it on a fast machine whose fleet must be back sooner",
+    }),
+    handshakeWaitMs: whole(25_000, 100, 600_000, {
+      description:
+        "Milliseconds a connection waits at most for its handshake to begin, where many come at once; agents are patient for 30 s",
     }),
     admitAtOnce: whole(256, 1, 100_000, {
       description:

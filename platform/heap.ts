@@ -42,10 +42,15 @@ function ofThisProgram(): Parts {
   };
 }
 
-/** The young objects' part of the heap grows no more when it has so many bytes; V8 alone lets it have 64 MiB. */
-const youngBytes = 16 << 20;
+/**
+ * The young objects' part of the heap grows no more when it has so many bytes; V8 alone lets it have 64 MiB. Where
+ * thousands of peers connect, all that is young is kept and is copied while nothing else runs: 2 ms of it, or 20.
+ */
+const youngBytes = 4 << 20;
+/** With many messages, most of what is young is garbage, and what is collected often costs more than what is large. */
+const busyYoungBytes = 32 << 20;
 const lookAtYoungEveryMs = 200;
-/** With more messages than so between two looks, it may grow: what is collected often costs more than what is large. */
+/** So many between two looks are many. */
 const manyMessages = 200;
 
 /** What {@link keepYoungHeapSmall} looks at and sets; the tests' own there. */
@@ -55,7 +60,7 @@ interface YoungParts {
 }
 
 /**
- * Keeps the part of the heap small in which objects begin, unless there are many messages. V8 doubles it while much of what
+ * Keeps the part of the heap small in which objects begin. V8 doubles it while much of what
  * is made there is kept, as when thousands of peers connect, and gives none of it back while there is a little to do. The
  * limit itself is read only when V8 starts; by how much that part grows is read each time, by all threads.
  *
@@ -70,7 +75,7 @@ export function keepYoungHeapSmall(
   let before = messages();
   const look = (): void => {
     const now = messages();
-    const grows = parts.bytes() < youngBytes || now - before > manyMessages;
+    const grows = parts.bytes() < (now - before > manyMessages ? busyYoungBytes : youngBytes);
     before = now;
     if (grows !== mayGrow) parts.set(`--semi-space-growth-factor=${grows ? 2 : 1}`);
     mayGrow = grows;

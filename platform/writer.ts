@@ -1,3 +1,4 @@
+import { setFlagsFromString } from "node:v8";
 import { type MessagePort, Worker } from "node:worker_threads";
 import { type ErrorCode, HubError } from "../protocol/index.ts";
 import { type Database, type Outcome, runTransaction, storageError } from "./sqlite.ts";
@@ -57,6 +58,9 @@ interface Caller {
 
 // ── the main thread's side ───────────────────────────────────────────────────────────────────────────────
 
+/** What a worker's young objects have at once, MiB; V8 alone begins with 1. */
+const youngMiB = 4;
+
 /**
  * Starts the worker and waits until it has opened its database. Rejects with what opening threw.
  *
@@ -68,6 +72,8 @@ export async function startWriter<Op>(
   data: unknown,
   onDeath: (error: HubError) => void,
 ): Promise<Writer<Op>> {
+  // For what begins from now on: who keeps this thread's young heap small keeps the worker's from growing too.
+  setFlagsFromString(`--min-semi-space-size=${youngMiB}`);
   const worker = new Worker(script, { workerData: data });
   const writer = new WorkerWriter<Op>(worker, onDeath);
   await writer.opened;

@@ -13,6 +13,7 @@ import {
   type Receipt,
 } from "../protocol/index.ts";
 import type { CloseReason, Connection } from "./connection.ts";
+import type { PacedWork } from "./paced-work.ts";
 
 /** What became of a message beyond "it is durable here"; goes back with the ack. */
 export type ReceiptContent = Omit<Receipt, "position">;
@@ -112,6 +113,8 @@ export interface ChannelParts {
   readonly owner: ChannelOwner;
   readonly clock: Clock;
   readonly counters: ChannelCounters;
+  /** Where a link whose peer has fallen silent waits for its end, as thousands may at once; default: it does not wait. */
+  readonly endings?: PacedWork | undefined;
 }
 
 /** How a channel begins. */

@@ -7,6 +7,7 @@ export * from "./memory.ts";
 export * from "./memory-outbox.ts";
 export { MessageChannel } from "./message-channel.ts";
 export * from "./outbox-feed.ts";
+export { PacedWork } from "./paced-work.ts";
 export { quicTransport } from "./quic.ts";
 export * from "./redial.ts";
 export * from "./subscription.ts";

@@ -26,6 +26,7 @@ import type {
 import type { CloseReason, Connection } from "./connection.ts";
 import { LinkEnd } from "./link-end.ts";
 import { Outgoing } from "./outgoing.ts";
+import type { PacedWork } from "./paced-work.ts";
 import { Receiver } from "./receiver.ts";
 import { Settlement } from "./settlement.ts";
 import { StoreReader } from "./store-reader.ts";
@@ -52,6 +53,7 @@ export class MessageChannel {
   readonly #keepalive: Keepalive;
   readonly #ended = new LinkEnd();
   readonly #wakeUp: () => void;
+  readonly #endings: PacedWork | undefined;
   readonly #reader: StoreReader;
   readonly #out: Outgoing;
   readonly #receiver: Receiver;
@@ -75,6 +77,7 @@ export class MessageChannel {
     this.#owner = parts.owner;
     this.#clock = parts.clock;
     this.#counters = parts.counters;
+    this.#endings = parts.endings;
     this.#options = options;
     this.#granted = options.hello === undefined;
     this.#peerMaxMessageBytes = this.#granted ? Number.POSITIVE_INFINITY : leastMaxMessageBytes;
@@ -420,11 +423,27 @@ export class MessageChannel {
     this.#wakeAt = Number.POSITIVE_INFINITY;
     if (this.#closed) return;
     const due = this.#keepalive.poll(this.#clock.now());
+    if (due === "dead") {
+      this.#dieLater();
+      return;
+    }
     if (due === "ping") this.#ping();
-    // A process that slept has its peer's words still unread: look once more after this turn's input.
-    if (due === "dead") this.#clock.atTurnEnd(() => this.#clock.atTurnEnd(() => this.#dieIfSilent()));
-    else this.#flush();
+    this.#flush();
     this.#arm();
+  }
+
+  /** A process that slept has its peer's words still unread: it looks once more after this turn's input. */
+  #dieLater(): void {
+    // Until then nothing wakes this channel.
+    this.#wakeAt = Number.NEGATIVE_INFINITY;
+    const end = (): void => {
+      this.#wakeAt = Number.POSITIVE_INFINITY;
+      this.#dieIfSilent();
+    };
+    this.#clock.atTurnEnd(() => {
+      if (this.#endings === undefined) this.#clock.atTurnEnd(end);
+      else this.#endings.add(end);
+    });
   }
 
   #dieIfSilent(): void {

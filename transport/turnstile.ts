@@ -4,8 +4,10 @@ import { HubError, Pacer } from "../protocol/index.ts";
 export interface TurnstileOptions {
   /** Handshakes begun in a second, in the long run: each costs milliseconds in which no other peer is served. */
   readonly perSecond: number;
-  /** Who has waited so long is cut off. */
+  /** Who has waited so long is cut off: its own patience will end. */
   readonly maxWaitMs: number;
+  /** So many may wait. Who comes then is cut off and comes again and again: better all of a fleet wait here, quietly. */
+  readonly maxWaiting: number;
   /** Who comes in would have to wait there: everybody waits here. */
   readonly isCrowded?: () => boolean;
 }
@@ -29,10 +31,15 @@ interface Waiting {
 
 /** So many handshakes are begun before peers that are connected have their turn: one is about a millisecond. */
 const perTurn = 1;
-/** So many are begun without a pause, if there have been few. */
+/** So many are begun without a pause, if there have been few: what follows on each comes at the same time too. */
 const leastBurst = 4;
+const burstMs = 60;
 /** What is crowded is looked at again after so long. */
 const crowdedMs = 20;
+/** So many that have gone or have waited too long are taken away in one turn. */
+const dropsPerTurn = 4;
+/** Those that have gone are looked for no oftener than so, ms. */
+const lookForGoneMs = 200;
 /** One address may take so much of the room: a machine that floods leaves room for others. */
 const shareOfOneAddress = 0.75;
 /** Who is told when to come again is told so much at least, ms. */
@@ -46,18 +53,20 @@ const leastRetryMs = 1_000;
 export class Turnstile {
   readonly #options: TurnstileOptions;
   readonly #pacer: Pacer;
-  readonly #maxWaiting: number;
+  /** When those that have gone were looked for. */
+  #lookedAt = Number.NEGATIVE_INFINITY;
   /** Who waits, by address; the address whose turn it is stands first. */
   readonly #lines = new Map<string, Waiting[]>();
   #waiting = 0;
   #cancel: (() => void) | undefined;
 
   constructor(options: TurnstileOptions) {
-    const { perSecond, maxWaitMs } = options;
+    const { perSecond } = options;
     this.#options = options;
-    // Within a second or so it is their turn, or they wait in vain.
-    this.#maxWaiting = Math.max(16, Math.floor((perSecond * maxWaitMs) / 1_000));
-    this.#pacer = new Pacer({ burst: Math.max(leastBurst, perSecond / 4), perSecond }, performance.now());
+    this.#pacer = new Pacer(
+      { burst: Math.max(leastBurst, (perSecond * burstMs) / 1_000), perSecond },
+      performance.now(),
+    );
   }
 
   get waiting(): number {
@@ -66,9 +75,10 @@ export class Turnstile {
 
   add(arrival: Arrival): void {
     const { address } = arrival;
-    if (this.#waiting >= this.#maxWaiting) this.#dropGone();
+    const { maxWaiting } = this.#options;
+    if (this.#waiting >= maxWaiting) this.#dropGone();
     const line = this.#lines.get(address) ?? [];
-    if (this.#waiting >= this.#maxWaiting || line.length >= this.#maxWaiting * shareOfOneAddress) {
+    if (this.#waiting >= maxWaiting || line.length >= maxWaiting * shareOfOneAddress) {
       arrival.cutOff(this.busy(`${this.#waiting} connections wait for their handshake`));
       return;
     }
@@ -80,6 +90,9 @@ export class Turnstile {
 
   /** Those that have gone give their places back. */
   #dropGone(): void {
+    const now = performance.now();
+    if (now - this.#lookedAt < lookForGoneMs) return;
+    this.#lookedAt = now;
     for (const [address, line] of this.#lines) {
       const still = line.filter(({ arrival }) => !arrival.isGone());
       this.#waiting -= line.length - still.length;
@@ -113,15 +126,20 @@ export class Turnstile {
     const now = performance.now();
     const crowded = this.#options.isCrowded?.() ?? false;
     let begun = 0;
-    while (this.#waiting > 0 && begun < perTurn) {
-      if (this.#isDropped(now)) continue;
+    let dropped = 0;
+    while (this.#waiting > 0 && begun < perTurn && dropped < dropsPerTurn) {
+      if (this.#isDropped(now)) {
+        dropped++;
+        continue;
+      }
       if (crowded || !this.#pacer.take(now)) break;
       const { arrival } = this.#next() as Waiting;
       begun++;
       arrival.enter();
     }
     if (this.#waiting === 0) return;
-    if (crowded) this.#goOn(crowdedMs);
+    if (dropped === dropsPerTurn) this.#goOn(0);
+    else if (crowded) this.#goOn(crowdedMs);
     else this.#goOn(begun === perTurn ? 0 : this.#pacer.wakeAt() - now);
   }
 

@@ -210,6 +210,7 @@ class Listening implements TransportListener {
             side: "server",
             inflow: this.#options.inflow,
             greeting,
+            endings: this.#parts.endings,
           }),
         );
       });

@@ -14,6 +14,7 @@ import {
 } from "./connection.ts";
 import { parseRetryAfter } from "./http-refusal.ts";
 import { Inflow, type InflowOptions } from "./inflow.ts";
+import type { PacedWork } from "./paced-work.ts";
 import { type DialOptions, maxGreetingBytes } from "./transport.ts";
 
 /** The request header in which a client offers our dialect, and the answer's. A KubeEdge peer ignores both. */
@@ -55,6 +56,7 @@ export class WebSocketConnection implements Connection {
    * @param side A server's frames carry no mask: they are written as they are, all of a turn at once.
    * @param inflow How fast the peer is listened to; default: as it talks.
    * @param greeting What the peer has said already, with its request.
+   * @param endings See `ListenParts`.
    */
   constructor(
     socket: WebSocket,
@@ -65,9 +67,10 @@ export class WebSocketConnection implements Connection {
       side: "client" | "server";
       inflow?: InflowOptions | undefined;
       greeting?: Uint8Array | undefined;
+      endings?: PacedWork | undefined;
     },
   ) {
-    const { peer, dialect } = about;
+    const { peer, dialect, endings } = about;
     this.#socket = socket;
     this.#raw = raw;
     this.#side = about.side;
@@ -77,6 +80,7 @@ export class WebSocketConnection implements Connection {
     this.peer = peer;
     socket.pause();
     raw.setMaxSendFragment(tlsRecordBytes);
+    if (endings !== undefined) endInTurn(socket, raw, endings);
     socket.on("error", (error: Error & { code?: string }) => {
       const code: ErrorCode =
         error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH" ? "E_TOO_LARGE" : "E_BAD_FRAME";
@@ -156,6 +160,16 @@ export class WebSocketConnection implements Connection {
     this.#reason ??= { ...reason, remote: false };
     this.#socket.terminate();
   }
+}
+
+/**
+ * A peer that has hung up is ended when its turn comes: thousands may hang up in one moment, and `ws` and the socket would
+ * end each at once, which takes longer than all else of a turn.
+ */
+function endInTurn(socket: WebSocket, raw: TLSSocket, endings: PacedWork): void {
+  raw.removeAllListeners("end");
+  raw.allowHalfOpen = true;
+  raw.on("end", () => endings.add(() => socket.terminate()));
 }
 
 /** Whole frames without mask, back to back. Source: RFC 6455 §5.2. */

@@ -38,23 +38,24 @@ it("leaves a heap alone that does not grow", async () => {
   expect(await collectedAt([12, 13, 12, 14, 12])).toEqual([]);
 });
 
-it("lets the young heap grow to 16 MiB, and again when V8 has made it smaller", async () => {
+it("lets the young heap grow to 4 MiB, and again when V8 has made it smaller", async () => {
   const clock = new FakeClock();
   const flags: string[] = [];
   let bytes = mib;
   keepYoungHeapSmall(clock, () => 0, { bytes: () => bytes, set: (flag) => flags.push(flag) });
-  for (const size of [4, 8, 16, 16, 32, 4, 8]) {
+  for (const size of [1, 2, 4, 4, 8, 1, 2]) {
     bytes = size * mib;
     await clock.advance(200);
   }
   expect(flags).toEqual(["--semi-space-growth-factor=1", "--semi-space-growth-factor=2"]);
 });
 
-it("lets the young heap grow on while there are more than a thousand messages a second", async () => {
+it("lets the young heap grow to 32 MiB while there are more than a thousand messages a second", async () => {
   const clock = new FakeClock();
   const flags: string[] = [];
   let messages = 0;
-  keepYoungHeapSmall(clock, () => messages, { bytes: () => 32 * mib, set: (flag) => flags.push(flag) });
+  let bytes = 16 * mib;
+  keepYoungHeapSmall(clock, () => messages, { bytes: () => bytes, set: (flag) => flags.push(flag) });
   const said: number[] = [];
   for (const more of [200, 201, 1000, 0, 0]) {
     messages += more;
@@ -67,4 +68,8 @@ it("lets the young heap grow on while there are more than a thousand messages a 
     "--semi-space-growth-factor=1",
   ]);
   expect(said).toEqual([1, 2, 2, 3, 3]);
+  bytes = 32 * mib;
+  messages += 1_000;
+  await clock.advance(200);
+  expect(flags).toHaveLength(3);
 });

@@ -1,5 +1,12 @@
 import { describe, expect, it, test } from "vitest";
-import { maxGreetingBytes, webSocketTransport } from "../../transport/index.ts";
+import { systemClock } from "../../platform/clock.ts";
+import {
+  type ListenOptions,
+  type ListenParts,
+  maxGreetingBytes,
+  PacedWork,
+  webSocketTransport,
+} from "../../transport/index.ts";
 import { conformance, Harness } from "./conformance.ts";
 
 const under = {
@@ -9,6 +16,30 @@ const under = {
 
 describe("WebSocket", () => {
   conformance(under);
+});
+
+describe("WebSocket of a server that ends hung-up connections in turn", () => {
+  const endings = () => new PacedWork(systemClock, { burst: 4, perSecond: 50 });
+  const inTurn = {
+    ...under,
+    transport: {
+      ...webSocketTransport,
+      listen: (options: ListenOptions, parts: ListenParts) =>
+        webSocketTransport.listen(options, { ...parts, endings: endings() }),
+    },
+  };
+  conformance(inTurn);
+
+  it("ends a few at once, and all of them", async () => {
+    const harness = await new Harness(inTurn).listen();
+    const clients = await Promise.all(Array.from({ length: 24 }, () => harness.dial()));
+    const endedAt: number[] = [];
+    for (const end of harness.accepted) void end.start().closed.then(() => endedAt.push(performance.now()));
+    for (const { connection } of clients) connection.destroy({ code: "E_CLOSED", text: "gone" });
+    await expect.poll(() => endedAt.length).toBe(24);
+    // A burst of four; the other twenty need 0.4 s.
+    expect((endedAt.at(-1) ?? 0) - (endedAt[0] ?? 0)).toBeGreaterThan(300);
+  });
 });
 
 describe("a greeting that goes with the request", () => {

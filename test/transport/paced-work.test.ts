@@ -1,0 +1,26 @@
+import { expect, it } from "vitest";
+import { PacedWork } from "../../transport/index.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+
+it("does a burst at once and the rest at its pace, in order", async () => {
+  const clock = new FakeClock();
+  const done: [string, number][] = [];
+  const work = new PacedWork(clock, { burst: 2, perSecond: 100 });
+  const add = (name: string, also?: () => void) =>
+    work.add(() => {
+      done.push([name, clock.now()]);
+      also?.();
+    });
+  for (const name of ["a", "b", "c"]) add(name);
+  add("d", () => add("e"));
+  await clock.advance(1_000);
+  expect(done).toEqual([
+    ["a", 0],
+    ["b", 0],
+    ["c", 10],
+    ["d", 20],
+    ["e", 30],
+  ]);
+  add("f");
+  expect(done.at(-1)).toEqual(["f", 1_000]);
+});
