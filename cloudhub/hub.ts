@@ -283,6 +283,8 @@ export class Hub implements HubApi, NodeLinkHub {
 
   /** Puts a node's link in place of the one it may have. The node must be known to the store. */
   connect(link: NodeLink): void {
+    // One that only waits for its end is not taken over: controllers hear that the node went and came.
+    this.links.get(link.node)?.endIfWaiting();
     const joining = this.links.add(link);
     const { node, dialect, transport, address } = link;
     if (joining.verdict === "full") {
@@ -300,7 +302,8 @@ export class Hub implements HubApi, NodeLinkHub {
       replaced: joining.replaced !== undefined,
     });
     link.start(this.ledger.observed(node), this.#paths.firstBytes(node, address, this.#parts.clock.now()));
-    if (joining.replaced === undefined) this.#presence.announce(node, true);
+    // What it said with its request may have ended it already.
+    if (joining.replaced === undefined && this.links.get(node) === link) this.#presence.announce(node, true);
   }
 
   /** Once is a node that came back before its old link was found dead; again and again may be two nodes. */
@@ -381,7 +384,7 @@ export class Hub implements HubApi, NodeLinkHub {
   closed(link: NodeLink, reason: CloseReason): void {
     const current = this.links.remove(link);
     const { node } = link;
-    this.#paths.ended(node, link.address, link.learnedWindow, this.#parts.clock.now());
+    this.#paths.ended(node, link.address, link.learned, this.#parts.clock.now());
     this.#parts.metrics.linkClosed(reason.code);
     this.#parts.log.info("node link closed", {
       node,

@@ -10,6 +10,7 @@ import {
   type HubError,
   hubKeepalive,
   KubeEdgeCloudCodec,
+  type Learned,
   type LinkCodec,
   type LinkTransport,
   type Message,
@@ -135,9 +136,9 @@ export class NodeLink implements Link, ChannelOwner {
     return this.#channel.load;
   }
 
-  /** What it delivered within a round trip, bytes; `undefined`: it had nothing to deliver. */
-  get learnedWindow(): number | undefined {
-    return this.#channel.learnedWindow;
+  /** See `MessageChannel`. */
+  get learned(): Learned | undefined {
+    return this.#channel.learned;
   }
 
   /** @param firstBytes See `Beginning`. */
@@ -151,6 +152,11 @@ export class NodeLink implements Link, ChannelOwner {
 
   sendsOf(position: number): SendRecord<StoredMessage> | undefined {
     return this.#channel.sendsOf(position);
+  }
+
+  /** See `MessageChannel`. */
+  endIfWaiting(): void {
+    this.#channel.endIfWaiting();
   }
 
   close(reason: { code: ErrorCode; text: string }): void {

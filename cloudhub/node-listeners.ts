@@ -56,7 +56,6 @@ export async function listenForNodes(parts: ListenerParts, options: HubOptions):
     wouldAdmit: (request) => request.header("node_id") !== undefined && identified(request) !== undefined,
     refused: (error, address) => refused(parts, "nodes", error, address),
     turnstile,
-    endings,
     quicPort: () => quic?.port,
   });
   try {
@@ -95,6 +94,7 @@ export async function listenForNodes(parts: ListenerParts, options: HubOptions):
     },
     async close() {
       turnstile.close();
+      endings.close();
       await Promise.all(all.map((listener) => listener.close()));
     },
   };

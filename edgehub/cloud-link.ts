@@ -184,7 +184,7 @@ export class CloudLink {
         },
         closed: (reason: CloseReason) => {
           isOver = true;
-          this.#paths.ended("hub", connection.peer.address, this.#channel?.learnedWindow, clock.now());
+          this.#paths.ended("hub", connection.peer.address, this.#channel?.learned, clock.now());
           this.#channel = undefined;
           this.#dialect = undefined;
           this.#transport = undefined;

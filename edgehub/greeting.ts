@@ -18,8 +18,8 @@ export const edgeSoftware = `edgehub/${version}`;
 const hubNote = "hub";
 
 /** Made anew for each dial: what the node has may have changed. */
-export function greetingOf(store: EdgeStore, { delivery }: EdgeOptions): Greeting {
-  const known = store.recall(hubNote);
+export function greetingOf(store: EdgeStore, { delivery, hub }: EdgeOptions): Greeting {
+  const known = hub.dialect === "auto" ? store.recall(hubNote) : undefined;
   const resumption = known === undefined ? undefined : new Resumption(store.held, known);
   return {
     resumption,

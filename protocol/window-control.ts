@@ -17,6 +17,13 @@ export interface Departure {
   readonly probe: boolean;
 }
 
+/** What a link has shown that it can carry. */
+export interface Learned {
+  readonly bytes: number;
+  /** False: there was no more to send, and it may carry more. */
+  readonly isLimit: boolean;
+}
+
 /** In flight is twice what fits on the way: acks come in batches, and a link that grows faster is noticed. */
 const gain = 2;
 /** While the link is being measured: each round trip may bring twice as much. */
@@ -82,10 +89,11 @@ export class WindowControl {
     return Math.max(this.#fitting, this.#known ? leastBytes : initialBytes);
   }
 
-  /** What the link has delivered within a round trip, and a little more; `undefined`: it has delivered nothing yet. */
-  get learned(): number | undefined {
-    const bytes = growth * this.bytesPerMs * (this.#roundTripMs + slackMs);
-    return bytes > 0 ? bytes : undefined;
+  /** What the link has delivered within a round trip, and a little more. */
+  get learned(): Learned {
+    const isUnknown = this.#roundTripMs === Number.POSITIVE_INFINITY;
+    const bytes = isUnknown ? 0 : growth * this.bytesPerMs * (this.#roundTripMs + slackMs);
+    return { bytes, isLimit: this.#known };
   }
 
   get #fitting(): number {

@@ -113,7 +113,7 @@ export interface ChannelParts {
   readonly owner: ChannelOwner;
   readonly clock: Clock;
   readonly counters: ChannelCounters;
-  /** Where a link whose peer has fallen silent waits for its end, as thousands may at once; default: it does not wait. */
+  /** Where a link whose peer is silent or has hung up waits for its end, as thousands may at once; default: it does not wait. */
   readonly endings?: PacedWork | undefined;
 }
 

@@ -22,6 +22,11 @@ export interface ConnectionEvents {
   data(chunk: Uint8Array): void;
   /** There is room again after {@link Connection.send} said `false`. */
   drained(): void;
+  /**
+   * The peer has hung up: nothing comes any more, and nothing is sent. Who listens ends the connection, when there is time;
+   * else it ends at once.
+   */
+  hungUp?(): void;
   /** Once, whoever ended it. */
   closed(reason: CloseReason): void;
 }

@@ -1,3 +1,5 @@
+import type { Learned } from "../protocol/index.ts";
+
 /** What was learned of a path counts for so long after the last link over it has ended, ms. */
 const lastsMs = 600_000;
 
@@ -28,14 +30,17 @@ export class KnownPaths {
    * A link has ended.
    *
    * @param address `host:port` of the peer.
-   * @param windowBytes What it delivered within a round trip; `undefined`: it had nothing to deliver.
+   * @param learned What it delivered within a round trip; `undefined`: its window does not follow the link.
    */
-  ended(peer: string, address: string, windowBytes: number | undefined, now: number): void {
+  ended(peer: string, address: string, learned: Learned | undefined, now: number): void {
     const host = hostOf(address);
     const before = this.#paths.get(peer);
     this.#paths.delete(peer);
-    if (windowBytes !== undefined) this.#paths.set(peer, { host, windowBytes, endedAt: now });
-    else if (before?.host === host) this.#paths.set(peer, { ...before, endedAt: now });
+    if (learned === undefined) return;
+    // One that had little to send says nothing against what the path has carried before.
+    const known = before?.host === host && !learned.isLimit ? before.windowBytes : 0;
+    const windowBytes = Math.max(learned.bytes, known);
+    if (windowBytes > 0) this.#paths.set(peer, { host, windowBytes, endedAt: now });
     for (const oldest of this.#paths.keys()) {
       if (this.#paths.size <= this.#most) break;
       this.#paths.delete(oldest);

@@ -8,6 +8,7 @@ import {
   type Hello,
   HubError,
   Keepalive,
+  type Learned,
   type LinkCodec,
   type Message,
   type MessageStore,
@@ -54,6 +55,8 @@ export class MessageChannel {
   readonly #ended = new LinkEnd();
   readonly #wakeUp: () => void;
   readonly #endings: PacedWork | undefined;
+  /** Waits there. */
+  #ending: (() => void) | undefined;
   readonly #reader: StoreReader;
   readonly #out: Outgoing;
   readonly #receiver: Receiver;
@@ -123,6 +126,7 @@ export class MessageChannel {
         this.#congested = false;
         this.#flush();
       },
+      ...(this.#endings && { hungUp: () => this.#endLater(() => this.#hangUp()) }),
       closed: (reason) => this.#connectionClosed(reason),
     });
     if (this.#options.hello && greeted !== true)
@@ -161,9 +165,14 @@ export class MessageChannel {
     };
   }
 
-  /** What the link delivered within a round trip, bytes; `undefined`: it had nothing to deliver. */
-  get learnedWindow(): number | undefined {
+  /** What the link delivered within a round trip; `undefined`: its window does not follow it. */
+  get learned(): Learned | undefined {
     return this.#queue.link?.learned;
+  }
+
+  /** Does not wait for its turn to end, if its peer is silent or has hung up. */
+  endIfWaiting(): void {
+    this.#ending?.();
   }
 
   /** Ends the link, saying why. */
@@ -200,6 +209,7 @@ export class MessageChannel {
   }
 
   #heard(): void {
+    this.#goOnLiving();
     this.#bytesHeard = this.#connection.bytesReceived;
     this.#keepalive.heard(this.#clock.now());
   }
@@ -424,26 +434,13 @@ export class MessageChannel {
     if (this.#closed) return;
     const due = this.#keepalive.poll(this.#clock.now());
     if (due === "dead") {
-      this.#dieLater();
+      // A process that slept has its peer's words still unread: it looks once more after this turn's input.
+      this.#clock.atTurnEnd(() => this.#clock.atTurnEnd(() => this.#endLater(() => this.#dieIfSilent())));
       return;
     }
     if (due === "ping") this.#ping();
     this.#flush();
     this.#arm();
-  }
-
-  /** A process that slept has its peer's words still unread: it looks once more after this turn's input. */
-  #dieLater(): void {
-    // Until then nothing wakes this channel.
-    this.#wakeAt = Number.NEGATIVE_INFINITY;
-    const end = (): void => {
-      this.#wakeAt = Number.POSITIVE_INFINITY;
-      this.#dieIfSilent();
-    };
-    this.#clock.atTurnEnd(() => {
-      if (this.#endings === undefined) this.#clock.atTurnEnd(end);
-      else this.#endings.add(end);
-    });
   }
 
   #dieIfSilent(): void {
@@ -460,6 +457,37 @@ export class MessageChannel {
   #ping(): void {
     if (this.#codec.joinable) this.#add([empty]);
     else this.control({ type: "ping" });
+  }
+
+  /** Does what ends this link, when its turn comes; until then nothing wakes it. */
+  #endLater(end: () => void): void {
+    if (this.#closed || this.#endings === undefined) {
+      end();
+      return;
+    }
+    if (this.#ending !== undefined) return;
+    const job = (): void => {
+      this.#goOnLiving();
+      end();
+    };
+    this.#ending = job;
+    this.#cancelWake();
+    this.#wakeAt = Number.NEGATIVE_INFINITY;
+    this.#endings.add(job);
+  }
+
+  /** It does not wait for its end, any more. */
+  #goOnLiving(): void {
+    if (this.#ending === undefined) return;
+    this.#endings?.remove(this.#ending);
+    this.#ending = undefined;
+    this.#wakeAt = Number.POSITIVE_INFINITY;
+  }
+
+  #hangUp(): void {
+    const reason = { code: "E_LINK_LOST", text: "the peer hung up" } as const;
+    this.#end({ ...reason, remote: true });
+    this.#connection.destroy(reason);
   }
 
   #die(): void {
@@ -487,6 +515,7 @@ export class MessageChannel {
   #end(reason: CloseReason): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#goOnLiving();
     this.#cancelWake();
     this.#ended.abort();
     this.#reader.end();

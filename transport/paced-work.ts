@@ -6,28 +6,46 @@ export class PacedWork {
   readonly #clock: Clock;
   readonly #pacer: Pacer;
   readonly #jobs = new Set<() => void>();
-  #isRunning = false;
+  #cancel: (() => void) | undefined;
+  #closed = false;
 
   constructor(clock: Clock, pace: Pace) {
     this.#clock = clock;
     this.#pacer = new Pacer(pace, clock.now());
   }
 
+  /** Does it when its turn comes: at once, if nobody waits. */
   add(job: () => void): void {
+    if (this.#closed) {
+      job();
+      return;
+    }
     this.#jobs.add(job);
-    if (!this.#isRunning) this.#run();
+    if (this.#cancel === undefined) this.#run();
+  }
+
+  /** It need not be done any more. */
+  remove(job: () => void): void {
+    this.#jobs.delete(job);
+  }
+
+  /** Forgets what waits; what is added from now on does not wait. */
+  close(): void {
+    this.#closed = true;
+    this.#jobs.clear();
+    this.#cancel?.();
   }
 
   #run(): void {
-    this.#isRunning = true;
+    this.#cancel = undefined;
     for (const job of this.#jobs) {
       if (!this.#pacer.take(this.#clock.now())) {
-        this.#clock.after(Math.max(this.#pacer.wakeAt() - this.#clock.now(), 1), () => this.#run());
+        const pauseMs = Math.max(this.#pacer.wakeAt() - this.#clock.now(), 1);
+        this.#cancel = this.#clock.after(pauseMs, () => this.#run());
         return;
       }
       this.#jobs.delete(job);
       job();
     }
-    this.#isRunning = false;
   }
 }

@@ -2,7 +2,6 @@ import type { SecureContextOptions } from "node:tls";
 import type { Dialect, HubError } from "../protocol/index.ts";
 import type { Connection, Dialled, Listener, Peer } from "./connection.ts";
 import type { InflowOptions } from "./inflow.ts";
-import type { PacedWork } from "./paced-work.ts";
 import type { Turnstile } from "./turnstile.ts";
 
 /** What carries a connection: WebSocket over TLS, QUIC, or WebTransport. */
@@ -103,8 +102,6 @@ export interface ListenParts {
   refused(error: HubError, address: string): void;
   /** Where new connections wait for their turn; its owner closes it. Default: they come in as they come. */
   readonly turnstile?: Turnstile | undefined;
-  /** Where connections whose peers have hung up wait to be ended here too; default: they do not wait. WebSocket only. */
-  readonly endings?: PacedWork | undefined;
 }
 
 export interface TransportListener extends Listener {

@@ -88,6 +88,8 @@ class Listening implements TransportListener {
       requestTimeout: options.handshakeTimeoutMs,
       maxHeaderSize: 16 * 1024,
       noDelay: true,
+      // Who waits for his handshake is not read: else each would have 64 KiB here.
+      pauseOnConnect: parts.turnstile !== undefined,
     });
     this.#server.maxConnections = options.maxConnections;
     this.#sockets = new WebSocketServer({
@@ -210,7 +212,6 @@ class Listening implements TransportListener {
             side: "server",
             inflow: this.#options.inflow,
             greeting,
-            endings: this.#parts.endings,
           }),
         );
       });

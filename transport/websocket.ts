@@ -14,7 +14,6 @@ import {
 } from "./connection.ts";
 import { parseRetryAfter } from "./http-refusal.ts";
 import { Inflow, type InflowOptions } from "./inflow.ts";
-import type { PacedWork } from "./paced-work.ts";
 import { type DialOptions, maxGreetingBytes } from "./transport.ts";
 
 /** The request header in which a client offers our dialect, and the answer's. A KubeEdge peer ignores both. */
@@ -51,12 +50,12 @@ export class WebSocketConnection implements Connection {
   #greeting: Uint8Array | undefined;
   #reason: CloseReason | undefined;
   #full = false;
+  #hungUp = false;
 
   /**
    * @param side A server's frames carry no mask: they are written as they are, all of a turn at once.
    * @param inflow How fast the peer is listened to; default: as it talks.
    * @param greeting What the peer has said already, with its request.
-   * @param endings See `ListenParts`.
    */
   constructor(
     socket: WebSocket,
@@ -67,10 +66,9 @@ export class WebSocketConnection implements Connection {
       side: "client" | "server";
       inflow?: InflowOptions | undefined;
       greeting?: Uint8Array | undefined;
-      endings?: PacedWork | undefined;
     },
   ) {
-    const { peer, dialect, endings } = about;
+    const { peer, dialect } = about;
     this.#socket = socket;
     this.#raw = raw;
     this.#side = about.side;
@@ -80,7 +78,6 @@ export class WebSocketConnection implements Connection {
     this.peer = peer;
     socket.pause();
     raw.setMaxSendFragment(tlsRecordBytes);
-    if (endings !== undefined) endInTurn(socket, raw, endings);
     socket.on("error", (error: Error & { code?: string }) => {
       const code: ErrorCode =
         error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH" ? "E_TOO_LARGE" : "E_BAD_FRAME";
@@ -108,10 +105,21 @@ export class WebSocketConnection implements Connection {
       this.#full = false;
       events.drained();
     });
+    if (events.hungUp !== undefined) this.#leaveEndTo(() => events.hungUp?.());
     this.#socket.resume();
     const greeting = this.#greeting;
     this.#greeting = undefined;
     if (greeting !== undefined) events.data(greeting);
+  }
+
+  /** Thousands may hang up in one moment, and `ws` and the socket would end each of them at once. */
+  #leaveEndTo(hungUp: () => void): void {
+    this.#raw.removeAllListeners("end");
+    this.#raw.allowHalfOpen = true;
+    this.#raw.on("end", () => {
+      this.#hungUp = true;
+      hungUp();
+    });
   }
 
   /** What comes is not read on before others have had their turn. */
@@ -126,6 +134,8 @@ export class WebSocketConnection implements Connection {
 
   send(messages: readonly Uint8Array[], flushed?: () => void): boolean {
     if (this.#socket.readyState !== WebSocket.OPEN) return true;
+    // The kernel would still take it.
+    if (this.#hungUp) return false;
     if (this.#side === "server")
       this.#raw.write(serverFrames(messages, this.#binary), flushed && ((error) => error || flushed()));
     else this.#sendMasked(messages, flushed);
@@ -160,16 +170,6 @@ export class WebSocketConnection implements Connection {
     this.#reason ??= { ...reason, remote: false };
     this.#socket.terminate();
   }
-}
-
-/**
- * A peer that has hung up is ended when its turn comes: thousands may hang up in one moment, and `ws` and the socket would
- * end each at once, which takes longer than all else of a turn.
- */
-function endInTurn(socket: WebSocket, raw: TLSSocket, endings: PacedWork): void {
-  raw.removeAllListeners("end");
-  raw.allowHalfOpen = true;
-  raw.on("end", () => endings.add(() => socket.terminate()));
 }
 
 /** Whole frames without mask, back to back. Source: RFC 6455 §5.2. */

@@ -154,8 +154,9 @@ class SqliteHubStore implements HubStore {
       name: node,
       value: JSON.stringify(record),
     });
-    const known = this.#nodes.get(node);
-    if (known === undefined) this.#nodes.set(node, { row: id, record, outbox: undefined });
+    // A node that was removed meanwhile stays removed.
+    if (before === undefined && !this.#nodes.has(node))
+      this.#nodes.set(node, { row: id, record, outbox: undefined });
     return this.#nodes.get(node)?.record ?? record;
   }
 

@@ -58,6 +58,58 @@ describe("many nodes at once", () => {
   });
 });
 
+async function dial(transport: Transport, url: string, identity: Identity | undefined): Promise<Dialled> {
+  if (identity === undefined) throw new Error("it has not joined");
+  const { node, caPem, certPem, keyPem } = identity;
+  const dialled = await transport.dial(
+    `${url}/project/${node}/events`,
+    {
+      headers: { Node_id: node, ConnectionUse: "msg" },
+      tls: { ca: caPem, cert: certPem, key: keyPem },
+      offerNative: true,
+      handshakeTimeoutMs: 20_000,
+      maxMessageBytes: 1 << 20,
+      probeEveryMs: 0,
+    },
+    new AbortController().signal,
+  );
+  onTestFinished(() => dialled.connection.destroy({ code: "E_CLOSED", text: "the test is over" }));
+  return dialled;
+}
+
+describe("nodes that hang up together", () => {
+  it("are told to controllers as gone and back, also one that is back before its turn to be ended", async () => {
+    const world = await startWorld();
+    const names = Array.from({ length: 24 }, (_, i) => `edge-${i}`);
+    const url = `wss://127.0.0.1:${world.hub.ports.nodes}`;
+    const comes = (name: string) => dial(webSocketTransport, url, loadIdentity(join(world.directory, name)));
+    for (const name of names) {
+      const agent = await world.agent(name);
+      await until(`${name} has joined`, () => agent.connected, 20_000);
+      await agent.close();
+    }
+    const links = await Promise.all(names.map(comes));
+    const last = names.at(-1) as string;
+    const told: string[] = [];
+    const presence = world.hub.subscribe({ nodes: [last], groups: [], presence: true });
+    onTestFinished(() => presence.close());
+    void (async () => {
+      for await (const { message, ack } of presence) {
+        told.push(message.operation);
+        ack();
+      }
+    })();
+    for (const { connection } of links) connection.destroy({ code: "E_CLOSED", text: "gone" });
+    await comes(last);
+    await until("all others are gone", async () =>
+      (await world.hub.nodes()).every(({ node, connected }) => connected === (node === last)),
+    );
+    expect(told).toEqual(["connected", "disconnected", "connected"]);
+    const metrics = await world.hub.metrics();
+    expect(metrics).not.toMatch(/hub_node_links_closed_total\{code="E_REPLACED"\} [1-9]/);
+  });
+});
+
 describe("many nodes over several transports", () => {
   it("come in at one pace", async () => {
     const open = { enable: true, port: 0 };
@@ -82,25 +134,6 @@ describe("many nodes over several transports", () => {
     const shown = (await world.hub.nodes()).map(({ transport }) => transport);
     expect(shown.toSorted()).toEqual(["quic", "webtransport", "wss"].flatMap((one) => Array(4).fill(one)));
   });
-
-  async function dial(transport: Transport, url: string, identity: Identity | undefined): Promise<Dialled> {
-    if (identity === undefined) throw new Error("it has not joined");
-    const { node, caPem, certPem, keyPem } = identity;
-    const dialled = await transport.dial(
-      `${url}/project/${node}/events`,
-      {
-        headers: { Node_id: node, ConnectionUse: "msg" },
-        tls: { ca: caPem, cert: certPem, key: keyPem },
-        offerNative: true,
-        handshakeTimeoutMs: 20_000,
-        maxMessageBytes: 1 << 20,
-        probeEveryMs: 0,
-      },
-      new AbortController().signal,
-    );
-    onTestFinished(() => dialled.connection.destroy({ code: "E_CLOSED", text: "the test is over" }));
-    return dialled;
-  }
 });
 
 describe("a node that waits for its turn", () => {

@@ -1,9 +1,10 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { greetingOf, rememberHub } from "../../edgehub/greeting.ts";
 import type { EdgeHub } from "../../edgehub/index.ts";
 import { edgeSchema } from "../../edgehub/options.ts";
 import { checkOptions } from "../../platform/config.ts";
 import { silentLogger } from "../../platform/logger.ts";
+import { type Dialled, webSocketTransport } from "../../transport/index.ts";
 import { until } from "../support/processes.ts";
 import { startWorld, type World } from "../support/world.ts";
 import { TestAgent } from "./test-agent.ts";
@@ -47,8 +48,10 @@ describe("what a node says first", () => {
     });
   });
 
-  it("is understood by the hub that it knows", async () => {
+  it("goes with the request to the hub that it knows", async () => {
     const world = await startWorld();
+    const dials = vi.spyOn(webSocketTransport, "dial");
+    onTestFinished(() => dials.mockRestore());
     const first = await world.agent("edge-1");
     await isUp(first);
     await deliver(world, "a");
@@ -60,6 +63,8 @@ describe("what a node says first", () => {
       await agent.close();
       expect(await resumed(world)).toEqual({ same: visits + 1 });
     }
+    const answers = await Promise.all(dials.mock.results.map(({ value }) => value as Promise<Dialled>));
+    expect(answers.map(({ greeted }) => greeted)).toEqual([false, true, true, true]);
   });
 
   it("is said anew where another hub answers than the one it knows", async () => {

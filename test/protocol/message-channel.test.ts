@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Clock } from "../../platform/clock.ts";
 import { deflate } from "../../platform/short-forms.ts";
 import type { LinkCodec } from "../../protocol/codec.ts";
 import { event, state } from "../../protocol/delivery.ts";
@@ -12,11 +13,12 @@ import { NativeCodec } from "../../protocol/native-codec.ts";
 import { packMessage } from "../../protocol/packed-codec.ts";
 import { compressedPackage } from "../../protocol/short-codec.ts";
 import { requireVersion } from "../../protocol/version.ts";
-import type { CloseReason, Connection } from "../../transport/connection.ts";
+import type { CloseReason, Connection, ConnectionEvents } from "../../transport/connection.ts";
 import {
   type ChannelOptions,
   MessageChannel,
   newCounters,
+  PacedWork,
   type ReceiptContent,
 } from "../../transport/index.ts";
 import { memoryPair } from "../../transport/memory.ts";
@@ -91,6 +93,8 @@ class Line {
   readonly store: NotingStore;
   readonly counters = { a: newCounters(), b: newCounters() };
   readonly pair = memoryPair(this.clock);
+  /** Of `a`. */
+  endings: PacedWork | undefined;
   take: (message: Message) => Promise<ReceiptContent | undefined> = () => Promise.resolve(undefined);
 
   constructor(items: readonly StoredMessage[]) {
@@ -133,7 +137,13 @@ class Line {
         void this.closed.push(`${side}: ${code}${remote ? " by the other" : ""}`),
     };
     return new MessageChannel(
-      { ...parts, owner, clock: this.clock, counters: this.counters[side] },
+      {
+        ...parts,
+        owner,
+        clock: this.clock,
+        counters: this.counters[side],
+        endings: side === "a" ? this.endings : undefined,
+      },
       {
         queue: queueOptions,
         keepalive: { pingEveryMs: never, pingAlways: false, deadAfterMs: never },
@@ -167,6 +177,78 @@ const answer = {
   resource: "default/configmap/c",
   content: { kind: "ConfigMap" },
 };
+
+/** Ends of links, one each second, beside one that is always under way. */
+function slowEndings(clock: Clock): PacedWork {
+  const endings = new PacedWork(clock, { burst: 1, perSecond: 1 });
+  endings.add(() => undefined);
+  return endings;
+}
+
+const silentFor = (ms: number) => ({ pingEveryMs: never, pingAlways: false, deadAfterMs: ms });
+
+describe("a channel that waits for its end", () => {
+  it("lives on if its peer is heard meanwhile, and ends in its turn if not", async () => {
+    const line = new Line([]);
+    line.endings = slowEndings(line.clock);
+    line.startA(native(), { keepalive: silentFor(2_000) });
+    const b = line.startB(native());
+    await line.clock.advance(1_900);
+    line.endings.add(() => undefined);
+    await line.clock.advance(600);
+    expect(line.closed).toEqual([]);
+    b.control({ type: "ping" });
+    await line.clock.advance(1_500);
+    expect(line.closed).toEqual([]);
+    await line.clock.advance(1_500);
+    expect(line.closed).toContain("a: E_PEER_SILENT by the other");
+  });
+
+  it("ends at once where somebody needs its place, and once", async () => {
+    const line = new Line([]);
+    line.endings = slowEndings(line.clock);
+    const a = line.startA(native(), { keepalive: silentFor(500) });
+    a.endIfWaiting();
+    await line.clock.advance(600);
+    expect(line.closed).toEqual([]);
+    a.endIfWaiting();
+    expect(line.closed).toEqual(["a: E_PEER_SILENT by the other"]);
+    await line.clock.advance(5_000);
+    expect(line.closed).toEqual(["a: E_PEER_SILENT by the other"]);
+  });
+
+  it("sends nothing more to a peer that has hung up, and keeps what it has not acked", async () => {
+    const line = new Line([stored(1), stored(2)]);
+    line.endings = slowEndings(line.clock);
+    const events: ConnectionEvents[] = [];
+    const { a } = line.pair;
+    let hungUp = false;
+    const connection: Connection = {
+      peer: a.peer,
+      get bytesReceived() {
+        return a.bytesReceived;
+      },
+      start: (own) => {
+        events.push(own);
+        a.start(own);
+      },
+      send: (messages, flushed) => !hungUp && a.send(messages, flushed),
+      close: (reason) => a.close(reason),
+      destroy: (reason) => a.destroy(reason),
+    };
+    line.take = () => new Promise(() => {});
+    const channel = line.startA(native(), {}, connection);
+    line.startB(native());
+    await line.clock.advance(10);
+    hungUp = true;
+    events[0]?.hungUp?.();
+    await line.clock.advance(100);
+    expect([line.closed, line.store.notes]).toEqual([[], []]);
+    channel.endIfWaiting();
+    expect(line.closed[0]).toBe("a: E_LINK_LOST by the other");
+    expect(line.store.notes).toEqual(["unacked m1 sent 1,m2 sent 1"]);
+  });
+});
 
 describe("a native channel", () => {
   it("sends nothing from the store before the peer has said what it takes", async () => {

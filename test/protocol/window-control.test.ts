@@ -169,10 +169,11 @@ describe("a window that follows the link", () => {
   it("begins over a path that was known with what it is told, and follows the link from the first ack on", () => {
     const bulk = new Bulk({ bytesPerMs: 10 * kilo, roundTripMs: 200 }, 1_000, 4 << 20);
     bulk.run(10_000);
-    const learned = bulk.queue.link?.learned ?? 0;
+    const { bytes: learned, isLimit } = bulk.queue.link?.learned ?? { bytes: 0 };
     expect(learned).toBeGreaterThan(10 * kilo * 200);
+    expect(isLimit).toBe(true);
     const back = new Bulk({ bytesPerMs: 10, roundTripMs: 200 }, 1_000, 4 << 20);
-    expect(back.queue.link?.learned).toBeUndefined();
+    expect(back.queue.link?.learned).toEqual({ bytes: 0, isLimit: false });
     back.queue.link?.beginWith(learned);
     expect(back.windowBytes).toBe(learned);
     back.run(400);

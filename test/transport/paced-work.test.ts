@@ -24,3 +24,19 @@ it("does a burst at once and the rest at its pace, in order", async () => {
   add("f");
   expect(done.at(-1)).toEqual(["f", 1_000]);
 });
+
+it("forgets what is taken back, and everything when it is closed", async () => {
+  const clock = new FakeClock();
+  const done: string[] = [];
+  const work = new PacedWork(clock, { burst: 1, perSecond: 100 });
+  const jobs = ["a", "b", "c", "d"].map((name) => () => void done.push(name));
+  for (const job of jobs) work.add(job);
+  work.remove(jobs[1] as () => void);
+  await clock.advance(10);
+  expect(done).toEqual(["a", "c"]);
+  work.close();
+  await clock.advance(1_000);
+  expect(done).toEqual(["a", "c"]);
+  work.add(() => void done.push("e"));
+  expect(done).toEqual(["a", "c", "e"]);
+});

@@ -1,10 +1,8 @@
 import { describe, expect, it, test } from "vitest";
-import { systemClock } from "../../platform/clock.ts";
 import {
-  type ListenOptions,
-  type ListenParts,
+  type CloseReason,
+  type Connection,
   maxGreetingBytes,
-  PacedWork,
   webSocketTransport,
 } from "../../transport/index.ts";
 import { conformance, Harness } from "./conformance.ts";
@@ -18,27 +16,29 @@ describe("WebSocket", () => {
   conformance(under);
 });
 
-describe("WebSocket of a server that ends hung-up connections in turn", () => {
-  const endings = () => new PacedWork(systemClock, { burst: 4, perSecond: 50 });
-  const inTurn = {
-    ...under,
-    transport: {
-      ...webSocketTransport,
-      listen: (options: ListenOptions, parts: ListenParts) =>
-        webSocketTransport.listen(options, { ...parts, endings: endings() }),
-    },
-  };
-  conformance(inTurn);
-
-  it("ends a few at once, and all of them", async () => {
-    const harness = await new Harness(inTurn).listen();
-    const clients = await Promise.all(Array.from({ length: 24 }, () => harness.dial()));
-    const endedAt: number[] = [];
-    for (const end of harness.accepted) void end.start().closed.then(() => endedAt.push(performance.now()));
-    for (const { connection } of clients) connection.destroy({ code: "E_CLOSED", text: "gone" });
-    await expect.poll(() => endedAt.length).toBe(24);
-    // A burst of four; the other twenty need 0.4 s.
-    expect((endedAt.at(-1) ?? 0) - (endedAt[0] ?? 0)).toBeGreaterThan(300);
+describe("a peer that has hung up", () => {
+  it("is ended by who listens for that, and nothing is sent to it meanwhile", async () => {
+    const harness = await new Harness(under).listen();
+    const client = await harness.dial();
+    const server = harness.accepted[0]?.connection as Connection;
+    const heard: string[] = [];
+    const closed = new Promise<CloseReason>((resolve) =>
+      server.start({
+        data: (chunk) => heard.push(Buffer.from(chunk).toString()),
+        drained: () => undefined,
+        hungUp: () => heard.push("hung up"),
+        closed: resolve,
+      }),
+    );
+    client.connection.send([Buffer.from("last words")]);
+    client.start().connection.destroy({ code: "E_CLOSED", text: "gone" });
+    await expect.poll(() => heard).toEqual(["last words", "hung up"]);
+    let left = false;
+    expect(server.send([Buffer.from("in vain")], () => (left = true))).toBe(false);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    server.destroy({ code: "E_LINK_LOST", text: "the peer hung up" });
+    expect(await closed).toMatchObject({ code: "E_LINK_LOST" });
+    expect(left).toBe(false);
   });
 });
 
