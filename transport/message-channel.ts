@@ -126,7 +126,7 @@ export class MessageChannel {
         this.#congested = false;
         this.#flush();
       },
-      ...(this.#endings && { hungUp: () => this.#endLater(() => this.#hangUp()) }),
+      ...(this.#endings && { hungUp: () => this.#hungUp() }),
       closed: (reason) => this.#connectionClosed(reason),
     });
     if (this.#options.hello && greeted !== true)
@@ -484,10 +484,15 @@ export class MessageChannel {
     this.#wakeAt = Number.POSITIVE_INFINITY;
   }
 
-  #hangUp(): void {
-    const reason = { code: "E_LINK_LOST", text: "the peer hung up" } as const;
-    this.#end({ ...reason, remote: true });
-    this.#connection.destroy(reason);
+  #hungUp(): void {
+    this.#congested = true;
+    // Whatever it waits for now: it ends.
+    this.#goOnLiving();
+    this.#endLater(() => {
+      const reason = { code: "E_LINK_LOST", text: "the peer hung up" } as const;
+      this.#end({ ...reason, remote: true });
+      this.#connection.destroy(reason);
+    });
   }
 
   #die(): void {

@@ -16,7 +16,7 @@ export interface TurnstileOptions {
 export interface Arrival {
   /** Where from, without a port: addresses take turns. */
   readonly address: string;
-  /** It has hung up. */
+  /** It is known to have hung up. Of a socket that is not read, nobody knows. */
   isGone(): boolean;
   /** Its turn has come. */
   enter(): void;

@@ -118,7 +118,9 @@ export class WebSocketConnection implements Connection {
     this.#raw.allowHalfOpen = true;
     this.#raw.on("end", () => {
       this.#hungUp = true;
-      hungUp();
+      // Where one side has said that it closes, the reason is known, and the end was only waited for.
+      if (this.#socket.readyState === WebSocket.OPEN) hungUp();
+      else this.#socket.terminate();
     });
   }
 

@@ -155,9 +155,11 @@ class SqliteHubStore implements HubStore {
       value: JSON.stringify(record),
     });
     // A node that was removed meanwhile stays removed.
-    if (before === undefined && !this.#nodes.has(node))
-      this.#nodes.set(node, { row: id, record, outbox: undefined });
-    return this.#nodes.get(node)?.record ?? record;
+    if (before !== undefined) return this.#nodes.get(node)?.record ?? record;
+    // Somebody else was the first to save it: this is a change of what he saved.
+    if (this.#nodes.has(node)) return await this.saveNode(node, change);
+    this.#nodes.set(node, { row: id, record, outbox: undefined });
+    return record;
   }
 
   async removeNode(node: NodeId): Promise<boolean> {
