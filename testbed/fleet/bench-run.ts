@@ -82,7 +82,8 @@ const resources = 100;
  * Puts load on a hub: simulated nodes join under names of their own, connect, and get what the pattern says. They are removed
  * from the hub again, whatever happens; no other node is touched.
  *
- * Rejects with `E_BAD_OPTION` if the prefix is taken, or with what the hub refuses. Ctrl-C ends it early, with a report.
+ * Rejects with `E_BAD_OPTION` if the prefix is taken, or with what the hub refuses. `signal` ends it early: with `E_ABORTED` as
+ * long as nodes join, with a report once they connect.
  */
 export async function benchHub(options: BenchOptions, clock: Clock = systemClock): Promise<BenchReport> {
   await requireFreePrefix(options.hub, options.prefix);
@@ -121,7 +122,7 @@ class BenchRun {
   async run(): Promise<BenchReport> {
     const identities = await this.#join();
     this.#enter("connecting");
-    await this.#unlessAborted(this.#processes.connect(ordersOf(this.#options, identities)));
+    await this.#untilAborted(this.#processes.connect(ordersOf(this.#options, identities)));
     this.#enter("running");
     const startedAt = this.#clock.now();
     await this.#load(identities, startedAt);
@@ -182,7 +183,7 @@ class BenchRun {
     const schedule = new Schedule(pattern, nodes.length);
     const churn = new Schedule({ perSecond: churnPerMinute / 60, burst: 1, share: 1 }, 1);
     let lookedAt = 0;
-    for (let elapsed = 0; elapsed < durationMs; elapsed = this.#clock.now() - startedAt) {
+    for (let elapsed = 0; elapsed < durationMs && !signal.aborted; elapsed = this.#clock.now() - startedAt) {
       for (const index of schedule.due(elapsed)) this.#publish((nodes[index] as (typeof nodes)[number]).node);
       const leaving = churn.due(elapsed).length;
       if (leaving > 0) this.#processes.cut(leaving);
@@ -192,7 +193,7 @@ class BenchRun {
         this.#done = Math.round(elapsed);
         this.#tell();
       }
-      if (!(await pause(this.#clock, tickMs, signal))) return;
+      await pause(this.#clock, tickMs, signal);
     }
   }
 
@@ -227,17 +228,12 @@ class BenchRun {
     this.#following.add(done);
   }
 
-  async #unlessAborted(work: Promise<void>): Promise<void> {
+  async #untilAborted(work: Promise<void>): Promise<void> {
     const { signal } = this.#options;
-    const aborted = Promise.withResolvers<never>();
-    const abort = (): void => aborted.reject(new HubError("E_ABORTED", "interrupted"));
-    signal.addEventListener("abort", abort, { once: true });
+    const { promise: aborted, resolve: abort } = Promise.withResolvers<void>();
+    signal.addEventListener("abort", () => abort(), { once: true });
     if (signal.aborted) abort();
-    try {
-      await Promise.race([work, aborted.promise]);
-    } finally {
-      signal.removeEventListener("abort", abort);
-    }
+    await Promise.race([work, aborted]);
   }
 
   #enter(phase: BenchProgress["phase"]): void {
@@ -271,7 +267,7 @@ class BenchRun {
       published: this.#published,
       refused: this.#refused,
       lastRefusal: this.#refusal,
-      publishedPerSecond: Math.round((this.#published * 1_000) / ranMs),
+      publishedPerSecond: ranMs === 0 ? 0 : Math.round((this.#published * 1_000) / ranMs),
       arrived: seen.count,
       acceptedMs: quantilesOf(this.#accepted),
       ackedMs: quantilesOf(this.#acked),

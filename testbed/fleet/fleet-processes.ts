@@ -32,7 +32,9 @@ export class FleetProcesses {
 
   /** Resolves when each has tried to connect all of its nodes. Rejects with `E_INTERNAL` if a process dies. */
   async connect(orders: readonly FleetOrder[]): Promise<void> {
-    await Promise.all(this.#children.map((child, i) => this.#ask(child, orders[i] as FleetOrder)));
+    await Promise.all(
+      this.#children.map((child, i) => this.#ask(child, orders[i] as FleetOrder, isConnected)),
+    );
     this.#tell("start");
   }
 
@@ -46,7 +48,7 @@ export class FleetProcesses {
   }
 
   async counts(): Promise<FleetSum> {
-    const all = await Promise.all(this.#children.map((child) => this.#ask<FleetCount>(child, "count")));
+    const all = await Promise.all(this.#children.map((child) => this.#ask(child, "count", isCount)));
     const connectMs = new Histogram();
     for (const one of all) connectMs.add(one.connectMs);
     const sum = (of: (one: FleetCount) => number): number => all.reduce((total, one) => total + of(one), 0);
@@ -87,14 +89,27 @@ export class FleetProcesses {
     for (const child of this.#children) this.#send(child, order);
   }
 
-  async #ask<T>(child: ChildProcess, order: WorkerOrder): Promise<T> {
-    const answer = once(child, "message");
+  /** A fleet that is connecting counts all the same, so that its answers may come in any order. */
+  async #ask<T>(
+    child: ChildProcess,
+    order: WorkerOrder,
+    isAnswer: (message: unknown) => message is T,
+  ): Promise<T> {
+    const { promise: answer, resolve } = Promise.withResolvers<T>();
+    const hear = (message: unknown): void => {
+      if (!isAnswer(message)) return;
+      child.off("message", hear);
+      resolve(message);
+    };
+    child.on("message", hear);
     this.#send(child, order);
-    const [message] = (await Promise.race([answer, this.#broken])) as [T];
-    return message;
+    return await Promise.race([answer, this.#broken]);
   }
 
   #send(child: ChildProcess, order: WorkerOrder): void {
     if (child.connected) child.send(order);
   }
 }
+
+const isConnected = (message: unknown): message is { connected: number } => !isCount(message);
+const isCount = (message: unknown): message is FleetCount => Object.hasOwn(message as object, "connectMs");
