@@ -24,6 +24,7 @@ export default defineConfig({
           exclude: ["test/system/**", "test/interop/**"],
           testTimeout: 20_000,
           execArgv,
+          maxWorkers: "100%",
         },
       },
       {

@@ -184,8 +184,8 @@ describe("with a real agent and a pod of plain processes", () => {
       const [name = "", ...rest] = words;
       return edgehub([name, "--data-dir", dataDir, "--edged.runtime", "process", ...rest]);
     };
-    for (let told = ""; !/^default +ticker +1\/1 +Running +0 /m.test(told); )
-      told = (await run("get", "pods")).out;
+    const running = /^default +ticker +1\/1 +Running +0 /m;
+    await until("it is shown as running", async () => running.test((await run("get", "pods")).out));
     expect((await run("describe", "pod", "ticker")).out).toMatch(/^ {2}State +running since/m);
     expect((await run("logs", "ticker")).out.split("\n").sort()).toEqual(["", "first tick", "second"]);
 

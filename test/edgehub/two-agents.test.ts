@@ -134,10 +134,12 @@ it("other nodes notice nothing, and nothing is lost that was acknowledged", asyn
   });
   expect(version).toBe(24);
   // They go on taking turns: each gets rid of what it has in its own.
-  for (let turns = 0; turns < 20 && received.size < accepted.length; turns++) await minutes(1);
+  const checkpoint = async () => (await world.hub.checkpoint("edge-1", "default/configmap/limits"))?.version;
+  const isDone = async () => received.size === accepted.length && (await checkpoint()) === String(version);
+  for (let turns = 0; turns < 20 && !(await isDone()); turns++) await minutes(1);
   expect([...received].sort()).toEqual([...accepted].sort());
   for (const { edge } of twins) expect(edge.status().outbox.messages).toBe(0);
-  expect((await world.hub.checkpoint("edge-1", "default/configmap/limits"))?.version).toBe(String(version));
+  expect(await checkpoint()).toBe(String(version));
   const versions = twins.map(({ edge }) => edge.store.meta.get("default/configmap/limits")?.version);
   expect(versions).toContain(String(version));
   expect(hubSaid("node link closed").filter(({ node }) => node === "edge-2")).toEqual([]);
