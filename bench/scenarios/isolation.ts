@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { connectHub, type HubClient } from "../../sdk/index.ts";
@@ -21,14 +20,6 @@ const backlog = 10_000;
 const goal = 1.2;
 /** The database has moved what was put into the queues to its place. */
 const settleMs = 3_000;
-
-/**
- * The disturber stands for another machine: it runs only where hub, publisher and the 200 nodes leave the processor idle,
- * whose time it would not take there. What the hub does for it has no such mark. Source: sched(7), SCHED_IDLE.
- */
-function standAside(process: Process): void {
-  execFileSync("chrt", ["--idle", "--pid", "0", String(process.pid)]);
-}
 
 /** The window that our own agent grants. */
 const window = 1_024;
@@ -94,7 +85,7 @@ export const isolation: Scenario = {
       await client.admin.addNode(node);
     const load = new Process("testbed/fleet/worker.ts");
     const other = new Process("testbed/fleet/worker.ts");
-    standAside(other);
+    other.standAside();
     await connectNodes(load, hub, { mode: "ack", identities: fleet });
     const probe = new Probe(
       client,

@@ -52,6 +52,7 @@ export const storm: Scenario = {
     for (let at = 0; at < all.length; at += 500)
       await Promise.all(all.slice(at, at + 500).map(({ node }) => client.admin.addNode(node)));
     const load = await connect(hub, fleet, true);
+    load.standAside();
     await untilConnected(load, nodes);
     await update(client, fleet, 1);
     const restarts: Storm[] = [];
@@ -63,8 +64,10 @@ export const storm: Scenario = {
       say(`hub restarted: in sync after ${(restarts.at(-1) as Storm).syncMs.toFixed(0)} ms`);
     }
     const others = await connect(hub, calm, true);
+    // A controller of its own: what waits behind 5,000 updates in their publisher's link is not what a storm does.
+    const publisher = await connectHub(hub.admin);
     const probe = new Probe(
-      client,
+      publisher,
       calm.nodes.map(({ node }) => node),
     );
     await probe.during(roundMs);
@@ -85,6 +88,7 @@ export const storm: Scenario = {
     }
     await others.end();
     await load.end();
+    await publisher.close();
     await client.close();
     await hub.end();
     return figuresOf(restarts, cuts, ratios);

@@ -9,28 +9,35 @@ const unique: ReadonlySet<string> = new Set(["uid", "resourceVersion"]);
 
 /**
  * Makes objects out of JSON that nobody can change, whose equal strings (images, label values, names of nodes and
- * namespaces) are the same string: a fleet's objects are very much alike.
+ * namespaces) are the same string: a fleet's objects are very much alike. What has not changed since the object's last version
+ * is part of both: a history of states is one of differences.
  */
 export class FrozenJson {
   /** Those of the last round and of this one: what is used comes along, what is not goes. */
   #strings = new Map<string, string>();
   #older = new Map<string, string>();
 
-  parse(json: string): KubeObject {
-    const object = JSON.parse(json) as KubeObject;
-    this.#freeze(object);
-    return object;
+  /** @param before What it takes the place of: parts that are equal are the same objects, and need no memory of their own. */
+  parse(json: string, before?: KubeObject): KubeObject {
+    return this.#frozen(JSON.parse(json), before) as KubeObject;
   }
 
-  #freeze(value: unknown): void {
-    if (typeof value !== "object" || value === null) return;
+  #frozen(value: unknown, before: unknown): unknown {
+    if (typeof value !== "object" || value === null) return value;
     const fields = value as Record<string, unknown>;
-    for (const name of Object.keys(fields)) {
+    const older = isLike(value, before) ? before : {};
+    const names = Object.keys(fields);
+    const olderNames = Object.keys(older);
+    let isSame = older === before && names.length === olderNames.length;
+    names.forEach((name, at) => {
       const field = fields[name];
-      if (typeof field !== "string") this.#freeze(field);
-      else if (!unique.has(name)) fields[name] = this.#shared(field);
-    }
-    Object.freeze(fields);
+      const was = Object.hasOwn(older, name) ? older[name] : undefined;
+      const isText = typeof field === "string" && field !== was;
+      if (isText) fields[name] = unique.has(name) ? field : this.#shared(field);
+      else fields[name] = field === was ? was : this.#frozen(field, was);
+      isSame &&= fields[name] === was && olderNames[at] === name;
+    });
+    return isSame ? older : Object.freeze(fields);
   }
 
   #shared(text: string): string {
@@ -45,4 +52,9 @@ export class FrozenJson {
     this.#strings.set(kept, kept);
     return kept;
   }
+}
+
+/** Both arrays, or both objects. */
+function isLike(value: object, before: unknown): before is Record<string, unknown> {
+  return typeof before === "object" && before !== null && Array.isArray(value) === Array.isArray(before);
 }

@@ -129,7 +129,8 @@ export class SqliteResourceStore implements ResourceStore {
       const text = `${key.type} ${key.name} has ${json.length} characters; an object may have ${this.#options.maxObjectCharacters}`;
       throw new ApiError("RequestEntityTooLarge", text);
     }
-    const held: Held = { key, object: this.#json.parse(json), revision, size: json.length };
+    const parsed = this.#json.parse(json, this.get(key)?.object);
+    const held: Held = { key, object: parsed, revision, size: json.length };
     await this.#write(key, { revision, previous, value: json }, (objects) => objects.put(held));
     return held;
   }
@@ -266,7 +267,8 @@ export class SqliteResourceStore implements ResourceStore {
       if (previous !== undefined) this.#outlived(state, objects.remove(lastOf(previous, revision)));
       return;
     }
-    const held: Held = { key, object: this.#json.parse(value), revision, size: value.length };
+    const object = this.#json.parse(value, objects.get(idOf(key))?.object);
+    const held: Held = { key, object, revision, size: value.length };
     if (revision <= objects.changes.horizon) objects.restore(held);
     else this.#outlived(state, objects.put(held));
   }
