@@ -23,7 +23,6 @@ interface Storm {
   /** Highest seen, and before. */
   readonly peakMiB: number;
   readonly beforeMiB: number;
-  readonly failures: number;
 }
 
 /** How the network fails them. */
@@ -104,9 +103,10 @@ async function restarted(
 ): Promise<Storm> {
   const beforeMiB = hub.process.residentMiB();
   await hub.end("SIGKILL");
+  const { count } = await load.ask<FleetCount>("count");
   const startedAt = performance.now();
   await hub.start();
-  return await inSync(hub, load, { startedAt, beforeMiB, work: update(client, fleet, version) });
+  return await inSync(hub, load, { startedAt, beforeMiB, count, work: update(client, fleet, version) });
 }
 
 async function fails(
@@ -115,18 +115,19 @@ async function fails(
 ): Promise<Storm> {
   const { hub, client, load, fleet, version } = parts;
   const beforeMiB = hub.process.residentMiB();
+  const { count } = await load.ask<FleetCount>("count");
   const startedAt = performance.now();
   load.send(fallout === "cut" ? { cut: nodes } : { lose: nodes });
-  return await inSync(hub, load, { startedAt, beforeMiB, work: update(client, fleet, version) });
+  return await inSync(hub, load, { startedAt, beforeMiB, count, work: update(client, fleet, version) });
 }
 
-/** Watches until each node has one message more than before and all are connected. */
+/** Watches until each node has one message more than there were before, and all are connected. */
 async function inSync(
   hub: HubProgram,
   load: Process,
-  { startedAt, beforeMiB, work }: { startedAt: number; beforeMiB: number; work: Promise<void> },
+  parts: { startedAt: number; beforeMiB: number; count: number; work: Promise<void> },
 ): Promise<Storm> {
-  const first = await load.ask<FleetCount>("count");
+  const { startedAt, beforeMiB, count, work } = parts;
   let peakMiB = beforeMiB;
   for (;;) {
     await pause(lookEveryMs);
@@ -135,9 +136,9 @@ async function inSync(
     const tookMs = performance.now() - startedAt;
     if (tookMs > patienceMs)
       throw new Error(`${seen.connected} of ${nodes} nodes are connected: ${seen.failure}`);
-    if (seen.count - first.count < nodes || seen.connected < nodes) continue;
+    if (seen.count - count < nodes || seen.connected < nodes) continue;
     await work;
-    return { syncMs: tookMs, peakMiB, beforeMiB, failures: seen.failures - first.failures };
+    return { syncMs: tookMs, peakMiB, beforeMiB };
   }
 }
 

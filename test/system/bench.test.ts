@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { connectHub } from "../../sdk/index.ts";
 import { type BenchReport, benchHub } from "../../testbed/fleet/bench-run.ts";
+import { FleetProcesses } from "../../testbed/fleet/fleet-processes.ts";
+import { joinNodes } from "../../testbed/fleet/join-nodes.ts";
+import { benchLabel, removeFleet } from "../../testbed/fleet/ownership.ts";
 import { adminOf, startTestHub, type TestHub } from "../cli/support.ts";
 
 /** `hubctl bench` against a hub with a node of somebody's: simulated nodes in processes of their own. */
@@ -107,6 +110,27 @@ it("reports what it has seen also if it is interrupted while its nodes connect",
   });
   expect(report).toMatchObject({ nodes: 5, interrupted: true, published: 0, publishedPerSecond: 0 });
   expect(await names()).toEqual(["press-1"]);
+});
+
+it("counts while its nodes connect, and tells the one answer from the other", async () => {
+  const client = await connectHub(adminOf(hub));
+  const fleet = new FleetProcesses(1);
+  onTestFinished(async () => {
+    await fleet.end();
+    await removeFleet(client, "counted", () => undefined);
+    await client.close();
+  });
+  const join = `https://127.0.0.1:${hub.hub.ports.join}`;
+  const names = Array.from({ length: 5 }, (_, i) => `counted-${i}`);
+  const labels = { [benchLabel]: "counted" };
+  const { token } = await client.admin.createJoinToken({ ttlMs: 60_000, uses: names.length, labels });
+  const signal = AbortSignal.timeout(30_000);
+  const identities = await joinNodes({ join, token, names, signal, joined: () => undefined });
+  const port = hub.hub.ports.nodes;
+  const connecting = fleet.connect([{ mode: "ack", port, identities, window: 8, bytes: 0, reconnect: true }]);
+  await fleet.counts();
+  await connecting;
+  expect((await fleet.counts()).connected).toBe(names.length);
 });
 
 it("ends when the hub has gone, and says what may be left there", async () => {

@@ -1,9 +1,8 @@
-import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { connectHub, contentOf, type HubClient } from "../../sdk/index.ts";
 import { startImpairer } from "../../testbed/impairer/index.ts";
+import { freePort } from "../support/free-port.ts";
 import { HubProcess, temporaryDirectory, until } from "../support/processes.ts";
 import { randomOf, seeds } from "../support/seeds.ts";
 import { Arrivals, KilledAgent } from "./killed-agent.ts";
@@ -14,16 +13,6 @@ const keys = 200;
 const events = 3_000;
 const strikes = ["hub", "agent", "cut", "agent", "hub", "cut"] as const;
 const seed = seeds(1)[0] as number;
-
-/** A port that stays the same when the hub that listens on it is killed. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 /** Publishes all updates. @returns Per resource the newest version that the hub has acknowledged. */
 async function publishUpdates(client: HubClient, pace: Pace): Promise<Map<string, number>> {

@@ -24,7 +24,8 @@ export class FleetProcesses {
 
   constructor(count: number) {
     this.#children = Array.from({ length: count }, () =>
-      fork(script, { stdio: ["ignore", "ignore", "pipe", "ipc"] }),
+      // In a group of its own: Ctrl-C reaches all processes of a terminal, and this one is to say when it is over.
+      fork(script, { stdio: ["ignore", "ignore", "pipe", "ipc"], detached: true }),
     );
     this.#broken = Promise.race(this.#children.map((child) => this.#watch(child)));
     this.#broken.catch(() => undefined);
@@ -107,7 +108,8 @@ export class FleetProcesses {
   }
 
   #send(child: ChildProcess, order: WorkerOrder): void {
-    if (child.connected) child.send(order);
+    // Of one that has just ended, its end tells.
+    if (!this.#ending && child.connected) child.send(order, () => undefined);
   }
 }
 

@@ -26,8 +26,6 @@ process.on("message", (order: WorkerOrder) => {
   else void connect(order);
 });
 process.on("disconnect", () => process.exit(0));
-// Ctrl-C reaches all processes of a terminal; the parent says when it is over.
-process.on("SIGINT", () => undefined);
 
 async function connect(order: FleetOrder): Promise<void> {
   fleet = new FleetNodes(order);
