@@ -107,10 +107,19 @@ export function parseFlags(
       version: version === true,
     };
   } catch (cause) {
-    throw new HubError("E_BAD_OPTION", `${cause instanceof Error ? cause.message : cause} (see --help)`, {
-      cause,
-    });
+    const text = cause instanceof Error ? cause.message : String(cause);
+    const meant = similarOption(text, Object.keys(options));
+    const hint = meant === undefined ? "see --help" : `did you mean --${meant}? See --help`;
+    throw new HubError("E_BAD_OPTION", `${text} (${hint})`, { cause });
   }
+}
+
+/** The option that is written as the unknown one but for case, dashes and dots: `--data-dir` is `dataDir`. */
+function similarOption(text: string, names: readonly string[]): string | undefined {
+  const given = /Unknown option '-+([^'=]+)/.exec(text)?.[1];
+  if (given === undefined) return undefined;
+  const plain = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, "");
+  return names.find((name) => plain(name) === plain(given));
 }
 
 /** Names of the flags that stand for fields: `nodes.port`. */

@@ -133,6 +133,13 @@ describe("complaining", () => {
     expect(() => parseFlags(schema, ["--server.prot=1"])).toThrow(/--server\.prot.*--help/);
     expect(() => parseFlags(schema, ["stray"])).toThrow(/stray/);
   });
+
+  it.each(["--server-port=1", "--Server.Port", "--serverport"])(
+    "says which one is meant by %s, written another way",
+    (given) => {
+      expect(() => parseFlags(schema, [given])).toThrow(/did you mean --server\.port\? See --help/);
+    },
+  );
 });
 
 describe.each([
