@@ -32,9 +32,9 @@ export class FrozenJson {
     names.forEach((name, at) => {
       const field = fields[name];
       const was = Object.hasOwn(older, name) ? older[name] : undefined;
-      const isText = typeof field === "string" && field !== was;
-      if (isText) fields[name] = unique.has(name) ? field : this.#shared(field);
-      else fields[name] = field === was ? was : this.#frozen(field, was);
+      if (typeof field !== "string") fields[name] = this.#frozen(field, was);
+      else if (field === was) fields[name] = was;
+      else if (!unique.has(name)) fields[name] = this.#shared(field);
       isSame &&= fields[name] === was && olderNames[at] === name;
     });
     return isSame ? older : Object.freeze(fields);
