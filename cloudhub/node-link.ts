@@ -30,6 +30,7 @@ import {
   MessageChannel,
   type PacedWork,
   type Scheme,
+  type WakeUps,
 } from "../transport/index.ts";
 import type { Link } from "./link-table.ts";
 import type { HubOptions } from "./options.ts";
@@ -62,6 +63,7 @@ export interface NodeLinkParts {
   readonly newId: () => string;
   /** See `ChannelParts`; the same for all nodes. */
   readonly endings: PacedWork;
+  readonly wakeUps: WakeUps;
   /** See {@link nodeChannels}. */
   readonly channels: Readonly<Record<Dialect, ChannelOptions>>;
   /** Serial of the certificate it came with. */
@@ -108,7 +110,15 @@ export class NodeLink implements Link, ChannelOwner {
     const { hello } = parts.channels[dialect];
     if (hello !== undefined) this.#resume = this.#resumeOf(clock, hello.storeId);
     this.#channel = new MessageChannel(
-      { connection, codec, owner: this, clock, counters, endings: parts.endings },
+      {
+        connection,
+        codec,
+        owner: this,
+        clock,
+        counters,
+        endings: parts.endings,
+        wakeUps: parts.wakeUps,
+      },
       withBudgets(parts.channels[dialect], hub.budgetsOf(node)),
     );
   }

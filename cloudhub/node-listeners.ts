@@ -11,6 +11,7 @@ import {
   type TransportListener,
   Turnstile,
   type UpgradeRequest,
+  wakeUpsOf,
   webTransport,
 } from "../transport/index.ts";
 import { type AdmittedNode, admitNode, requireGood } from "./admission.ts";
@@ -47,7 +48,7 @@ export async function listenForNodes(parts: ListenerParts, options: HubOptions):
   const turnstile = new Turnstile({ perSecond, maxWaitMs, maxWaiting: Math.max(maxNodes, 16), isCrowded });
   const channels = nodeChannels(parts.store.storeId, options);
   const endings = new PacedWork(parts.clock, endingPace);
-  const terms: LinkTerms = { parts, options, channels, endings };
+  const terms: LinkTerms = { parts, options, channels, endings, wakeUps: wakeUpsOf(parts.clock) };
   let quic: TransportListener | undefined;
   let overHttp2: TransportListener | undefined;
   const webSocket = await listenWebSocket(listen, {
@@ -139,7 +140,7 @@ async function listenForQuic(
 }
 
 /** The same for all links. */
-interface LinkTerms extends Pick<NodeLinkParts, "channels" | "endings"> {
+interface LinkTerms extends Pick<NodeLinkParts, "channels" | "endings" | "wakeUps"> {
   readonly parts: ListenerParts;
   readonly options: HubOptions;
 }
@@ -149,7 +150,7 @@ async function admit(
   request: UpgradeRequest,
   { node, serial }: AdmittedNode,
   transport: Scheme,
-  { parts, options, channels, endings }: LinkTerms,
+  { parts, options, channels, endings, wakeUps }: LinkTerms,
 ): Promise<Admitted> {
   const { hub, store, clock, gate, metrics } = parts;
   const leave = await gate.enter(node);
@@ -177,6 +178,7 @@ async function admit(
         newId: randomUUID,
         channels,
         endings,
+        wakeUps,
         serial,
         caughtUp: leave,
       } as const;

@@ -15,11 +15,22 @@ export function isOfPart(part: StorePart, { priority }: Pick<StoredMessage, "pri
   return part === "all" || priority > 0 === (part === "urgent");
 }
 
-/** Says that a reader is to stop: the part of an `AbortSignal` that is needed here. There is one for each link, so it may cost less. */
-export interface EndSignal {
-  readonly aborted: boolean;
-  addEventListener(type: "abort", listener: () => void, options?: { once?: boolean }): void;
-  removeEventListener(type: "abort", listener: () => void): void;
+/** Takes what a store hands out for one link. */
+export interface FeedReader {
+  /** So many messages it can use at once; what it gets may be less, or more. */
+  readonly wanted: number;
+  /** The next messages, in order; none: that is all for now. Once for each {@link Feed.next}. */
+  take(batch: readonly StoredMessage[]): void;
+  /** The store could not be read. */
+  failed(error: unknown): void;
+}
+
+/** What one link reads of a store. There are thousands that wait: no promise, no listener for each. */
+export interface Feed {
+  /** Asks for the next batch, once at a time; it may be handed over before this returns. */
+  next(): void;
+  /** Nothing is handed over any more. */
+  end(): void;
 }
 
 /**
@@ -28,13 +39,12 @@ export interface EndSignal {
  */
 export interface MessageStore {
   /**
-   * All unsettled messages in the order of their positions, then new ones as they are stored; ends with the
-   * signal. For one key that order is the order of versions. An empty batch says: this is all for now.
+   * All unsettled messages in the order of their positions, then new ones as they are stored. For one key that order is
+   * the order of versions.
    *
-   * @param wanted So many messages the reader can use at once; what it gets may be less, or more.
    * @param part Default: all.
    */
-  follow(signal: EndSignal, wanted?: () => number, part?: StorePart): AsyncIterable<readonly StoredMessage[]>;
+  follow(reader: FeedReader, part?: StorePart): Feed;
   /** It can be followed in two parts, so that what is urgent is found at once behind any number of others. */
   readonly urgentApart?: boolean;
   /** Acked: writes the checkpoint and drops the message unless a newer one has replaced it. Resolves once durable. */

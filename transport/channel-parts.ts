@@ -1,4 +1,5 @@
 import type { Clock } from "../platform/clock.ts";
+import { Deadlines } from "../platform/deadlines.ts";
 import {
   type DeliveryQueueOptions,
   type Hello,
@@ -107,6 +108,13 @@ export function newCounters(): ChannelCounters {
   };
 }
 
+/** One for thousands of links; see {@link wakeUpsOf}. */
+export type WakeUps = Deadlines<() => void>;
+
+export function wakeUpsOf(clock: Clock): WakeUps {
+  return new Deadlines(clock, (wakeUp) => wakeUp());
+}
+
 export interface ChannelParts {
   readonly connection: Connection;
   readonly codec: LinkCodec;
@@ -115,6 +123,8 @@ export interface ChannelParts {
   readonly counters: ChannelCounters;
   /** Where a link whose peer is silent or has hung up waits for its end, as thousands may at once; default: it does not wait. */
   readonly endings?: PacedWork | undefined;
+  /** When links have something to do without hearing anything; default: the channel has its own. */
+  readonly wakeUps?: WakeUps | undefined;
 }
 
 /** How a channel begins. */

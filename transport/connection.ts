@@ -26,7 +26,7 @@ export interface ConnectionEvents {
    * The peer has hung up: nothing comes any more, and nothing is sent. Who listens ends the connection, when there is time;
    * else it ends at once.
    */
-  hungUp?(): void;
+  readonly hungUp?: (() => void) | undefined;
   /** Once, whoever ended it. */
   closed(reason: CloseReason): void;
 }

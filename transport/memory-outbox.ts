@@ -1,5 +1,6 @@
 import {
   type ErrorCode,
+  type FeedReader,
   HubError,
   type Message,
   type MessageStore,
@@ -10,6 +11,7 @@ import {
   type Settled,
   type StoredMessage,
 } from "../protocol/index.ts";
+import { Feeds, OutboxFeed, type PageSource } from "./outbox-feed.ts";
 
 type Item = StoredMessage & { readonly node: NodeId };
 
@@ -31,7 +33,7 @@ export class MemoryOutbox implements MessageStore {
   #last = 0;
   #bytes = 0;
   #closed: HubError | undefined;
-  #wake: (() => void) | undefined;
+  readonly feeds = new Feeds();
 
   constructor(limits: { maxMessages: number; maxBytes: number }) {
     this.#maxMessages = limits.maxMessages;
@@ -77,20 +79,16 @@ export class MemoryOutbox implements MessageStore {
     this.#bytes += packed.length;
     return new Promise((resolve, reject) => {
       this.#sending.set(item.position, { item, resolve, reject });
-      this.#wake?.();
+      this.feeds.committed(item);
     });
   }
 
-  async *follow(signal: AbortSignal): AsyncGenerator<readonly StoredMessage[]> {
-    const wake = (): void => this.#wake?.();
-    signal.addEventListener("abort", wake, { once: true });
-    let cursor = 0;
-    while (!signal.aborted && !this.#closed) {
-      const batch = cursor < this.#last ? this.#after(cursor) : [];
-      cursor = this.#last;
-      if (batch.length > 0) yield batch;
-      else await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
+  follow(reader: FeedReader): OutboxFeed {
+    return new OutboxFeed(this, reader, "all");
+  }
+
+  pages(): PageSource {
+    return { page: (after) => Promise.resolve({ messages: this.#after(after), complete: true }) };
   }
 
   settle(batch: readonly Settled[]): Promise<void> {
@@ -116,7 +114,6 @@ export class MemoryOutbox implements MessageStore {
     this.#closed = error;
     for (const { reject } of this.#sending.values()) reject(error);
     this.#sending.clear();
-    this.#wake?.();
   }
 
   #after(cursor: number): Item[] {

@@ -1,4 +1,5 @@
 import type { Clock } from "../platform/clock.ts";
+import type { Deadline } from "../platform/deadlines.ts";
 import {
   asHubError,
   type ControlFrame,
@@ -17,20 +18,21 @@ import {
   type Settled,
   type StoredMessage,
 } from "../protocol/index.ts";
-import type {
-  Beginning,
-  ChannelCounters,
-  ChannelOptions,
-  ChannelOwner,
-  ChannelParts,
+import {
+  type Beginning,
+  type ChannelCounters,
+  type ChannelOptions,
+  type ChannelOwner,
+  type ChannelParts,
+  type WakeUps,
+  wakeUpsOf,
 } from "./channel-parts.ts";
-import type { CloseReason, Connection } from "./connection.ts";
-import { LinkEnd } from "./link-end.ts";
+import type { CloseReason, Connection, ConnectionEvents } from "./connection.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { PacedWork } from "./paced-work.ts";
-import { Receiver } from "./receiver.ts";
-import { Settlement } from "./settlement.ts";
-import { StoreReader } from "./store-reader.ts";
+import { Receiver, type ReceiverParts } from "./receiver.ts";
+import { Settlement, type SettlementParts } from "./settlement.ts";
+import { StoreReader, type StoreReaderParts } from "./store-reader.ts";
 
 /** So many messages are encoded for one peer before others have their turn: about a millisecond of work. */
 const takenPerTurn = 64;
@@ -43,7 +45,9 @@ const empty = new Uint8Array(0);
  * the window allows, sends, repeats, turns `received()` into ack or nack, settles in batches. All output of
  * a turn of the event loop leaves together. One timer.
  */
-export class MessageChannel {
+export class MessageChannel implements ConnectionEvents {
+  /** There where ends wait for their turn. */
+  readonly hungUp: (() => void) | undefined;
   readonly #connection: Connection;
   readonly #codec: LinkCodec;
   readonly #owner: ChannelOwner;
@@ -52,8 +56,7 @@ export class MessageChannel {
   readonly #options: ChannelOptions;
   readonly #queue: DeliveryQueue<StoredMessage>;
   readonly #keepalive: Keepalive;
-  readonly #ended = new LinkEnd();
-  readonly #wakeUp: () => void;
+  readonly #inner: StoreReaderParts & ReceiverParts & SettlementParts;
   readonly #endings: PacedWork | undefined;
   /** Waits there. */
   #ending: (() => void) | undefined;
@@ -66,8 +69,8 @@ export class MessageChannel {
   #bytesHeard = 0;
   #congested = false;
   #flushScheduled = false;
-  #wakeAt = Number.POSITIVE_INFINITY;
-  #cancelWake: () => void = () => {};
+  readonly #wakeUps: WakeUps;
+  readonly #wakeUp: Deadline<() => void>;
   #peerMaxMessageBytes: number;
   /** The peer has said what it takes, or has no word for it. Nothing stored is sent before. */
   #granted: boolean;
@@ -81,54 +84,43 @@ export class MessageChannel {
     this.#clock = parts.clock;
     this.#counters = parts.counters;
     this.#endings = parts.endings;
+    if (parts.endings !== undefined) this.hungUp = this.#peerHungUp;
     this.#options = options;
     this.#granted = options.hello === undefined;
     this.#peerMaxMessageBytes = this.#granted ? Number.POSITIVE_INFINITY : leastMaxMessageBytes;
     const expires = { ...options.queue, expiresInFlight: true };
     this.#queue = new DeliveryQueue(parts.codec.answersAll ? options.queue : expires);
     this.#keepalive = new Keepalive(options.keepalive, parts.clock.now());
-    this.#wakeUp = () => this.#schedule();
-    this.#reader = new StoreReader({
+    this.#wakeUps = parts.wakeUps ?? wakeUpsOf(parts.clock);
+    this.#wakeUp = this.#wakeUps.of(() => this.#wake());
+    const { codec, owner, clock, counters } = parts;
+    // One for all of them: there are thousands of links.
+    this.#inner = {
+      codec,
+      owner,
+      clock,
+      counters,
       queue: this.#queue,
-      signal: this.#ended,
-      wake: this.#wakeUp,
+      windowMessages: options.hello?.windowMessages,
+      wake: () => this.#schedule(),
+      send: (messages) => this.#add(messages),
       failed: (error) => this.#closed || this.#fail(asHubError(error)),
-    });
-    const { codec } = parts;
+    };
+    this.#reader = new StoreReader(this.#inner);
+    this.#receiver = new Receiver(this.#inner);
     this.#out = new Outgoing(
       parts.connection,
       { joinable: codec.joinable, pace: options.pace, now: parts.clock.now() },
       (positions) => this.#haveLeft(positions),
     );
-    this.#receiver = new Receiver({
-      codec,
-      owner: parts.owner,
-      counters: parts.counters,
-      windowMessages: options.hello?.windowMessages,
-      send: (messages) => this.#add(messages),
-      wake: this.#wakeUp,
-    });
   }
 
   /** Begins to read the connection and to send what the store holds. */
   start(store: MessageStore, { ready, greeted, firstBytes }: Beginning = {}): void {
     if (firstBytes !== undefined) this.#queue.link?.beginWith(firstBytes);
     this.#store = store;
-    this.#settlement = new Settlement(store, {
-      owner: this.#owner,
-      clock: this.#clock,
-      counters: this.#counters,
-      wake: this.#wakeUp,
-    });
-    this.#connection.start({
-      data: (chunk) => this.#data(chunk),
-      drained: () => {
-        this.#congested = false;
-        this.#flush();
-      },
-      ...(this.#endings && { hungUp: () => this.#hungUp() }),
-      closed: (reason) => this.#connectionClosed(reason),
-    });
+    this.#settlement = new Settlement(store, this.#inner);
+    this.#connection.start(this);
     if (this.#options.hello && greeted !== true)
       this.control({ type: "hello", hello: { ...this.#options.hello, wallTime: this.#clock.wallTime() } });
     if (this.#options.keepalive.pingAlways) this.control({ type: "ping" });
@@ -186,7 +178,7 @@ export class MessageChannel {
 
   // ── what arrives ───────────────────────────────────────────────────────────────────────────────────────
 
-  #data(chunk: Uint8Array): void {
+  data(chunk: Uint8Array): void {
     if (this.#closed) return;
     this.#counters.bytesReceived += chunk.length;
     if (this.#options.anyTrafficCounts) this.#heard();
@@ -304,6 +296,11 @@ export class MessageChannel {
   }
 
   // ── what goes out ──────────────────────────────────────────────────────────────────────────────────────
+
+  drained(): void {
+    this.#congested = false;
+    this.#flush();
+  }
 
   #schedule(): void {
     if (this.#flushScheduled || this.#closed) return;
@@ -423,14 +420,11 @@ export class MessageChannel {
   #arm(): void {
     const queueAt = this.#mayTake() ? this.#queue.nextWakeAt(this.#clock.now()) : Number.POSITIVE_INFINITY;
     const at = Math.min(queueAt, this.#keepalive.nextWakeAt(), this.#out.wakeAt());
-    if (this.#closed || at >= this.#wakeAt) return;
-    this.#cancelWake();
-    this.#wakeAt = at;
-    this.#cancelWake = this.#clock.after(Math.max(at - this.#clock.now(), 1), () => this.#wake());
+    if (this.#closed || this.#ending !== undefined || at >= this.#wakeUp.at) return;
+    this.#wakeUps.set(this.#wakeUp, Math.max(at, this.#clock.now() + 1));
   }
 
   #wake(): void {
-    this.#wakeAt = Number.POSITIVE_INFINITY;
     if (this.#closed) return;
     const due = this.#keepalive.poll(this.#clock.now());
     if (due === "dead") {
@@ -471,8 +465,7 @@ export class MessageChannel {
       end();
     };
     this.#ending = job;
-    this.#cancelWake();
-    this.#wakeAt = Number.NEGATIVE_INFINITY;
+    this.#wakeUps.clear(this.#wakeUp);
     this.#endings.add(job);
   }
 
@@ -481,10 +474,9 @@ export class MessageChannel {
     if (this.#ending === undefined) return;
     this.#endings?.remove(this.#ending);
     this.#ending = undefined;
-    this.#wakeAt = Number.POSITIVE_INFINITY;
   }
 
-  #hungUp(): void {
+  #peerHungUp(): void {
     this.#congested = true;
     // Whatever it waits for now: it ends.
     this.#goOnLiving();
@@ -511,7 +503,7 @@ export class MessageChannel {
   }
 
   /** The connection has ended; if it broke the rules of its transport, that is the peer's fault. */
-  #connectionClosed(reason: CloseReason): void {
+  closed(reason: CloseReason): void {
     const isFault = !this.#closed && (reason.code === "E_BAD_FRAME" || reason.code === "E_TOO_LARGE");
     if (isFault) this.#owner.fault(new HubError(reason.code, reason.text), "the link is closed");
     this.#end(reason);
@@ -521,8 +513,7 @@ export class MessageChannel {
     if (this.#closed) return;
     this.#closed = true;
     this.#goOnLiving();
-    this.#cancelWake();
-    this.#ended.abort();
+    this.#wakeUps.clear(this.#wakeUp);
     this.#reader.end();
     this.#receiver.close();
     this.#settlement?.close();

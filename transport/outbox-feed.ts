@@ -1,22 +1,52 @@
-import { type EndSignal, isOfPart, type StoredMessage, type StorePart } from "../protocol/index.ts";
+import {
+  type Feed,
+  type FeedReader,
+  isOfPart,
+  type StoredMessage,
+  type StorePart,
+} from "../protocol/index.ts";
 
+/** Reads an outbox page by page, for one feed. */
 export interface PageSource {
-  /** Reads on from a position: messages in order, and whether that was all. */
+  /**
+   * Reads on from a position: messages in order, and whether that was all.
+   *
+   * @param feed Whose end ends a read that takes long.
+   */
   page(
     after: number,
     limit: number,
+    feed: Pick<OutboxFeed, "ended">,
   ): Promise<{ readonly messages: readonly StoredMessage[]; readonly complete: boolean }>;
 }
 
-export interface FeedParts {
-  readonly pages: PageSource;
-  /** The outbox's readers; this one is among them from its beginning to its end. */
-  readonly feeds: Set<OutboxFeed>;
-  readonly signal: EndSignal;
-  /** So many messages the reader can use at once; default: a page. */
-  readonly wanted?: (() => number) | undefined;
-  /** Of which the pages are. */
-  readonly part: StorePart;
+export interface FeedSource {
+  /** Who follows it now. */
+  readonly feeds: Feeds;
+  pages(part: StorePart): PageSource;
+}
+
+/** Those who follow one outbox. */
+export class Feeds {
+  #feeds: readonly OutboxFeed[] = [];
+
+  get size(): number {
+    return this.#feeds.length;
+  }
+
+  add(feed: OutboxFeed): void {
+    // Not `[...feeds, feed]`: that reserves room for sixteen more.
+    this.#feeds = this.#feeds.concat(feed);
+  }
+
+  delete(feed: OutboxFeed): void {
+    this.#feeds = this.#feeds.filter((one) => one !== feed);
+  }
+
+  /** A message of the outbox has been committed. */
+  committed(message: StoredMessage): void {
+    for (const feed of this.#feeds) feed.committed(message);
+  }
 }
 
 /** A link that reads no further holds at most so much; the rest stays in the store. */
@@ -26,7 +56,15 @@ const maxHeldBytes = 1 << 20;
 const firstPage = 32;
 const longestPage = 512;
 
-type Result = IteratorResult<readonly StoredMessage[]>;
+/** Reading the stored messages page by page. */
+interface Paging {
+  readonly pages: PageSource;
+  nextPage: number;
+  /** Committed while a page is being read: in that page, or behind it. `undefined`: no page is being read. */
+  meanwhile: StoredMessage[] | undefined;
+  /** More was committed meanwhile than is held: another page will bring it. */
+  missed: boolean;
+}
 
 /**
  * What one link reads of one outbox: first the stored messages, page by page, then new ones as they are
@@ -35,100 +73,124 @@ type Result = IteratorResult<readonly StoredMessage[]>;
  *
  * `committed()` and the pages must come from the same sequence of transactions: what was committed before a
  * page was read is in that page.
- *
- * There are two for each link, and most of the time nothing comes: a reader that waits holds one promise.
  */
-export class OutboxFeed implements AsyncIterableIterator<readonly StoredMessage[]> {
-  readonly #parts: FeedParts;
+export class OutboxFeed implements Feed {
+  readonly #source: FeedSource;
+  readonly #reader: FeedReader;
+  readonly #part: StorePart;
   /** Everything up to here has been handed out, or is in `#held`. */
   #cursor = 0;
-  /** True: all that is stored beyond the cursor will come through `committed`. */
-  #live = false;
-  #held: StoredMessage[] = [];
+  /** `undefined`: all that is stored beyond the cursor comes through `committed`. */
+  #paging: Paging | undefined;
+  #held: StoredMessage[] | undefined;
   #heldBytes = 0;
-  /** Committed while a page is being read: in that page, or behind it. `undefined`: no page is being read. */
-  #meanwhile: StoredMessage[] | undefined;
   /** The reader knows that it has all there was. */
   #toldAll = false;
-  /** More was committed meanwhile than is held: another page will bring it. */
-  #missed = false;
-  #nextPage = firstPage;
-  /** Answers the reader that waits. */
-  #answer: ((result: Result | Promise<Result>) => void) | undefined;
+  /** The reader waits for a batch. */
+  #asked = false;
+  #ended = false;
 
-  constructor(parts: FeedParts) {
-    this.#parts = parts;
-    parts.feeds.add(this);
-    parts.signal.addEventListener("abort", () => this.#wake(), { once: true });
+  constructor(source: FeedSource, reader: FeedReader, part: StorePart) {
+    this.#source = source;
+    this.#reader = reader;
+    this.#part = part;
+    this.#page(firstPage);
+    source.feeds.add(this);
+  }
+
+  get ended(): boolean {
+    return this.#ended;
   }
 
   /** A message of this outbox has been committed. */
   committed(message: StoredMessage): void {
-    if (!isOfPart(this.#parts.part, message)) return;
-    if (this.#meanwhile === undefined) {
-      if (this.#live) this.#hold(message);
-    } else if (this.#meanwhile.length < maxHeldMessages) {
-      this.#meanwhile.push(message);
-    } else {
-      this.#missed = true;
+    if (!isOfPart(this.#part, message)) return;
+    const paging = this.#paging;
+    if (paging === undefined) {
+      this.#hold(message);
+      this.#goOn();
+    } else if (paging.meanwhile !== undefined) {
+      if (paging.meanwhile.length < maxHeldMessages) paging.meanwhile.push(message);
+      else paging.missed = true;
     }
-    this.#wake();
   }
 
-  /** What else is committed in this turn goes with it. */
-  #wake(): void {
-    const answer = this.#answer;
-    this.#answer = undefined;
-    answer?.(Promise.resolve().then(() => this.next()));
+  next(): void {
+    this.#asked = true;
+    this.#goOn();
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#held = undefined;
+    this.#paging = undefined;
+    this.#source.feeds.delete(this);
+  }
+
+  /** Hands over what there is, or sees to it that it comes. */
+  #goOn(): void {
+    if (!this.#asked || this.#ended) return;
+    if (this.#held !== undefined) this.#handOver(this.#takeHeld(this.#held));
+    else if (this.#paging !== undefined) void this.#read(this.#paging);
+    else if (!this.#toldAll) {
+      this.#toldAll = true;
+      this.#handOver([]);
+    }
+  }
+
+  #handOver(batch: readonly StoredMessage[]): void {
+    this.#asked = false;
+    this.#reader.take(batch);
+  }
+
+  #takeHeld(held: readonly StoredMessage[]): readonly StoredMessage[] {
+    this.#held = undefined;
+    this.#heldBytes = 0;
+    this.#cursor = (held.at(-1) as StoredMessage).position;
+    return held;
   }
 
   #hold(message: StoredMessage): void {
-    this.#live &&= this.#held.length < maxHeldMessages && this.#heldBytes + message.size <= maxHeldBytes;
-    if (!this.#live) return;
+    if (this.#paging !== undefined) return;
+    const held = this.#held?.length ?? 0;
+    if (held >= maxHeldMessages || this.#heldBytes + message.size > maxHeldBytes) {
+      this.#page(longestPage);
+      return;
+    }
+    this.#held ??= [];
     this.#held.push(message);
     this.#heldBytes += message.size;
   }
 
-  next(): Promise<Result> {
-    if (this.#parts.signal.aborted) return this.return();
-    if (this.#held.length > 0) return Promise.resolve({ done: false, value: this.#takeHeld() });
-    if (!this.#live) return this.#page().then(() => this.next());
-    if (this.#toldAll) return new Promise((resolve) => (this.#answer = resolve));
-    this.#toldAll = true;
-    return Promise.resolve({ done: false, value: [] });
+  #page(nextPage: number): void {
+    const pages = this.#source.pages(this.#part);
+    this.#paging = { pages, nextPage, meanwhile: undefined, missed: false };
   }
 
-  return(): Promise<Result> {
-    this.#parts.feeds.delete(this);
-    return Promise.resolve({ done: true, value: undefined });
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  #takeHeld(): readonly StoredMessage[] {
-    const batch = this.#held;
-    this.#held = [];
-    this.#heldBytes = 0;
-    this.#cursor = (batch.at(-1) as StoredMessage).position;
-    return batch;
-  }
-
-  async #page(): Promise<void> {
-    this.#meanwhile = [];
-    this.#missed = false;
+  async #read(paging: Paging): Promise<void> {
+    if (paging.meanwhile !== undefined) return;
+    paging.meanwhile = [];
+    paging.missed = false;
     try {
-      const limit = Math.max(1, Math.min(this.#nextPage, this.#parts.wanted?.() ?? longestPage));
-      const { messages, complete } = await this.#parts.pages.page(this.#cursor, limit);
-      this.#nextPage = Math.min(2 * this.#nextPage, longestPage);
-      this.#held.push(...messages);
-      for (const message of messages) this.#heldBytes += message.size;
-      this.#live = complete && !this.#missed;
-      const end = messages.at(-1)?.position ?? this.#cursor;
-      for (const message of this.#meanwhile) if (this.#live && message.position > end) this.#hold(message);
-    } finally {
-      this.#meanwhile = undefined;
+      const limit = Math.max(1, Math.min(paging.nextPage, this.#reader.wanted));
+      const { messages, complete } = await paging.pages.page(this.#cursor, limit, this);
+      if (!this.#ended) this.#took(messages, complete, paging);
+    } catch (error) {
+      paging.meanwhile = undefined;
+      this.#asked = false;
+      if (!this.#ended) this.#reader.failed(error);
     }
+  }
+
+  #took(messages: readonly StoredMessage[], complete: boolean, paging: Paging): void {
+    const { meanwhile = [], missed } = paging;
+    paging.meanwhile = undefined;
+    paging.nextPage = Math.min(2 * paging.nextPage, longestPage);
+    if (messages.length > 0) this.#held = [...messages];
+    for (const message of messages) this.#heldBytes += message.size;
+    if (complete && !missed) this.#paging = undefined;
+    const end = messages.at(-1)?.position ?? this.#cursor;
+    for (const message of meanwhile) if (message.position > end) this.#hold(message);
+    this.#goOn();
   }
 }

@@ -1,11 +1,17 @@
-import type { DeliveryQueue, EndSignal, MessageStore, StoredMessage, StorePart } from "../protocol/index.ts";
+import type {
+  DeliveryQueue,
+  Feed,
+  FeedReader,
+  MessageStore,
+  StoredMessage,
+  StorePart,
+} from "../protocol/index.ts";
 
 /** So many urgent messages are read ahead, whatever else waits. */
 const maxUrgent = 256;
 
 export interface StoreReaderParts {
   readonly queue: DeliveryQueue<StoredMessage>;
-  readonly signal: EndSignal;
   /** The queue has got more. */
   readonly wake: () => void;
   /** The store cannot be read. */
@@ -16,6 +22,7 @@ export interface StoreReaderParts {
 export class StoreReader {
   readonly #parts: StoreReaderParts;
   #readings: readonly Reading[] = [];
+  #ended = false;
 
   constructor(parts: StoreReaderParts) {
     this.#parts = parts;
@@ -31,7 +38,7 @@ export class StoreReader {
     const parts: readonly StorePart[] = store.urgentApart ? ["urgent", "rest"] : ["all"];
     this.#readings = parts.map((part) => new Reading(store, part, this.#parts));
     const begin = (): void => {
-      for (const one of this.#readings) one.goOn();
+      for (const one of this.#readings) if (!this.#ended) one.goOn();
     };
     if (ready === undefined) begin();
     else void ready.then(begin);
@@ -44,15 +51,16 @@ export class StoreReader {
 
   /** The link has ended. */
   end(): void {
-    for (const one of this.#readings) if (one.rests) one.goOn();
+    this.#ended = true;
+    for (const one of this.#readings) one.end();
   }
 }
 
-/** One part of the store on its way to the queue. No async function: what one holds while it waits is much, for each link. */
-class Reading {
+/** One part of the store on its way to the queue. */
+class Reading implements FeedReader {
   readonly #part: StorePart;
   readonly #parts: StoreReaderParts;
-  readonly #batches: AsyncIterator<readonly StoredMessage[]>;
+  readonly #feed: Feed;
   /** The part has handed out all that it held at first. */
   hasAll = false;
   /** There was no room for more. */
@@ -61,43 +69,49 @@ class Reading {
   constructor(store: MessageStore, part: StorePart, parts: StoreReaderParts) {
     this.#part = part;
     this.#parts = parts;
-    this.#batches = store.follow(parts.signal, () => this.#most, part)[Symbol.asyncIterator]();
+    this.#feed = store.follow(this, part);
   }
 
   /** There is room for so much again that it is worth while to read. */
   get hasRoom(): boolean {
-    return this.#waiting < this.#most / 2;
+    return this.#waiting < this.wanted / 2;
+  }
+
+  /** Twice the window: the next ones are at hand when room comes, and the rest stays in the store. */
+  get wanted(): number {
+    return this.#part === "urgent" ? maxUrgent : Math.max(2 * this.#parts.queue.windowMessages, 32);
   }
 
   goOn(): void {
     this.rests = false;
-    this.#batches.next().then(
-      (result) => result.done || this.#take(result.value),
-      (error: unknown) => this.#parts.failed(error),
-    );
+    this.#feed.next();
   }
 
-  #take(batch: readonly StoredMessage[]): void {
-    const { queue, wake, failed } = this.#parts;
+  end(): void {
+    this.rests = false;
+    this.#feed.end();
+  }
+
+  take(batch: readonly StoredMessage[]): void {
+    const { queue, wake } = this.#parts;
     try {
       for (const item of batch) queue.offer(item);
-      if (batch.length === 0) this.hasAll = true;
-      wake();
     } catch (error) {
-      failed(error);
+      this.failed(error);
       return;
     }
-    this.rests = this.#waiting >= this.#most;
-    if (!this.rests) this.goOn();
+    if (batch.length === 0) this.hasAll = true;
+    wake();
+    this.rests = this.#waiting >= this.wanted;
+    if (!this.rests) this.#feed.next();
+  }
+
+  failed(error: unknown): void {
+    this.#parts.failed(error);
   }
 
   get #waiting(): number {
     const { waiting, urgent } = this.#parts.queue;
     return this.#part === "urgent" ? urgent : this.#part === "rest" ? waiting - urgent : waiting;
-  }
-
-  /** Twice the window: the next ones are at hand when room comes, and the rest stays in the store. */
-  get #most(): number {
-    return this.#part === "urgent" ? maxUrgent : Math.max(2 * this.#parts.queue.windowMessages, 32);
   }
 }

@@ -207,6 +207,7 @@ export class SocketArrival implements Arrival {
 
   enter(): void {
     this.#parts.enter(this.#socket);
+    this.#socket.off("error", ignored);
   }
 
   cutOff(error: HubError | undefined): void {

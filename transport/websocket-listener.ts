@@ -64,7 +64,7 @@ class Listening implements TransportListener {
   readonly #sockets: WebSocketServer;
   /** In their TLS handshake, by address: the socket that comes out of it is another one. */
   readonly #handshaking = new Map<string, Duplex>();
-  /** Whose TCP connection it is, also when it has ended. */
+  /** Whose TCP connection it is, also when it has ended; asked twice, each socket would keep an answer of its own. */
   readonly #addresses = new WeakMap<Duplex, string>();
   /** Shook hands and has not upgraded yet. */
   readonly #pending = new Map<Duplex, NodeJS.Timeout>();
@@ -109,9 +109,10 @@ class Listening implements TransportListener {
       const quicPort = parts.quicPort?.();
       if (quicPort !== undefined) lines.push(`${quicPortHeader}: ${quicPort}`);
     });
-    this.#sockets.on("wsClientError", (error, socket) =>
-      this.#turnAway(new HubError("E_BAD_FRAME", error.message), socket),
-    );
+    this.#sockets.on("wsClientError", (error, socket) => {
+      socket.on("error", destroyIt);
+      this.#turnAway(new HubError("E_BAD_FRAME", error.message), socket);
+    });
     const answer = parts.request ?? answerNoUpgrade;
     this.#server.on("request", (request, response) => {
       this.#settled(request.socket);
@@ -171,16 +172,24 @@ class Listening implements TransportListener {
 
   /** A client that shakes hands and then dawdles is cut off, however slowly it speaks. */
   #expectUpgrade(socket: TLSSocket): void {
-    this.#handshaking.delete(addressOf(socket));
+    const address = this.#addressOf(socket);
+    this.#handshaking.get(address)?.off("close", this.#handshakeEnded);
+    this.#handshaking.delete(address);
     const timer = setTimeout(() => {
-      this.#parts.refused(
-        new HubError("E_TIMEOUT", "no complete request within the time limit"),
-        addressOf(socket),
-      );
+      this.#parts.refused(new HubError("E_TIMEOUT", "no complete request within the time limit"), address);
       socket.destroy();
     }, this.#options.handshakeTimeoutMs);
     this.#pending.set(socket, timer);
     socket.on("close", this.#pendingEnded);
+  }
+
+  #addressOf(socket: Duplex): string {
+    const under = (socket as { _parent?: Duplex })._parent;
+    return (under && this.#addresses.get(under)) ?? addressOf(socket as TLSSocket);
+  }
+
+  #peerOf(socket: TLSSocket): Peer {
+    return { address: this.#addressOf(socket), certificate: socket.getPeerX509Certificate()?.raw };
   }
 
   #settled(socket: Duplex): void {
@@ -191,11 +200,10 @@ class Listening implements TransportListener {
   async #upgrade(request: IncomingMessage, socket: TLSSocket, head: Buffer): Promise<void> {
     this.#settled(socket);
     socket.off("close", this.#pendingEnded);
-    const onError = (): void => void socket.destroy();
-    socket.on("error", onError);
+    socket.on("error", destroyIt);
     try {
       if (!sameOrigin(request)) throw new HubError("E_FORBIDDEN", "the Origin header names another host");
-      const peer = peerOf(socket);
+      const peer = this.#peerOf(socket);
       const asked = requestOf(request, peer);
       const said = asked.offersNative ? readGreeting(asked.header(greetingHeader)) : undefined;
       const admission = await this.#parts.admit(asked);
@@ -203,8 +211,9 @@ class Listening implements TransportListener {
       const { dialect } = admission;
       const greeting = dialect === "native" ? said : undefined;
       this.#agreed.set(request, { dialect, greeting });
+      // `ws` has one of its own; a third listener, once there, takes room for twenty for as long as the socket lives.
+      socket.off("error", destroyIt);
       this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
-        socket.off("error", onError);
         admission.accept(
           new WebSocketConnection(webSocket, socket, {
             peer: new LastingPeer(peer.address, socket),
@@ -224,7 +233,7 @@ class Listening implements TransportListener {
   #answerWouldAdmit(request: IncomingMessage, response: ServerResponse): boolean {
     const { wouldAdmit, refused, quicPort } = this.#parts;
     if (wouldAdmit === undefined || request.method !== "GET") return false;
-    const peer = peerOf(request.socket as TLSSocket);
+    const peer = this.#peerOf(request.socket as TLSSocket);
     const headers = { "Content-Type": "text/plain; charset=utf-8", Connection: "close" };
     try {
       if (!wouldAdmit(requestOf(request, peer))) return false;
@@ -240,8 +249,7 @@ class Listening implements TransportListener {
   }
 
   #turnAway(error: HubError, socket: Duplex): void {
-    const under = (socket as { _parent?: Duplex })._parent;
-    this.#parts.refused(error, (under && this.#addresses.get(under)) ?? addressOf(socket as TLSSocket));
+    this.#parts.refused(error, this.#addressOf(socket));
     if (!socket.writable) return void socket.destroy();
     const body = bodyOf(error);
     const retryAfter = retryAfterOf(error);
@@ -253,6 +261,10 @@ class Listening implements TransportListener {
     const timer = setTimeout(() => socket.destroy(), 1_000);
     socket.once("close", () => clearTimeout(timer));
   }
+}
+
+function destroyIt(this: Duplex): void {
+  this.destroy();
 }
 
 /** A listener that is given the socket it is called for. */
@@ -275,10 +287,6 @@ class LastingPeer implements Peer {
   get certificate(): Uint8Array | undefined {
     return this.#socket.getPeerX509Certificate()?.raw;
   }
-}
-
-function peerOf(socket: TLSSocket): Peer {
-  return { address: addressOf(socket), certificate: socket.getPeerX509Certificate()?.raw };
 }
 
 function clientError(error: NodeJS.ErrnoException, socket: Duplex): HubError {

@@ -40,7 +40,31 @@ const maxReasonBytes = 123;
 
 // ── one connection ───────────────────────────────────────────────────────────────────────────────────────
 
+/** Where a socket has its connection: with listeners of their own, thousands of links would hold megabytes of functions. */
+const ofSocket = Symbol("connection");
+
+interface SocketOfConnection {
+  [ofSocket]?: WebSocketConnection;
+}
+
+/** A listener for the sockets of all connections: it finds the one that it is called for. */
+function forSockets<Args extends unknown[]>(
+  listener: (connection: WebSocketConnection, ...args: Args) => void,
+): (this: object, ...args: Args) => void {
+  return function (...args) {
+    const connection = (this as SocketOfConnection)[ofSocket];
+    if (connection !== undefined) listener(connection, ...args);
+  };
+}
+
 export class WebSocketConnection implements Connection {
+  static readonly #listeners = {
+    message: forSockets((connection, data: RawData) => connection.#came(data as Uint8Array)),
+    drain: forSockets((connection) => connection.#drained()),
+    end: forSockets((connection) => connection.#end()),
+    error: forSockets((connection, error: Error) => connection.#failed(error)),
+    close: forSockets((connection, _code: number, reason: Buffer) => connection.#closed(reason.toString())),
+  };
   readonly peer: Peer;
   readonly #socket: WebSocket;
   readonly #raw: TLSSocket;
@@ -48,6 +72,7 @@ export class WebSocketConnection implements Connection {
   readonly #side: "client" | "server";
   readonly #inflow: Inflow | undefined;
   #greeting: Uint8Array | undefined;
+  #events: ConnectionEvents | undefined;
   #reason: CloseReason | undefined;
   #full = false;
   #hungUp = false;
@@ -78,14 +103,9 @@ export class WebSocketConnection implements Connection {
     this.peer = peer;
     socket.pause();
     raw.setMaxSendFragment(tlsRecordBytes);
-    socket.on("error", (error: Error & { code?: string }) => {
-      const code: ErrorCode =
-        error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH" ? "E_TOO_LARGE" : "E_BAD_FRAME";
-      this.#reason ??= error.code?.startsWith("WS_ERR")
-        ? { code, text: error.message, remote: true }
-        : { code: "E_LINK_LOST", text: error.message, remote: true };
-      this.#endSoon();
-    });
+    (socket as SocketOfConnection)[ofSocket] = this;
+    (raw as SocketOfConnection)[ofSocket] = this;
+    socket.on("error", WebSocketConnection.#listeners.error);
   }
 
   get bytesReceived(): number {
@@ -93,19 +113,11 @@ export class WebSocketConnection implements Connection {
   }
 
   start(events: ConnectionEvents): void {
-    this.#socket.on("message", (data: RawData) => {
-      this.#pace((data as Uint8Array).length);
-      events.data(data as Uint8Array);
-    });
-    this.#socket.on("close", (_code, reason) =>
-      events.closed(this.#reason ?? parseReason(reason.toString(), true)),
-    );
-    this.#raw.on("drain", () => {
-      if (!this.#full) return;
-      this.#full = false;
-      events.drained();
-    });
-    if (events.hungUp !== undefined) this.#leaveEndTo(() => events.hungUp?.());
+    this.#events = events;
+    this.#socket.on("message", WebSocketConnection.#listeners.message);
+    this.#socket.on("close", WebSocketConnection.#listeners.close);
+    this.#raw.on("drain", WebSocketConnection.#listeners.drain);
+    if (events.hungUp !== undefined) this.#leaveEndToOwner();
     this.#socket.resume();
     const greeting = this.#greeting;
     this.#greeting = undefined;
@@ -113,15 +125,41 @@ export class WebSocketConnection implements Connection {
   }
 
   /** Thousands may hang up in one moment, and `ws` and the socket would end each of them at once. */
-  #leaveEndTo(hungUp: () => void): void {
+  #leaveEndToOwner(): void {
     this.#raw.removeAllListeners("end");
     this.#raw.allowHalfOpen = true;
-    this.#raw.on("end", () => {
-      this.#hungUp = true;
-      // Where one side has said that it closes, the reason is known, and the end was only waited for.
-      if (this.#socket.readyState === WebSocket.OPEN) hungUp();
-      else this.#socket.terminate();
-    });
+    this.#raw.on("end", WebSocketConnection.#listeners.end);
+  }
+
+  #came(data: Uint8Array): void {
+    this.#pace(data.length);
+    this.#events?.data(data);
+  }
+
+  #drained(): void {
+    if (!this.#full) return;
+    this.#full = false;
+    this.#events?.drained();
+  }
+
+  #end(): void {
+    this.#hungUp = true;
+    // Where one side has said that it closes, the reason is known, and the end was only waited for.
+    if (this.#socket.readyState === WebSocket.OPEN) this.#events?.hungUp?.();
+    else this.#socket.terminate();
+  }
+
+  #failed(error: Error & { code?: string }): void {
+    const code: ErrorCode =
+      error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH" ? "E_TOO_LARGE" : "E_BAD_FRAME";
+    this.#reason ??= error.code?.startsWith("WS_ERR")
+      ? { code, text: error.message, remote: true }
+      : { code: "E_LINK_LOST", text: error.message, remote: true };
+    this.#endSoon();
+  }
+
+  #closed(reason: string): void {
+    this.#events?.closed(this.#reason ?? parseReason(reason, true));
   }
 
   /** What comes is not read on before others have had their turn. */

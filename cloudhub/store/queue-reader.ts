@@ -1,12 +1,7 @@
 import { type Clock, pause } from "../../platform/clock.ts";
 import type { Writer } from "../../platform/writer.ts";
-import type {
-  EndSignal,
-  MessageId,
-  ResourceVersion,
-  StoredMessage,
-  StorePart,
-} from "../../protocol/index.ts";
+import type { MessageId, ResourceVersion, StoredMessage, StorePart } from "../../protocol/index.ts";
+import type { OutboxFeed, PageSource } from "../../transport/index.ts";
 import type { DrainPace, Piece } from "./drain-pace.ts";
 import { kindNumbers } from "./schema.ts";
 import { type PageField, type PageRow, pageColumns, type SearchRow, type StoreOp } from "./sqlite-ops.ts";
@@ -31,31 +26,31 @@ export interface QueueReaderParts {
  * transaction, and then reads a page of messages in each: no other node waits for more than such a piece. What is urgent
  * has an index of its own, is little, and rests for nobody.
  */
-export class QueueReader {
+export class QueueReader implements PageSource {
   readonly #node: number;
   readonly #part: StorePart;
   readonly #parts: QueueReaderParts;
-  readonly #signal: EndSignal;
   /** Found and not read yet, in order; what has been done with since is still among them. */
   #found: { readonly after: number; readonly positions: Float64Array } | undefined;
   #last: { readonly piece: Piece; readonly at: number } | undefined;
 
   /** @param node Its row. */
-  constructor(node: number, part: StorePart, parts: QueueReaderParts, signal: EndSignal) {
+  constructor(node: number, part: StorePart, parts: QueueReaderParts) {
     this.#node = node;
     this.#part = part;
     this.#parts = parts;
-    this.#signal = signal;
   }
 
   /** As `ReadPage`: complete only if all that waited when it began was looked for and is in this page. */
   async page(
     after: number,
     limit: number,
+    feed: Pick<OutboxFeed, "ended">,
   ): Promise<{ messages: readonly StoredMessage[]; complete: boolean }> {
     await this.#rest();
+    if (feed.ended) return { messages: [], complete: false };
     const known = this.#found?.after === after ? this.#found.positions : undefined;
-    const { positions, all } = known ? { positions: known, all: false } : await this.#look(after);
+    const { positions, all } = known ? { positions: known, all: false } : await this.#look(after, feed);
     const { share, pace, clock } = this.#parts;
     const paced = this.#part === "urgent" ? undefined : pace.limit(this.#node, clock.now());
     const count = Math.min(limit, paced?.messages ?? share.messages, positions.length);
@@ -72,11 +67,14 @@ export class QueueReader {
     if (this.#last === undefined || this.#part === "urgent") return;
     const { pace, clock } = this.#parts;
     const restMs = pace.rest(this.#node, clock.now(), this.#last.piece, this.#last.at);
-    if (restMs > 0) await pause(clock, restMs, this.#signal);
+    if (restMs > 0) await pause(clock, restMs);
   }
 
   /** The positions of what waits behind a position. */
-  async #look(after: number): Promise<{ positions: Float64Array; all: boolean }> {
+  async #look(
+    after: number,
+    feed: Pick<OutboxFeed, "ended">,
+  ): Promise<{ positions: Float64Array; all: boolean }> {
     const found: number[] = [];
     let from = "";
     let upTo: number | null = null;
@@ -84,7 +82,7 @@ export class QueueReader {
       const op: StoreOp = { op: "search", node: this.#node, part: this.#part, after, from, upTo };
       const slice: SearchRow = await this.#parts.writer.call<SearchRow>(op);
       for (const position of slice.positions) found.push(position);
-      if (slice.next === null || this.#signal.aborted) break;
+      if (slice.next === null || feed.ended) break;
       from = slice.next;
       upTo = slice.upTo;
     }

@@ -1,8 +1,8 @@
 import type { Clock } from "../../platform/clock.ts";
 import type { Writer } from "../../platform/writer.ts";
 import {
-  type EndSignal,
   type ErrorCode,
+  type FeedReader,
   HubError,
   type Message,
   type NodeId,
@@ -14,7 +14,7 @@ import {
   type StorePart,
   unpackMessage,
 } from "../../protocol/index.ts";
-import { OutboxFeed } from "../../transport/index.ts";
+import { Feeds, OutboxFeed, type PageSource } from "../../transport/index.ts";
 import type { NodeOutbox, PutResult } from "./hub-store.ts";
 import { QueueReader, type QueueReaderParts } from "./queue-reader.ts";
 import { kindNumbers } from "./schema.ts";
@@ -38,7 +38,7 @@ export class SqliteOutbox implements NodeOutbox {
   readonly #settling: SettleLane;
   readonly #clock: Clock;
   readonly #parts: SqliteOutboxParts;
-  readonly #feeds = new Set<OutboxFeed>();
+  readonly feeds = new Feeds();
   readonly urgentApart = true;
 
   constructor(node: NodeId, row: number, parts: SqliteOutboxParts) {
@@ -74,10 +74,10 @@ export class SqliteOutbox implements NodeOutbox {
     const row = await this.#writer.call<PutRow>(op, packed);
     const known = (row.version ?? undefined) as ResourceVersion | undefined;
     if (row.position === 0) return { stale: true, version: known };
-    if (this.#feeds.size > 0) {
+    if (this.feeds.size > 0) {
       this.#parts.pace.news(this.#row, this.#clock.now());
       const bytes = row.packed ?? packed;
-      this.#committed({
+      this.feeds.committed({
         position: row.position,
         size: bytes.length,
         kind: delivery.kind,
@@ -100,7 +100,7 @@ export class SqliteOutbox implements NodeOutbox {
     const { delivery } = message;
     if (delivery.kind === "volatile") return;
     const now = this.#clock.wallTime();
-    this.#committed({
+    this.feeds.committed({
       position,
       size: packed.length,
       kind: delivery.kind,
@@ -116,9 +116,12 @@ export class SqliteOutbox implements NodeOutbox {
     });
   }
 
-  follow(signal: EndSignal, wanted?: () => number, part: StorePart = "all"): OutboxFeed {
-    const pages = new QueueReader(this.#row, part, this.#parts, signal);
-    return new OutboxFeed({ pages, feeds: this.#feeds, signal, wanted, part });
+  follow(reader: FeedReader, part: StorePart = "all"): OutboxFeed {
+    return new OutboxFeed(this, reader, part);
+  }
+
+  pages(part: StorePart): PageSource {
+    return new QueueReader(this.#row, part, this.#parts);
   }
 
   settle(batch: readonly Settled[]): Promise<void> {
@@ -161,10 +164,6 @@ export class SqliteOutbox implements NodeOutbox {
 
   backlog(): Promise<{ messages: number; bytes: number }> {
     return this.#writer.call({ op: "backlog", node: this.#row });
-  }
-
-  #committed(message: StoredMessage): void {
-    for (const feed of this.#feeds) feed.committed(message);
   }
 
   #rowsOf(records: readonly SendRecord<StoredMessage>[]): Float64Array {

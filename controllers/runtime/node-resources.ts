@@ -51,7 +51,9 @@ const viewLimit = 10_000;
 export class NodeResources<Wanted, Sent> {
   readonly #parts: NodeResourcesParts;
   readonly #rules: ResourceRules<Wanted, Sent>;
-  /** By path; `undefined`: to be asked from the hub. */
+  /** False: what the hub has accepted is to be asked. */
+  #isKnown = false;
+  /** By path, once there is something. */
   #sent: Map<string, Sent> | undefined;
   /** Grows with each {@link reload}: an answer that was asked for before is not used. */
   #epoch = 0;
@@ -89,6 +91,7 @@ export class NodeResources<Wanted, Sent> {
 
   /** What the hub has accepted is to be asked again: it may have forgotten. */
   reload(): void {
+    this.#isKnown = false;
     this.#sent = undefined;
     this.#epoch++;
   }
@@ -107,11 +110,11 @@ export class NodeResources<Wanted, Sent> {
 
   /** Publishes what a few resources need. @returns True if there are more. Rejects if it is to be tried again. */
   async round(): Promise<boolean> {
-    const sent = await this.#known();
+    await this.#known();
     const paths = [...(this.#touched ?? [])].slice(0, this.#parts.perRound);
     for (const path of paths) this.#touched?.delete(path);
     try {
-      await this.#bring(paths, sent);
+      await this.#bring(paths);
     } catch (error) {
       for (const path of paths) this.touch(path);
       throw error;
@@ -120,13 +123,14 @@ export class NodeResources<Wanted, Sent> {
     return this.#touched !== undefined;
   }
 
-  async #known(): Promise<Map<string, Sent>> {
-    while (this.#sent === undefined) {
+  async #known(): Promise<void> {
+    while (!this.#isKnown) {
       const epoch = this.#epoch;
       const sent = await this.#load();
-      if (epoch === this.#epoch) this.#sent = sent;
+      if (epoch !== this.#epoch) continue;
+      this.#isKnown = true;
+      this.#sent = sent.size === 0 ? undefined : sent;
     }
-    return this.#sent;
   }
 
   async #load(): Promise<Map<string, Sent>> {
@@ -145,11 +149,11 @@ export class NodeResources<Wanted, Sent> {
     return sent;
   }
 
-  async #bring(paths: readonly string[], sent: Map<string, Sent>): Promise<void> {
-    for (const path of paths) if (this.#untaken?.delete(path)) this.#takeBack(path, sent);
+  async #bring(paths: readonly string[]): Promise<void> {
+    for (const path of paths) if (this.#untaken?.delete(path)) this.#takeBack(path);
     const ordered = paths.toSorted((a, b) => this.#rules.compare(a, b));
     const steps = ordered.flatMap((path): Step<Wanted>[] => {
-      const { wanted, drafts } = this.#rules.plan(path, sent.get(path));
+      const { wanted, drafts } = this.#rules.plan(path, this.sent(path));
       return drafts.map((draft) => ({ path, wanted, draft }));
     });
     if (steps.length === 0) return;
@@ -165,17 +169,26 @@ export class NodeResources<Wanted, Sent> {
       }
       if (error !== undefined) this.#rules.refused(step.draft, error);
       const version = outcome.ok ? outcome.published.version : undefined;
-      if (step.draft.operation === "delete" || step.wanted === undefined) sent.delete(step.path);
-      else sent.set(step.path, this.#rules.sentNow(step.wanted, version));
+      if (step.draft.operation === "delete" || step.wanted === undefined) this.#keep(step.path, undefined);
+      else this.#keep(step.path, this.#rules.sentNow(step.wanted, version));
     }
     if (failure !== undefined) throw failure;
   }
 
-  #takeBack(path: string, sent: Map<string, Sent>): void {
-    const known = sent.get(path);
-    const left = known === undefined ? undefined : this.#rules.untaken(known);
-    if (left === undefined) sent.delete(path);
-    else sent.set(path, left);
+  #takeBack(path: string): void {
+    const known = this.sent(path);
+    this.#keep(path, known === undefined ? undefined : this.#rules.untaken(known));
+  }
+
+  /** After a {@link reload} the hub will be asked for it. */
+  #keep(path: string, sent: Sent | undefined): void {
+    if (!this.#isKnown) return;
+    if (sent === undefined) {
+      this.#sent?.delete(path);
+      return;
+    }
+    this.#sent ??= new Map();
+    this.#sent.set(path, sent);
   }
 
   /** A version that the hub holds for older than what it has of the resource was numbered elsewhere. */

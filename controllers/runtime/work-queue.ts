@@ -1,5 +1,6 @@
 import { isReason } from "../../kubernetes/index.ts";
 import type { Clock } from "../../platform/clock.ts";
+import { type Deadline, Deadlines } from "../../platform/deadlines.ts";
 import { type Logger, OncePer } from "../../platform/logger.ts";
 
 export interface WorkQueueOptions {
@@ -35,7 +36,8 @@ export class WorkQueue {
   readonly #running = new Map<string, Promise<void>>();
   readonly #again = new Set<string>();
   readonly #failures = new Map<string, number>();
-  readonly #timers = new Map<string, { readonly at: number; cancel(): void }>();
+  readonly #later: Deadlines<string>;
+  readonly #deadlines = new Map<string, Deadline<string>>();
   #closed = false;
 
   constructor(parts: { clock: Clock; log: Logger }, reconcile: Reconcile, options: WorkQueueOptions) {
@@ -43,6 +45,7 @@ export class WorkQueue {
     this.#log = parts.log;
     this.#reconcile = reconcile;
     this.#options = { concurrency: 8, minBackoffMs: 200, maxBackoffMs: 60_000, ...options };
+    this.#later = new Deadlines(parts.clock, (key) => this.add(key));
     this.#complaints = new OncePer(parts.clock, 60_000);
   }
 
@@ -54,7 +57,7 @@ export class WorkQueue {
   /** Now, or after the one that is at it. */
   add(key: string): void {
     if (this.#closed) return;
-    this.#forgetTimer(key);
+    this.#forgetDeadline(key);
     if (this.#running.has(key)) this.#again.add(key);
     else this.#waiting.add(key);
     this.#next();
@@ -64,10 +67,11 @@ export class WorkQueue {
   addAfter(key: string, delayMs: number): void {
     if (this.#closed) return;
     const at = this.#clock.now() + delayMs;
-    const timer = this.#timers.get(key);
-    if (timer !== undefined && timer.at <= at) return;
-    this.#forgetTimer(key);
-    this.#timers.set(key, { at, cancel: this.#clock.after(delayMs, () => this.add(key)) });
+    const known = this.#deadlines.get(key);
+    if (known !== undefined && known.at <= at) return;
+    const deadline = known ?? this.#later.of(key);
+    this.#deadlines.set(key, deadline);
+    this.#later.set(deadline, at);
   }
 
   /** Begins nothing new. Resolves when what was begun has ended. */
@@ -75,8 +79,7 @@ export class WorkQueue {
     this.#closed = true;
     this.#waiting.clear();
     this.#again.clear();
-    for (const { cancel } of this.#timers.values()) cancel();
-    this.#timers.clear();
+    for (const key of this.#deadlines.keys()) this.#forgetDeadline(key);
     await Promise.all(this.#running.values());
   }
 
@@ -117,8 +120,10 @@ export class WorkQueue {
     this.addAfter(key, pauseMs);
   }
 
-  #forgetTimer(key: string): void {
-    this.#timers.get(key)?.cancel();
-    this.#timers.delete(key);
+  #forgetDeadline(key: string): void {
+    const deadline = this.#deadlines.get(key);
+    if (deadline === undefined) return;
+    this.#later.clear(deadline);
+    this.#deadlines.delete(key);
   }
 }

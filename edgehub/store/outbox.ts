@@ -7,8 +7,8 @@ import {
   type Statements,
 } from "../../platform/sqlite.ts";
 import {
-  type EndSignal,
   type ErrorCode,
+  type FeedReader,
   HubError,
   type Message,
   type MessageId,
@@ -20,7 +20,7 @@ import {
   type StoredMessage,
   type StorePart,
 } from "../../protocol/index.ts";
-import { OutboxFeed, type PageSource } from "../../transport/index.ts";
+import { Feeds, OutboxFeed, type PageSource } from "../../transport/index.ts";
 import type { ReportTable } from "./report-table.ts";
 
 export interface OutboxOptions {
@@ -68,7 +68,7 @@ export class Outbox implements MessageStore {
   readonly #clock: Clock;
   readonly #options: OutboxOptions;
   readonly #sql: Statements<keyof typeof sqlTexts>;
-  readonly #feeds = new Set<OutboxFeed>();
+  readonly feeds = new Feeds();
   readonly urgentApart = true;
   readonly #reports: ReportTable;
   readonly #onDrop: (count: number) => void;
@@ -131,13 +131,16 @@ export class Outbox implements MessageStore {
 
   /** These are on the disk: links may send them. */
   announce(stored: readonly StoredMessage[]): void {
-    for (const message of stored) for (const feed of this.#feeds) feed.committed(message);
+    for (const message of stored) this.feeds.committed(message);
     this.#reports.announce();
   }
 
-  follow(signal: EndSignal, wanted?: () => number, part: StorePart = "all"): OutboxFeed {
-    const pages: PageSource = { page: (after, limit) => this.#page(after, limit, part) };
-    return new OutboxFeed({ pages, feeds: this.#feeds, signal, wanted, part });
+  follow(reader: FeedReader, part: StorePart = "all"): OutboxFeed {
+    return new OutboxFeed(this, reader, part);
+  }
+
+  pages(part: StorePart): PageSource {
+    return { page: (after, limit) => this.#page(after, limit, part) };
   }
 
   async settle(batch: readonly Settled[]): Promise<void> {

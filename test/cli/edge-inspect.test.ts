@@ -8,6 +8,7 @@ import { openSqlite } from "../../platform/native-sqlite.ts";
 import { openDatabase } from "../../platform/sqlite.ts";
 import { createMessage, event, type Message, type MessageDraft, state } from "../../protocol/index.ts";
 import { edgehub } from "../edgehub/inspect-run.ts";
+import { follow } from "../support/follow.ts";
 import { temporaryDirectory } from "./support.ts";
 
 let count = 0;
@@ -156,7 +157,7 @@ describe("edgehub outbox", () => {
 
 async function firstPage(store: EdgeStore) {
   const abort = new AbortController();
-  for await (const batch of store.outbox.follow(abort.signal)) return [batch];
+  for await (const batch of follow(store.outbox, abort.signal)) return [batch];
   return [];
 }
 

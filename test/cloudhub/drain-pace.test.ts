@@ -3,6 +3,7 @@ import { DrainPace } from "../../cloudhub/store/drain-pace.ts";
 import type { HubStore } from "../../cloudhub/store/hub-store.ts";
 import type { NodeId, StoredMessage } from "../../protocol/index.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { follow } from "../support/follow.ts";
 import { acked, openStore, put } from "../support/hub-store.ts";
 
 const joining = "joining" as NodeId;
@@ -64,7 +65,7 @@ describe("a node's queue", () => {
   const reader = (node: NodeId): { got: StoredMessage[]; keys(): Set<string> } => {
     const got: StoredMessage[] = [];
     void (async () => {
-      for await (const batch of store.outbox(node).follow(ended.signal)) got.push(...batch);
+      for await (const batch of follow(store.outbox(node), ended.signal)) got.push(...batch);
     })();
     return { got, keys: () => new Set(got.map((item) => item.key)) };
   };

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { type Delivery, event, type Message, type StoredMessage, state } from "../../protocol/index.ts";
 import { openEdgeStore } from "../support/edge-store.ts";
+import { follow } from "../support/follow.ts";
 import { acked, messageOf } from "../support/hub-store.ts";
 
 type World = ReturnType<typeof openEdgeStore>;
@@ -23,7 +24,7 @@ async function waiting({ store, clock }: World): Promise<StoredMessage[]> {
   const signal = new AbortController();
   const found: StoredMessage[] = [];
   const reading = (async () => {
-    for await (const batch of store.outbox.follow(signal.signal)) found.push(...batch);
+    for await (const batch of follow(store.outbox, signal.signal)) found.push(...batch);
   })();
   await clock.advance(1);
   signal.abort();
@@ -71,7 +72,7 @@ describe("putting", () => {
     const signal = new AbortController();
     const seen: string[] = [];
     void (async () => {
-      for await (const batch of w.store.outbox.follow(signal.signal))
+      for await (const batch of follow(w.store.outbox, signal.signal))
         seen.push(...batch.map((item) => item.id));
     })();
     await w.clock.advance(1);

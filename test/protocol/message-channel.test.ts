@@ -8,7 +8,7 @@ import { HubError } from "../../protocol/errors.ts";
 import type { StoredMessage } from "../../protocol/frame.ts";
 import { KubeEdgeCloudCodec, KubeEdgeEdgeCodec } from "../../protocol/kubeedge-codec.ts";
 import type { Message, MessageDraft, MessageId } from "../../protocol/message.ts";
-import type { MessageStore, Settled } from "../../protocol/message-store.ts";
+import type { Feed, FeedReader, MessageStore, Settled } from "../../protocol/message-store.ts";
 import { NativeCodec } from "../../protocol/native-codec.ts";
 import { packMessage } from "../../protocol/packed-codec.ts";
 import { compressedPackage } from "../../protocol/short-codec.ts";
@@ -50,11 +50,21 @@ class NotingStore implements MessageStore {
     this.#items = items;
   }
 
-  async *follow(signal: AbortSignal): AsyncGenerator<readonly StoredMessage[]> {
-    if (this.broken) throw new HubError("E_STORE_CORRUPT", "the store is damaged");
-    yield this.#items;
-    await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
-    this.left = true;
+  follow(reader: FeedReader): Feed {
+    let items: readonly StoredMessage[] | undefined = this.#items;
+    return {
+      next: () => {
+        if (this.broken) reader.failed(new HubError("E_STORE_CORRUPT", "the store is damaged"));
+        else if (items !== undefined) {
+          const batch = items;
+          items = undefined;
+          reader.take(batch);
+        }
+      },
+      end: () => {
+        this.left = true;
+      },
+    };
   }
 
   settle(batch: readonly Settled[]): Promise<void> {

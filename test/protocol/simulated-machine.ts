@@ -2,10 +2,10 @@ import type { SendRecord } from "../../protocol/delivery-queue.ts";
 import { type ErrorCode, HubError } from "../../protocol/errors.ts";
 import type { StoredMessage } from "../../protocol/frame.ts";
 import type { Message } from "../../protocol/message.ts";
-import type { EndSignal, MessageStore, Settled } from "../../protocol/message-store.ts";
+import type { Feed, FeedReader, MessageStore, Settled } from "../../protocol/message-store.ts";
 import type { HeldContent } from "../../protocol/short-forms.ts";
 import { compareVersions, type ResourceVersion } from "../../protocol/version.ts";
-import type { ReceiptContent } from "../../transport/index.ts";
+import { Feeds, OutboxFeed, type PageSource, type ReceiptContent } from "../../transport/index.ts";
 import type { FakeClock } from "../support/fake-clock.ts";
 
 /** What survives a crash: what is to be sent, and what was received. */
@@ -49,7 +49,7 @@ export class Machine implements MessageStore {
   #stalledUntil = 0;
   #refusesUntil = 0;
   #failures = 0;
-  #wakeFollowers: (() => void)[] = [];
+  readonly feeds = new Feeds();
 
   constructor(disk: Disk, clock: FakeClock, delayMs: () => number) {
     this.disk = disk;
@@ -106,23 +106,21 @@ export class Machine implements MessageStore {
       }
       const position = ++disk.last;
       disk.outbox.set(position, { ...item, position });
+      this.feeds.committed({ ...item, position });
     });
   }
 
-  async *follow(signal: EndSignal): AsyncGenerator<readonly StoredMessage[]> {
-    let cursor = 0;
-    const wake = (): void => {
-      for (const run of this.#wakeFollowers.splice(0)) run();
+  follow(reader: FeedReader): Feed {
+    return new OutboxFeed(this, reader, "all");
+  }
+
+  pages(): PageSource {
+    return {
+      page: (after) => {
+        const messages = [...this.disk.outbox.values()].filter(({ position }) => position > after);
+        return Promise.resolve({ messages, complete: true });
+      },
     };
-    signal.addEventListener("abort", wake, { once: true });
-    while (!signal.aborted) {
-      const batch = [...this.disk.outbox.values()].filter(({ position }) => position > cursor);
-      if (batch.length === 0) await new Promise<void>((resolve) => void this.#wakeFollowers.push(resolve));
-      else {
-        cursor = (batch.at(-1) as StoredMessage).position;
-        yield batch;
-      }
-    }
   }
 
   settle(batch: readonly Settled[]): Promise<void> {
@@ -207,7 +205,6 @@ export class Machine implements MessageStore {
       return;
     }
     for (const write of writes) write.apply();
-    for (const run of this.#wakeFollowers.splice(0)) run();
   }
 }
 

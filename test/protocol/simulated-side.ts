@@ -194,7 +194,7 @@ export class Side {
 
   #watched(machine: Machine, check: (settled: Settled) => void): MessageStore {
     return {
-      follow: (signal) => machine.follow(signal),
+      follow: (reader) => machine.follow(reader),
       settle: (batch) => {
         batch.forEach(check);
         return machine.settle(batch);

@@ -7,9 +7,11 @@ import {
   deliveryOf,
   type Message,
   type MessageDraft,
+  type MessageStore,
   type StoredMessage,
 } from "../../protocol/index.ts";
 import { FakeClock } from "./fake-clock.ts";
+import { follow } from "./follow.ts";
 
 export interface StoreLimits {
   readonly file?: string;
@@ -65,8 +67,7 @@ export function put(version: string, name = "limits", draft: Partial<MessageDraf
   return messageOf({ resource: `default/configmap/${name}`, resourceVersion: version, ...draft });
 }
 
-interface Readable {
-  follow(signal: AbortSignal): AsyncIterable<readonly StoredMessage[]>;
+interface Readable extends Pick<MessageStore, "follow"> {
   backlog(): Promise<{ messages: number }>;
 }
 
@@ -75,7 +76,7 @@ export async function waitingIn(outbox: Readable): Promise<StoredMessage[]> {
   const { messages } = await outbox.backlog();
   const found: StoredMessage[] = [];
   if (messages === 0) return found;
-  for await (const batch of outbox.follow(new AbortController().signal)) {
+  for await (const batch of follow(outbox, new AbortController().signal)) {
     found.push(...batch);
     if (found.length >= messages) break;
   }

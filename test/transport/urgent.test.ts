@@ -85,7 +85,7 @@ function linkOf(
     );
   };
   const nothing: MessageStore = {
-    async *follow() {},
+    follow: () => ({ next() {}, end() {} }),
     settle: () => Promise.resolve(),
     refuse: () => Promise.resolve(),
     expire: () => Promise.resolve(),
