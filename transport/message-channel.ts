@@ -477,14 +477,18 @@ export class MessageChannel implements ConnectionEvents {
   }
 
   #peerHungUp(): void {
-    this.#congested = true;
-    // Whatever it waits for now: it ends.
-    this.#goOnLiving();
-    this.#endLater(() => {
+    this.#endWhenItsTurn(() => {
       const reason = { code: "E_LINK_LOST", text: "the peer hung up" } as const;
       this.#end({ ...reason, remote: true });
       this.#connection.destroy(reason);
     });
+  }
+
+  /** Nothing is sent any more; whatever it waits for now, it ends. */
+  #endWhenItsTurn(end: () => void): void {
+    this.#congested = true;
+    this.#goOnLiving();
+    this.#endLater(end);
   }
 
   #die(): void {
@@ -506,7 +510,8 @@ export class MessageChannel implements ConnectionEvents {
   closed(reason: CloseReason): void {
     const isFault = !this.#closed && (reason.code === "E_BAD_FRAME" || reason.code === "E_TOO_LARGE");
     if (isFault) this.#owner.fault(new HubError(reason.code, reason.text), "the link is closed");
-    this.#end(reason);
+    // A proxy that ends may reset thousands in one moment.
+    this.#endWhenItsTurn(() => this.#end(reason));
   }
 
   #end(reason: CloseReason): void {

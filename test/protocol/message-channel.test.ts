@@ -227,6 +227,21 @@ describe("a channel that waits for its end", () => {
     expect(line.closed).toEqual(["a: E_PEER_SILENT by the other"]);
   });
 
+  it("whose connection was reset ends in its turn, with the reason", async () => {
+    const line = new Line([stored(1)]);
+    line.endings = slowEndings(line.clock);
+    line.take = () => new Promise(() => {});
+    const channel = line.startA(native());
+    line.startB(native());
+    await line.clock.advance(10);
+    channel.closed({ code: "E_LINK_LOST", text: "read ECONNRESET", remote: true });
+    await line.clock.advance(500);
+    expect([line.closed, line.store.notes]).toEqual([[], []]);
+    await line.clock.advance(1_000);
+    expect(line.closed[0]).toBe("a: E_LINK_LOST by the other");
+    expect(line.store.notes).toEqual(["unacked m1 sent 1"]);
+  });
+
   it("sends nothing more to a peer that has hung up, and keeps what it has not acked", async () => {
     const line = new Line([stored(1), stored(2)]);
     line.endings = slowEndings(line.clock);
