@@ -204,6 +204,11 @@ export class NodeLink implements Link, ChannelOwner {
     this.#leave = undefined;
   }
 
+  /** Others need not wait for its place among those who come in. */
+  gone(): void {
+    this.caughtUp();
+  }
+
   closed(reason: CloseReason): void {
     this.caughtUp();
     this.#resume?.close();

@@ -38,7 +38,9 @@ export interface NodeListeners extends Omit<TransportListener, "port"> {
 export async function listenForNodes(parts: ListenerParts, options: HubOptions): Promise<NodeListeners> {
   const identified = (request: UpgradeRequest): AdmittedNode => {
     const admitted = admitNode(request, parts, options.nodes.allowUnboundCertificates);
-    if (!parts.hub.links.hasRoom(admitted.node)) throw parts.hub.full();
+    const { links } = parts.hub;
+    // Links that are gone and wait for their end take nobody's place.
+    while (!links.hasRoom(admitted.node)) if (!endings.doFirst()) throw parts.hub.full();
     return admitted;
   };
   const listen = listenOptions(parts, options);

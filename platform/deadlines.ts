@@ -39,9 +39,9 @@ export class Deadlines<T> {
     return { item, at: Number.POSITIVE_INFINITY, slot: -1 };
   }
 
-  /** Sets it, also if it is set. */
+  /** Sets it, also if it is set. NaN would stand before all others for ever: it is taken for now. */
   set(deadline: Deadline<T>, at: number): void {
-    deadline.at = at;
+    deadline.at = Number.isNaN(at) ? this.#clock.now() + 1 : at;
     if (deadline.slot < 0) deadline.slot = this.#heap.push(deadline) - 1;
     this.#rise(deadline);
     this.#sink(deadline);
@@ -69,7 +69,9 @@ export class Deadlines<T> {
     if (first === undefined || first.at >= this.#timerAt) return;
     this.#cancelTimer();
     this.#timerAt = first.at;
-    this.#cancelTimer = this.#clock.after(Math.max(first.at - this.#clock.now(), 0), () => this.#look());
+    this.#cancelTimer = this.#clock.after(Math.max(Math.ceil(first.at - this.#clock.now()), 0), () =>
+      this.#look(),
+    );
   }
 
   #disarm(): void {
@@ -80,11 +82,14 @@ export class Deadlines<T> {
   #look(): void {
     this.#timerAt = Number.POSITIVE_INFINITY;
     const now = this.#clock.now();
-    for (let first = this.#heap[0]; first !== undefined && first.at <= now; first = this.#heap[0]) {
-      this.clear(first);
-      this.#due(first.item);
+    try {
+      for (let first = this.#heap[0]; first !== undefined && first.at <= now; first = this.#heap[0]) {
+        this.clear(first);
+        this.#due(first.item);
+      }
+    } finally {
+      this.#arm();
     }
-    this.#arm();
   }
 
   #rise(deadline: Deadline<T>): void {

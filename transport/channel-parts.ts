@@ -38,6 +38,8 @@ export interface ChannelOwner {
   fault(error: HubError, what: string): void;
   /** Once: the peer has acked all that the store held when the link began, and nothing has come meanwhile. */
   caughtUp?(): void;
+  /** The connection is no more; {@link closed} follows when it is this link's turn to end. */
+  gone?(): void;
   /** Once; nothing else is called afterwards. */
   closed(reason: CloseReason): void;
 }

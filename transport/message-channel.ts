@@ -40,13 +40,20 @@ const takenPerTurn = 64;
 const leastMaxMessageBytes = 1_024;
 const empty = new Uint8Array(0);
 
+/** What a link does when it is its turn to end. */
+interface Ending {
+  end(): void;
+  surely: boolean;
+  readonly run: () => void;
+}
+
 /**
  * The shell around the delivery machine, the same for every link and direction: reads the store as fast as
  * the window allows, sends, repeats, turns `received()` into ack or nack, settles in batches. All output of
- * a turn of the event loop leaves together. One timer.
+ * a turn of the event loop leaves together. One deadline.
  */
 export class MessageChannel implements ConnectionEvents {
-  /** There where ends wait for their turn. */
+  /** There where ends wait for their turn. A method: called as one, and no function of its own for each link. */
   readonly hungUp: (() => void) | undefined;
   readonly #connection: Connection;
   readonly #codec: LinkCodec;
@@ -59,7 +66,7 @@ export class MessageChannel implements ConnectionEvents {
   readonly #inner: StoreReaderParts & ReceiverParts & SettlementParts;
   readonly #endings: PacedWork | undefined;
   /** Waits there. */
-  #ending: (() => void) | undefined;
+  #ending: Ending | undefined;
   readonly #reader: StoreReader;
   readonly #out: Outgoing;
   readonly #receiver: Receiver;
@@ -121,6 +128,8 @@ export class MessageChannel implements ConnectionEvents {
     this.#store = store;
     this.#settlement = new Settlement(store, this.#inner);
     this.#connection.start(this);
+    // What the peer had said before may have ended it.
+    if (this.#closed) return;
     if (this.#options.hello && greeted !== true)
       this.control({ type: "hello", hello: { ...this.#options.hello, wallTime: this.#clock.wallTime() } });
     if (this.#options.keepalive.pingAlways) this.control({ type: "ping" });
@@ -164,7 +173,7 @@ export class MessageChannel implements ConnectionEvents {
 
   /** Does not wait for its turn to end, if its peer is silent or has hung up. */
   endIfWaiting(): void {
-    this.#ending?.();
+    this.#ending?.run();
   }
 
   /** Ends the link, saying why. */
@@ -201,7 +210,7 @@ export class MessageChannel implements ConnectionEvents {
   }
 
   #heard(): void {
-    this.#goOnLiving();
+    if (this.#ending?.surely === false) this.#stopEnding();
     this.#bytesHeard = this.#connection.bytesReceived;
     this.#keepalive.heard(this.#clock.now());
   }
@@ -420,8 +429,9 @@ export class MessageChannel implements ConnectionEvents {
   #arm(): void {
     const queueAt = this.#mayTake() ? this.#queue.nextWakeAt(this.#clock.now()) : Number.POSITIVE_INFINITY;
     const at = Math.min(queueAt, this.#keepalive.nextWakeAt(), this.#out.wakeAt());
-    if (this.#closed || this.#ending !== undefined || at >= this.#wakeUp.at) return;
-    this.#wakeUps.set(this.#wakeUp, Math.max(at, this.#clock.now() + 1));
+    const soonest = this.#clock.now() + 1;
+    if (this.#closed || this.#ending !== undefined || Math.max(at, soonest) >= this.#wakeUp.at) return;
+    this.#wakeUps.set(this.#wakeUp, Math.max(at, soonest));
   }
 
   #wake(): void {
@@ -429,7 +439,9 @@ export class MessageChannel implements ConnectionEvents {
     const due = this.#keepalive.poll(this.#clock.now());
     if (due === "dead") {
       // A process that slept has its peer's words still unread: it looks once more after this turn's input.
-      this.#clock.atTurnEnd(() => this.#clock.atTurnEnd(() => this.#endLater(() => this.#dieIfSilent())));
+      this.#clock.atTurnEnd(() =>
+        this.#clock.atTurnEnd(() => this.#endLater(() => this.#dieIfSilent(), false)),
+      );
       return;
     }
     if (due === "ping") this.#ping();
@@ -453,26 +465,38 @@ export class MessageChannel implements ConnectionEvents {
     else this.control({ type: "ping" });
   }
 
-  /** Does what ends this link, when its turn comes; until then nothing wakes it. */
-  #endLater(end: () => void): void {
+  /**
+   * Does what ends this link, when its turn comes; until then nothing wakes it.
+   *
+   * @param surely Nothing that is heard meanwhile keeps it alive.
+   */
+  #endLater(end: () => void, surely: boolean): void {
     if (this.#closed || this.#endings === undefined) {
       end();
       return;
     }
-    if (this.#ending !== undefined) return;
-    const job = (): void => {
-      this.#goOnLiving();
-      end();
+    if (this.#ending !== undefined) {
+      // It keeps its place.
+      if (surely && !this.#ending.surely) Object.assign(this.#ending, { end, surely });
+      return;
+    }
+    const ending: Ending = {
+      end,
+      surely,
+      run: () => {
+        this.#stopEnding();
+        ending.end();
+      },
     };
-    this.#ending = job;
+    this.#ending = ending;
     this.#wakeUps.clear(this.#wakeUp);
-    this.#endings.add(job);
+    this.#endings.add(ending.run);
   }
 
   /** It does not wait for its end, any more. */
-  #goOnLiving(): void {
+  #stopEnding(): void {
     if (this.#ending === undefined) return;
-    this.#endings?.remove(this.#ending);
+    this.#endings?.remove(this.#ending.run);
     this.#ending = undefined;
   }
 
@@ -484,11 +508,11 @@ export class MessageChannel implements ConnectionEvents {
     });
   }
 
-  /** Nothing is sent any more; whatever it waits for now, it ends. */
+  /** Nothing comes and nothing is sent any more. */
   #endWhenItsTurn(end: () => void): void {
     this.#congested = true;
-    this.#goOnLiving();
-    this.#endLater(end);
+    if (!this.#closed) this.#owner.gone?.();
+    this.#endLater(end, true);
   }
 
   #die(): void {
@@ -517,7 +541,7 @@ export class MessageChannel implements ConnectionEvents {
   #end(reason: CloseReason): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#goOnLiving();
+    this.#stopEnding();
     this.#wakeUps.clear(this.#wakeUp);
     this.#reader.end();
     this.#receiver.close();

@@ -78,7 +78,7 @@ export class OutboxFeed implements Feed {
   readonly #source: FeedSource;
   readonly #reader: FeedReader;
   readonly #part: StorePart;
-  /** Everything up to here has been handed out, or is in `#held`. */
+  /** Handed out up to here; what is held follows. */
   #cursor = 0;
   /** `undefined`: all that is stored beyond the cursor comes through `committed`. */
   #paging: Paging | undefined;
@@ -104,7 +104,7 @@ export class OutboxFeed implements Feed {
 
   /** A message of this outbox has been committed. */
   committed(message: StoredMessage): void {
-    if (!isOfPart(this.#part, message)) return;
+    if (this.#ended || !isOfPart(this.#part, message)) return;
     const paging = this.#paging;
     if (paging === undefined) {
       this.#hold(message);
@@ -171,18 +171,20 @@ export class OutboxFeed implements Feed {
     if (paging.meanwhile !== undefined) return;
     paging.meanwhile = [];
     paging.missed = false;
+    const limit = Math.max(1, Math.min(paging.nextPage, this.#reader.wanted));
+    let page: Awaited<ReturnType<PageSource["page"]>>;
     try {
-      const limit = Math.max(1, Math.min(paging.nextPage, this.#reader.wanted));
-      const { messages, complete } = await paging.pages.page(this.#cursor, limit, this);
-      if (!this.#ended) this.#took(messages, complete, paging);
+      page = await paging.pages.page(this.#cursor, limit, this);
     } catch (error) {
       paging.meanwhile = undefined;
       this.#asked = false;
       if (!this.#ended) this.#reader.failed(error);
+      return;
     }
+    if (!this.#ended) this.#took(page, paging);
   }
 
-  #took(messages: readonly StoredMessage[], complete: boolean, paging: Paging): void {
+  #took({ messages, complete }: Awaited<ReturnType<PageSource["page"]>>, paging: Paging): void {
     const { meanwhile = [], missed } = paging;
     paging.meanwhile = undefined;
     paging.nextPage = Math.min(2 * paging.nextPage, longestPage);

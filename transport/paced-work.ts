@@ -29,6 +29,15 @@ export class PacedWork {
     this.#jobs.delete(job);
   }
 
+  /** Does the first that waits, before its turn. @returns False: nothing waits. */
+  doFirst(): boolean {
+    const [job] = this.#jobs;
+    if (job === undefined) return false;
+    this.#jobs.delete(job);
+    job();
+    return true;
+  }
+
   /** Forgets what waits; what is added from now on does not wait. */
   close(): void {
     this.#closed = true;

@@ -35,6 +35,7 @@ export class StoreReader {
 
   /** @param ready Nothing is read before it resolves. */
   start(store: MessageStore, ready?: Promise<void>): void {
+    if (this.#ended) return;
     const parts: readonly StorePart[] = store.urgentApart ? ["urgent", "rest"] : ["all"];
     this.#readings = parts.map((part) => new Reading(store, part, this.#parts));
     const begin = (): void => {

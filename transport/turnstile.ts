@@ -207,6 +207,7 @@ export class SocketArrival implements Arrival {
 
   enter(): void {
     this.#parts.enter(this.#socket);
+    // TLS listens to it now.
     this.#socket.off("error", ignored);
   }
 

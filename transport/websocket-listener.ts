@@ -64,7 +64,7 @@ class Listening implements TransportListener {
   readonly #sockets: WebSocketServer;
   /** In their TLS handshake, by address: the socket that comes out of it is another one. */
   readonly #handshaking = new Map<string, Duplex>();
-  /** Whose TCP connection it is, also when it has ended; asked twice, each socket would keep an answer of its own. */
+  /** Whose TCP connection it is, also when it has ended; Node.js would keep the answer to who asks a TLS socket, too. */
   readonly #addresses = new WeakMap<Duplex, string>();
   /** Shook hands and has not upgraded yet. */
   readonly #pending = new Map<Duplex, NodeJS.Timeout>();
@@ -109,10 +109,9 @@ class Listening implements TransportListener {
       const quicPort = parts.quicPort?.();
       if (quicPort !== undefined) lines.push(`${quicPortHeader}: ${quicPort}`);
     });
-    this.#sockets.on("wsClientError", (error, socket) => {
-      socket.on("error", destroyIt);
-      this.#turnAway(new HubError("E_BAD_FRAME", error.message), socket);
-    });
+    this.#sockets.on("wsClientError", (error, socket) =>
+      this.#turnAway(new HubError("E_BAD_FRAME", error.message), socket),
+    );
     const answer = parts.request ?? answerNoUpgrade;
     this.#server.on("request", (request, response) => {
       this.#settled(request.socket);
@@ -154,7 +153,7 @@ class Listening implements TransportListener {
   close(): Promise<void> {
     this.#server.close();
     this.#server.closeIdleConnections();
-    for (const socket of this.#pending.keys()) socket.destroy();
+    for (const socket of [...this.#handshaking.values(), ...this.#pending.keys()]) socket.destroy();
     return Promise.resolve();
   }
 
@@ -211,7 +210,7 @@ class Listening implements TransportListener {
       const { dialect } = admission;
       const greeting = dialect === "native" ? said : undefined;
       this.#agreed.set(request, { dialect, greeting });
-      // `ws` has one of its own; a third listener, once there, takes room for twenty for as long as the socket lives.
+      // From here `ws` has a listener, beside that of TLS; with a third the list would have room for twenty for good.
       socket.off("error", destroyIt);
       this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
         admission.accept(

@@ -202,6 +202,7 @@ export class WebSocketConnection implements Connection {
 
   /** A peer that does not answer the close frame is cut off. */
   #endSoon(): void {
+    if (this.#socket.readyState === WebSocket.CLOSED) return;
     const timer = setTimeout(() => this.#socket.terminate(), closeGraceMs);
     this.#socket.once("close", () => clearTimeout(timer));
   }

@@ -48,9 +48,9 @@ export class QueueReader implements PageSource {
     feed: Pick<OutboxFeed, "ended">,
   ): Promise<{ messages: readonly StoredMessage[]; complete: boolean }> {
     await this.#rest();
-    if (feed.ended) return { messages: [], complete: false };
     const known = this.#found?.after === after ? this.#found.positions : undefined;
     const { positions, all } = known ? { positions: known, all: false } : await this.#look(after, feed);
+    if (feed.ended) return { messages: [], complete: false };
     const { share, pace, clock } = this.#parts;
     const paced = this.#part === "urgent" ? undefined : pace.limit(this.#node, clock.now());
     const count = Math.min(limit, paced?.messages ?? share.messages, positions.length);

@@ -110,7 +110,8 @@ export class NodeResources<Wanted, Sent> {
 
   /** Publishes what a few resources need. @returns True if there are more. Rejects if it is to be tried again. */
   async round(): Promise<boolean> {
-    await this.#known();
+    do await this.#known();
+    while (!this.#isKnown);
     const paths = [...(this.#touched ?? [])].slice(0, this.#parts.perRound);
     for (const path of paths) this.#touched?.delete(path);
     try {

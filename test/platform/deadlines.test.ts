@@ -64,6 +64,21 @@ describe("Deadlines", () => {
     expect(came).toEqual([7, 14, 21]);
   });
 
+  it("are not held up by one without a time, or one that fails", async () => {
+    const clock = new FakeClock();
+    const came: string[] = [];
+    const deadlines = new Deadlines<string>(clock, (item) => {
+      if (item === "fails") throw new Error(item);
+      came.push(item);
+    });
+    deadlines.set(deadlines.of("late"), 20);
+    deadlines.set(deadlines.of("never set"), Number.NaN);
+    deadlines.set(deadlines.of("fails"), 10);
+    await expect(clock.advance(10)).rejects.toThrow("fails");
+    await clock.advance(10);
+    expect(came).toEqual(["never set", "late"]);
+  });
+
   it("come in time whatever is set, moved and cleared", async () => {
     const step = fc.record({
       item: fc.nat(19),

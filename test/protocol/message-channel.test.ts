@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { Clock } from "../../platform/clock.ts";
 import { deflate } from "../../platform/short-forms.ts";
 import type { LinkCodec } from "../../protocol/codec.ts";
@@ -240,6 +240,35 @@ describe("a channel that waits for its end", () => {
     await line.clock.advance(1_000);
     expect(line.closed[0]).toBe("a: E_LINK_LOST by the other");
     expect(line.store.notes).toEqual(["unacked m1 sent 1"]);
+  });
+
+  it("keeps its place when the connection of a silent peer is reset, and nothing saves it then", async () => {
+    const line = new Line([]);
+    line.endings = slowEndings(line.clock);
+    const channel = line.startA(native(), { keepalive: silentFor(500) });
+    await line.clock.advance(600);
+    line.endings.add(() => undefined);
+    channel.closed({ code: "E_LINK_LOST", text: "read ECONNRESET", remote: true });
+    channel.data(new Uint8Array(0));
+    await line.clock.advance(500);
+    expect(line.closed).toEqual(["a: E_LINK_LOST by the other"]);
+  });
+
+  it("that its peer ends in the moment it begins leaves nobody at the store", () => {
+    const line = new Line([stored(1)]);
+    const { a } = line.pair;
+    const connection: Connection = {
+      peer: a.peer,
+      bytesReceived: 0,
+      start: (events) => events.closed({ code: "E_LINK_LOST", text: "gone", remote: true }),
+      send: () => true,
+      close() {},
+      destroy() {},
+    };
+    const follow = vi.spyOn(line.store, "follow");
+    line.startA(native(), {}, connection);
+    expect(line.closed).toEqual(["a: E_LINK_LOST by the other"]);
+    expect(follow).not.toHaveBeenCalled();
   });
 
   it("sends nothing more to a peer that has hung up, and keeps what it has not acked", async () => {

@@ -40,3 +40,15 @@ it("forgets what is taken back, and everything when it is closed", async () => {
   work.add(() => void done.push("e"));
   expect(done).toEqual(["a", "c", "e"]);
 });
+
+it("does the first one before its turn for who needs it", async () => {
+  const clock = new FakeClock();
+  const done: string[] = [];
+  const work = new PacedWork(clock, { burst: 1, perSecond: 100 });
+  for (const name of ["a", "b", "c"]) work.add(() => void done.push(name));
+  expect(work.doFirst()).toBe(true);
+  expect(done).toEqual(["a", "b"]);
+  await clock.advance(10);
+  expect(done).toEqual(["a", "b", "c"]);
+  expect(work.doFirst()).toBe(false);
+});
