@@ -143,10 +143,7 @@ async function open(
     knownNodes: store.nodes().length,
     caHash: authority.caHash,
   });
-  return new RunningHub(
-    { hub, admin, metrics, objects, authority, store, nodeListener, close },
-    { ports, adminFile },
-  );
+  return new RunningHub({ hub, admin, metrics, objects, authority, store, close }, { ports, adminFile });
 }
 
 function serverTls(authority: Authority): { key: string; cert: string; ca: string } {

@@ -1,7 +1,7 @@
 import type { ControllerName, ControllersOptions } from "../controllers/index.ts";
 import { systemClock } from "../platform/clock.ts";
 import { describeFlags, loadOptions, parseFlags, printConfig } from "../platform/config.ts";
-import { collectLessInStorms, keepYoungHeapSmall } from "../platform/heap.ts";
+import { keepYoungHeapSmall } from "../platform/heap.ts";
 import { exitCodeOf, runUntilStopped } from "../platform/lifecycle.ts";
 import { createLogger } from "../platform/logger.ts";
 import { version } from "../platform/version.ts";
@@ -43,7 +43,6 @@ export async function main(argv: readonly string[]): Promise<void> {
       const log = createLogger(options.logLevel, { program: "cloudhub" });
       const hub = await startHub(options, { log, onFatal, processMetrics: true });
       keepYoungHeapSmall(systemClock, () => hub.messages);
-      collectLessInStorms(systemClock, () => hub.handshakesWaiting);
       // Loaded when nodes are served already: their messages wait for controllers, not their links.
       const { startControllers } = await import("../controllers/index.ts");
       const parts = { hub, objects: hub.objects, clock: systemClock, log };

@@ -25,7 +25,6 @@ import type { HubObjects } from "./api/hub-objects.ts";
 import type { Hub } from "./hub.ts";
 import type { Authority } from "./join/authority.ts";
 import type { HubMetrics } from "./metrics.ts";
-import type { NodeListeners } from "./node-listeners.ts";
 import type { HubStore } from "./store/hub-store.ts";
 
 export interface HubServerParts {
@@ -61,7 +60,6 @@ export class RunningHub implements HubApi {
   readonly #hub: Hub;
   readonly #close: () => Promise<void>;
   readonly #metrics: HubMetrics;
-  readonly #nodeListener: Pick<NodeListeners, "waiting">;
   #closing: Promise<void> | undefined;
 
   constructor(
@@ -72,7 +70,6 @@ export class RunningHub implements HubApi {
       objects: HubObjects;
       authority: Authority;
       store: HubStore;
-      nodeListener: Pick<NodeListeners, "waiting">;
       close(): Promise<void>;
     },
     words: Pick<RunningHub, "ports" | "adminFile">,
@@ -85,7 +82,6 @@ export class RunningHub implements HubApi {
     this.storeId = parts.store.storeId;
     this.#hub = parts.hub;
     this.#metrics = parts.metrics;
-    this.#nodeListener = parts.nodeListener;
     this.#close = parts.close;
   }
 
@@ -133,11 +129,6 @@ export class RunningHub implements HubApi {
   get messages(): number {
     const { sent, received } = this.#hub.counters;
     return sent + received;
-  }
-
-  /** Connections of nodes that wait for their handshake. */
-  get handshakesWaiting(): number {
-    return this.#nodeListener.waiting;
   }
 
   /** The metrics as Prometheus reads them. */

@@ -49,7 +49,7 @@ function ofThisProgram(): Parts {
 const youngBytes = 4 << 20;
 /** With many messages, most of what is young is garbage, and what is collected often costs more than what is large. */
 const busyYoungBytes = 32 << 20;
-const lookAtBusyEveryMs = 200;
+const lookAtYoungEveryMs = 200;
 /** So many between two looks are many. */
 const manyMessages = 200;
 
@@ -79,32 +79,7 @@ export function keepYoungHeapSmall(
     before = now;
     if (grows !== mayGrow) parts.set(`--semi-space-growth-factor=${grows ? 2 : 1}`);
     mayGrow = grows;
-    clock.after(lookAtBusyEveryMs, look);
-  };
-  look();
-}
-
-/** So many handshakes in line are a storm. */
-const manyWaiting = 500;
-
-/**
- * Has the heap collected less often while thousands of peers come back. A TLS connection counts as 130 KiB outside the heap,
- * and V8 collects everything after each 64 MiB of that: every few seconds, for a quarter of a second in which its helpers
- * take every core. In a storm those bytes count as part of a heap that may grow as heaps do: there is some more garbage.
- *
- * @param waiting So many handshakes are in line.
- */
-export function collectLessInStorms(
-  clock: Pick<Clock, "after">,
-  waiting: () => number,
-  set: (flag: string) => void = setFlagsFromString,
-): void {
-  let isStorm = false;
-  const look = (): void => {
-    const was = isStorm;
-    isStorm = waiting() > manyWaiting;
-    if (isStorm !== was) set(`--${isStorm ? "" : "no-"}external-memory-accounted-in-global-limit`);
-    clock.after(lookAtBusyEveryMs, look);
+    clock.after(lookAtYoungEveryMs, look);
   };
   look();
 }

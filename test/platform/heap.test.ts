@@ -1,6 +1,5 @@
-import { execFileSync } from "node:child_process";
 import { expect, it } from "vitest";
-import { collectLessInStorms, collectWhenGrown, keepYoungHeapSmall } from "../../platform/heap.ts";
+import { collectWhenGrown, keepYoungHeapSmall } from "../../platform/heap.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 
 const mib = 1 << 20;
@@ -73,28 +72,4 @@ it("lets the young heap grow to 32 MiB while there are more than a thousand mess
   messages += 1_000;
   await clock.advance(200);
   expect(flags).toHaveLength(3);
-});
-
-it("has connections count as part of the heap while more than 500 handshakes wait", async () => {
-  const clock = new FakeClock();
-  const flags: string[] = [];
-  let waiting = 0;
-  collectLessInStorms(
-    clock,
-    () => waiting,
-    (flag) => flags.push(flag),
-  );
-  for (const now of [500, 501, 3_000, 500, 0]) {
-    waiting = now;
-    await clock.advance(200);
-  }
-  expect(flags).toEqual([
-    "--external-memory-accounted-in-global-limit",
-    "--no-external-memory-accounted-in-global-limit",
-  ]);
-});
-
-it("names a flag that this V8 has", () => {
-  const output = execFileSync(process.execPath, ["--v8-options"], { encoding: "utf8" });
-  expect(output).toContain("--external-memory-accounted-in-global-limit");
 });
