@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
+import { freePort } from "./free-port.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 
@@ -125,6 +126,9 @@ export class HubProcess {
   }
 
   async start(): Promise<void> {
+    // Of the ports that a system gives out, somebody else may have one while the hub is down.
+    if (this.ports.nodes === 0)
+      this.ports = { nodes: await freePort(), join: await freePort(), api: await freePort() };
     const { nodes, join: joinPort, api } = this.ports;
     const flags = {
       dataDir: this.dataDir,
