@@ -105,13 +105,12 @@ export class NodeResources<Wanted, Sent> {
 
   /** Learns what the hub has accepted, if that is not known. */
   async load(): Promise<void> {
-    await this.#known();
+    while (!this.#isKnown) await this.#learn();
   }
 
   /** Publishes what a few resources need. @returns True if there are more. Rejects if it is to be tried again. */
   async round(): Promise<boolean> {
-    do await this.#known();
-    while (!this.#isKnown);
+    while (!this.#isKnown) await this.#learn();
     const paths = [...(this.#touched ?? [])].slice(0, this.#parts.perRound);
     for (const path of paths) this.#touched?.delete(path);
     try {
@@ -124,14 +123,13 @@ export class NodeResources<Wanted, Sent> {
     return this.#touched !== undefined;
   }
 
-  async #known(): Promise<void> {
-    while (!this.#isKnown) {
-      const epoch = this.#epoch;
-      const sent = await this.#load();
-      if (epoch !== this.#epoch) continue;
-      this.#isKnown = true;
-      this.#sent = sent.size === 0 ? undefined : sent;
-    }
+  /** Asks the hub, once; of no use if that was asked for anew meanwhile. */
+  async #learn(): Promise<void> {
+    const epoch = this.#epoch;
+    const sent = await this.#load();
+    if (epoch !== this.#epoch) return;
+    this.#isKnown = true;
+    this.#sent = sent.size === 0 ? undefined : sent;
   }
 
   async #load(): Promise<Map<string, Sent>> {

@@ -1,14 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
 import { parse } from "yaml";
-import { adminOf, configMap, hubctl, startTestHub, type TestHub } from "./support.ts";
+import { adminOf, configMap, hubctl, startHubOfTwoNodes, type TestHub } from "./support.ts";
 
 /** Every command against a real hub, with a connected node edge-1 and a known node edge-2 that is away. */
 let hub: TestHub;
 
 beforeAll(async () => {
-  hub = await startTestHub();
-  await hub.edge("edge-1");
-  await hub.hub.admin.addNode("edge-2", { site: "b" });
+  hub = await startHubOfTwoNodes();
 });
 afterAll(() => hub.close());
 

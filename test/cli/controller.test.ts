@@ -2,15 +2,13 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
 import { type ConnectOptions, connectHub } from "../../sdk/index.ts";
-import { adminOf, configMap, hubctl, startTestHub, type TestHub } from "./support.ts";
+import { adminOf, configMap, hubctl, startHubOfTwoNodes, type TestHub } from "./support.ts";
 
 /** `hubctl controller` against a real hub, with a connected node edge-1 and a known node edge-2 that is away. */
 let hub: TestHub;
 
 beforeAll(async () => {
-  hub = await startTestHub();
-  await hub.edge("edge-1");
-  await hub.hub.admin.addNode("edge-2", { site: "b" });
+  hub = await startHubOfTwoNodes();
 });
 afterAll(() => hub.close());
 

@@ -148,3 +148,11 @@ export function adminOf(hub: TestHub): { url: string; token: string; ca: string 
 export function configMap(name: string, data: Readonly<Record<string, string>> = { a: "1" }): string {
   return JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata: { name }, data });
 }
+
+/** A hub with a connected node edge-1 and a known node edge-2 that is away. */
+export async function startHubOfTwoNodes(): Promise<TestHub> {
+  const hub = await startTestHub();
+  await hub.edge("edge-1");
+  await hub.hub.admin.addNode("edge-2", { site: "b" });
+  return hub;
+}

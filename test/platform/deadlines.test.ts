@@ -1,29 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Deadline, Deadlines } from "../../platform/deadlines.ts";
+import { CountingClock } from "../support/counting-clock.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-
-/** A clock that counts what it is asked to wake. */
-class CountingClock extends FakeClock {
-  timers = 0;
-
-  override after(delayMs: number, run: () => void): () => void {
-    this.timers++;
-    let over = false;
-    const end = (): void => {
-      if (!over) this.timers--;
-      over = true;
-    };
-    const cancel = super.after(delayMs, () => {
-      end();
-      run();
-    });
-    return () => {
-      end();
-      cancel();
-    };
-  }
-}
 
 describe("Deadlines", () => {
   it("tell each item when its moment has come, the earliest first", async () => {
@@ -42,13 +21,13 @@ describe("Deadlines", () => {
   });
 
   it("have one timer, and none when nothing is set", async () => {
-    const clock = new CountingClock();
+    const clock = new CountingClock(new FakeClock());
     const deadlines = new Deadlines<number>(clock, () => {});
     const all = Array.from({ length: 100 }, (_, i) => deadlines.of(i));
     for (const deadline of all) deadlines.set(deadline, 1_000 - deadline.item);
-    expect(clock.timers).toBe(1);
+    expect(clock.armed).toBe(1);
     for (const deadline of all) deadlines.clear(deadline);
-    expect(clock.timers).toBe(0);
+    expect(clock.armed).toBe(0);
   });
 
   it("may be set from within what a moment brings about", async () => {

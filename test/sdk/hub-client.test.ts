@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
-import { type Clock, systemClock } from "../../platform/clock.ts";
+import { systemClock } from "../../platform/clock.ts";
 import {
   type ClientParts,
   connectHub,
@@ -10,6 +10,7 @@ import {
   type Rights,
 } from "../../sdk/index.ts";
 import { eventually } from "../interop/patience.ts";
+import { CountingClock } from "../support/counting-clock.ts";
 import { until } from "../support/processes.ts";
 import { startWorld, type World } from "../support/world.ts";
 
@@ -35,31 +36,6 @@ async function connected(rights = everything, parts: ClientParts = {}): Promise<
   const client = await connectHub({ url, ca, token }, { random: () => 0.02, ...parts });
   onTestFinished(() => client.close());
   return client;
-}
-
-/** The real time, and how many timers of its are armed. */
-class CountingClock implements Clock {
-  armed = 0;
-  readonly now = systemClock.now;
-  readonly wallTime = systemClock.wallTime;
-  readonly atTurnEnd = systemClock.atTurnEnd;
-
-  after(delayMs: number, run: () => void): () => void {
-    let isArmed = true;
-    this.armed++;
-    const disarm = (): void => {
-      if (isArmed) this.armed--;
-      isArmed = false;
-    };
-    const cancel = systemClock.after(delayMs, () => {
-      disarm();
-      run();
-    });
-    return () => {
-      disarm();
-      cancel();
-    };
-  }
 }
 
 const put = (version: string) => ({
@@ -123,7 +99,7 @@ describe("a controller that is revoked while it is connected", () => {
   });
 
   it("says in its states that it is over, dials no more, and can be closed at once", async () => {
-    const clock = new CountingClock();
+    const clock = new CountingClock(systemClock);
     const client = await connected(everything, { clock });
     const states: string[] = [];
     client.onState((state) => states.push(state));
@@ -298,7 +274,7 @@ describe("a hub that is restarted", () => {
 describe("connecting", () => {
   it("with a wrong token fails at once and leaves nothing running", async () => {
     const { url, ca } = hubWords();
-    const clock = new CountingClock();
+    const clock = new CountingClock(systemClock);
     const connecting = connectHub({ url, ca, token: "shop.wrong" }, { clock });
     await expect(connecting).rejects.toMatchObject({ code: "E_BAD_TOKEN" });
     expect(clock.armed).toBe(0);
@@ -316,7 +292,7 @@ describe("connecting", () => {
   it("where nobody listens fails in time, with the reason", async () => {
     const stopped = await world.stopHub();
     onTestFinished(() => stopped.start());
-    const clock = new CountingClock();
+    const clock = new CountingClock(systemClock);
     const connecting = connectHub({ url: hubWords().url, token: "x", connectTimeoutMs: 50 }, { clock });
     await expect(connecting).rejects.toMatchObject({ code: "E_TIMEOUT", cause: { code: "E_LINK_LOST" } });
     expect(clock.armed).toBe(0);
